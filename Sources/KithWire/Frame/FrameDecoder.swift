@@ -35,6 +35,9 @@ public struct FrameDecoder: Sendable {
     /// Bytes that were appended and are in no yielded frame yet.
     public var bufferedByteCount: Int { chunk.count - chunkOffset + pending.count }
 
+    /// Bytes that the buffer for a frame in parts has room for; follows what arrived.
+    var pendingCapacity: Int { pending.capacity }
+
     /// Takes the next bytes of the connection. Free where `next` has returned `nil` since the last
     /// call; else what is left of the last chunk is copied.
     public mutating func append(_ bytes: [UInt8]) {
