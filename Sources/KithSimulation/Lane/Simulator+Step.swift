@@ -43,8 +43,12 @@ extension Simulator {
         record(.lane, UInt64(lane.number), UInt64(lane.jobs.count))
         current = lane
         switch entry.role {
-        case .serial: entry.job.runSynchronously(on: lane.asUnownedSerialExecutor())
-        case .task: entry.job.runSynchronously(on: lane.tasks.asUnownedTaskExecutor())
+        case .serial:
+            entry.job.runSynchronously(
+                isolatedTo: lane.asUnownedSerialExecutor(),
+                taskExecutor: lane.tasks.asUnownedTaskExecutor())
+        case .task:
+            entry.job.runSynchronously(on: lane.tasks.asUnownedTaskExecutor())
         }
         current = nil
         nanoseconds = min(nanoseconds + settings.stepNanoseconds, Self.nanosecondsMax)
