@@ -1,0 +1,36 @@
+internal import KithBytes
+
+/// What the merge asks of a batch.
+extension EventBatch {
+    func identifier(_ event: Int, _ offset: Int) -> EventIdentifier {
+        let head = heads[event]
+        precondition(offset < Int(head.identifierCount), "identifier \(offset) of event \(event)")
+        return identifiers[Int(head.identifierStart) + offset]
+    }
+
+    /// The event body's bytes within `span`, which are the batch's.
+    @_lifetime(copy span)
+    func body(_ event: Int, in span: RawSpan) -> RawSpan {
+        let head = heads[event]
+        return span.extracting(Int(head.bodyStart)..<Int(head.bodyStart + head.bodyCount))
+    }
+
+    /// An identifier spelt out, for a facet that a link may have to create. Parses the body.
+    func text(_ event: Int, _ offset: Int) -> IdentifierText {
+        let span = unsafe bytes.span.bytes
+        do {
+            let body = try EventBody(body(event, in: span))
+            return ShardMachine.text(body.identifier(at: offset), space: body.space)
+        } catch {
+            // The reader that made this batch wrote the body a moment ago.
+            preconditionFailure("event body does not decode: \(error)")
+        }
+    }
+
+    func isAliasLink(_ event: Int, from first: Int, to other: Int) -> Bool {
+        guard heads[event].hasAlias else { return false }
+        let span = unsafe bytes.span.bytes
+        guard let body = try? EventBody(body(event, in: span)) else { return false }
+        return body.isAliasLink(from: first, to: other)
+    }
+}
