@@ -4,10 +4,12 @@ public import KithPorts
 ///
 /// The jobs of a lane run in the order in which they came, one at a time, whichever facet they came
 /// through; between the lanes the seed chooses. Calls from one actor of the lane to another run
-/// inline, without a job, exactly as on a loop of production.
+/// inline, without a job, in every task that began on this lane. In a task that visits from another
+/// lane each such call is a job of its own: the runtime compares the task's preferred executor with
+/// that of the running job as well, and a visitor prefers the lane that it came from.
 ///
 /// The lane is the serial facet; `tasks` is a second object for the task facet, since an executor
-/// that plays both roles cannot tell why a job came and must run it the slow way.
+/// that plays both roles cannot tell why a job came.
 ///
 /// `@unchecked Sendable`: all state belongs to the simulator and is touched on its thread.
 public final class Lane: Loop, @unchecked Sendable {

@@ -20,7 +20,8 @@ public enum SimulationError: Error, Equatable, Sendable, CustomStringConvertible
         case .stepLimit(let steps, let nanoseconds):
             return "condition not met after \(steps) steps, at \(nanoseconds) ns"
         case .foreignThread(let operation, let count):
-            return "a foreign thread reached into the simulation \(count) times, first: \(operation)"
+            return
+                "a foreign thread reached into the simulation \(count) times, first: \(operation)"
         case .shutDown:
             return "the simulation has been shut down"
         }

@@ -42,6 +42,7 @@ extension Simulator {
         stepCount += 1
         record(.lane, UInt64(lane.number), UInt64(lane.jobs.count))
         current = lane
+        // Naming both facets is what lets the tasks of this lane call from actor to actor inline.
         switch entry.role {
         case .serial:
             entry.job.runSynchronously(

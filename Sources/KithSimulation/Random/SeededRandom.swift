@@ -10,12 +10,12 @@ internal import Synchronization
 /// Cost: one uncontended lock a number. Where that matters, hold an `Xoshiro256` instead.
 public final class SeededRandom: Randomness {
     private let seed: UInt64
-    private let generator: Mutex<Xoshiro256>
+    private let state: Mutex<Xoshiro256>
 
     /// A stream that is a function of `seed` alone.
     public init(seed: UInt64) {
         self.seed = seed
-        generator = Mutex(Xoshiro256(seed: seed))
+        state = Mutex(Xoshiro256(seed: seed))
     }
 
     /// The stream `label` of this seed; independent of this one and of every other label.
@@ -25,14 +25,14 @@ public final class SeededRandom: Randomness {
 
     /// The next 64 bits.
     public func nextUInt64() -> UInt64 {
-        generator.withLock { $0.next() }
+        state.withLock { $0.next() }
     }
 
     /// The same numbers for `Int.random(in:using:)`, `shuffled(using:)` and the like.
-    public var generatorFacade: Facade { Facade(source: self) }
+    public var generator: Generator { Generator(source: self) }
 
     /// A `RandomNumberGenerator` that draws from its stream; copies share it.
-    public struct Facade: RandomNumberGenerator, Sendable {
+    public struct Generator: RandomNumberGenerator, Sendable {
         let source: SeededRandom
 
         /// The next 64 bits of the stream.

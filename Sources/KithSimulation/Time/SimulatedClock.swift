@@ -60,7 +60,8 @@ public final class SimulatedClock: Clock, @unchecked Sendable {
     /// From −1,000,000 to 1,000,000.
     public func setDrift(partsPerMillion: Int64) {
         precondition(
-            (-1_000_000...1_000_000).contains(partsPerMillion), "no clock drifts \(partsPerMillion)")
+            (-1_000_000...1_000_000).contains(partsPerMillion), "no clock drifts \(partsPerMillion)"
+        )
         setWallTime(wallTime())
         driftPartsPerMillion = partsPerMillion
     }

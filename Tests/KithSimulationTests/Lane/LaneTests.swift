@@ -37,7 +37,8 @@ import Testing
 
         try simulator.run(until: { turns.value.reduce(0, +) == 4000 })
 
-        #expect(turns.value.allSatisfy { (850...1150).contains($0) }, "seed \(seed): \(turns.value)")
+        #expect(
+            turns.value.allSatisfy { (850...1150).contains($0) }, "seed \(seed): \(turns.value)")
         try simulator.shutdown()
     }
 

@@ -100,7 +100,8 @@ import Testing
         }
         pair.a.start {
             errors.value.append(
-                await networkError { try await client.write([UInt8](repeating: 0, count: 100_000)) })
+                await networkError { try await client.write([UInt8](repeating: 0, count: 100_000)) }
+            )
         }
         try pair.settle()
         #expect(errors.value.isEmpty)

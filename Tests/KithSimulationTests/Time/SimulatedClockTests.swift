@@ -120,7 +120,8 @@ private let day: UInt64 = 86_400_000_000_000
     }
 
     @Test func `the wall clock is set, goes on, goes back, drifts and stands still`() throws {
-        let clock = SimulatedClock(simulator, node: "n", start: LogTime(5_000), skewMilliseconds: -7)
+        let clock = SimulatedClock(
+            simulator, node: "n", start: LogTime(5_000), skewMilliseconds: -7)
         #expect(clock.wallTime() == LogTime(4_993))
 
         clock.setWallTime(LogTime(1_000_000))
