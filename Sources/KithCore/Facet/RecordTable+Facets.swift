@@ -415,4 +415,11 @@ extension RecordTable {
             arena.region.store(group.rawValue, at: start + offset + 2 + 2 * index)
         }
     }
+
+    /// The facet's namespace, copied.
+    public func namespace(_ facet: FacetRef) -> [UInt8] { namespaceText(shape(facet)).copied() }
+    /// The facet's space, copied.
+    public func space(_ facet: FacetRef) -> [UInt8] { spaceText(shape(facet)).copied() }
+    /// The facet's normalised value, copied.
+    public func value(_ facet: FacetRef) -> [UInt8] { withValue(shape(facet)) { $0.copied() } }
 }

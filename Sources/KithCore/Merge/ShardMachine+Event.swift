@@ -31,7 +31,8 @@ extension ShardMachine {
         -> Outcome
     {
         let identifier = body.identifier(at: target.ordinal)
-        let leaf = target.isQuarantine ? identifier.quarantineLeaf : identifier.leaf
+        let leaf =
+            target.isQuarantine ? identifier.quarantineLeaf ?? identifier.leaf : identifier.leaf
         let w = target.record
         var slot = current(w, context)
         if let elsewhere = standing(leaf, at: w, slot, proof: target.proof, context) {
@@ -93,11 +94,11 @@ extension ShardMachine {
 
     private func setTraits(_ facet: inout FacetRef, _ body: borrowing EventBody) {
         guard body.traitCount > 0 else { return }
-        var traits = body.traits()
-        while let trait = traits.next() {
+        let messageID = body.messageID
+        let time = body.time
+        body.forEachTrait { key, value in
             let outcome = table.setTrait(
-                &facet, name: trait.name, time: body.time, messageID: body.messageID,
-                value: trait.value)
+                &facet, name: key, time: time, messageID: messageID, value: value)
             if outcome == .limit { statistics.traitsRefused += 1 }
         }
     }

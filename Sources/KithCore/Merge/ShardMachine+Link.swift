@@ -234,7 +234,7 @@ extension ShardMachine {
     static let attachBytesMax = 4096
 
     /// The text of an event's identifier, for a facet that a link may have to create.
-    static func text(_ identifier: borrowing EventBody.Identifier, space: RawSpan) -> IdentifierText {
+    static func text(_ identifier: borrowing EventBodyIdentifier, space: RawSpan) -> IdentifierText {
         IdentifierText(
             flags: identifier.isUnlisted ? .unlisted : [], space: space.copied(),
             namespace: identifier.namespace.copied(), value: identifier.value.copied())

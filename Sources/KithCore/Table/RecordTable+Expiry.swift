@@ -69,6 +69,13 @@ extension RecordTable {
     /// The earliest day under which anything is filed.
     public func earliestFiledDay() -> Int32? { buckets.first?.day }
 
+    /// The earliest day after `day` under which anything is filed.
+    public func earliestFiledDay(after day: Int32) -> Int32? {
+        let (index, isPresent) = bucketIndex(day)
+        let next = isPresent ? index + 1 : index
+        return next < buckets.count ? buckets[next].day : nil
+    }
+
     /// The record filed last under `day`.
     public func firstFiled(day: Int32) -> SlotIndex? {
         let (index, isPresent) = bucketIndex(day)
