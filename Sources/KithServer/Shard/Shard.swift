@@ -17,7 +17,7 @@ actor Shard {
     init(id: ShardID, loop: any Loop) {
         self.id = id
         self.loop = loop
-        state = ShardMachine(id: id)
+        unsafe state = ShardMachine(id: id)
     }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
