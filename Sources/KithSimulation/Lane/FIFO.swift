@@ -5,15 +5,17 @@ struct FIFO<Element> {
     private var head = 0
     private(set) var count = 0
 
+    /// True without elements.
     var isEmpty: Bool { count == 0 }
-    var first: Element? { count == 0 ? nil : ring[head] }
 
+    /// Adds at the end.
     mutating func append(_ element: Element) {
         if count == ring.count { grow() }
         ring[(head + count) & (ring.count - 1)] = element
         count += 1
     }
 
+    /// Takes the oldest element.
     mutating func popFirst() -> Element? {
         guard count > 0 else { return nil }
         let element = ring[head].take()
@@ -22,6 +24,7 @@ struct FIFO<Element> {
         return element
     }
 
+    /// Drops all elements and the ring.
     mutating func removeAll() {
         self = FIFO()
     }

@@ -13,16 +13,19 @@ public import KithPorts
 ///
 /// `@unchecked Sendable`: all state belongs to the simulator and is touched on its thread.
 public final class Lane: Loop, @unchecked Sendable {
+    /// Which facet a job came through, and so how it is run.
     enum Role {
         case serial
         case task
     }
 
+    /// A job that waits.
     struct Entry {
         let job: UnownedJob
         let role: Role
     }
 
+    /// The world that this lane is part of.
     public let simulator: Simulator
     /// The node's name and the loop's number, for reports.
     public let name: String
@@ -31,11 +34,14 @@ public final class Lane: Loop, @unchecked Sendable {
     /// The number of the lane of the loop; the same for all lanes of its actors.
     let family: Int
 
+    /// Waiting jobs, the oldest first.
     var jobs = FIFO<Entry>()
+    /// True between `pause` and `resume`.
     var isPaused = false
     private var actorLanes = 0
     private let taskFacet: LaneTasks
 
+    /// A lane without jobs. Made by `Simulator.lane` and `forActor`.
     init(simulator: Simulator, number: Int, family: Int, name: String) {
         self.simulator = simulator
         self.number = number
@@ -109,6 +115,7 @@ final class LaneTasks: TaskExecutor {
     private let simulator: Simulator
     private let number: Int
 
+    /// The facet of lane `number`.
     init(simulator: Simulator, number: Int) {
         self.simulator = simulator
         self.number = number

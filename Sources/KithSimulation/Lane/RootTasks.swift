@@ -9,6 +9,7 @@ struct RootTasks {
     private var live: [Int: Root] = [:]
     private var started = 0
 
+    /// True when all have returned.
     var isEmpty: Bool { live.isEmpty }
 
     /// A number for a root task that is about to begin.
@@ -18,10 +19,12 @@ struct RootTasks {
         return started
     }
 
+    /// Makes a root task known under its number, unless it has returned already.
     mutating func attach(_ task: Task<Void, Never>, to number: Int) {
         live[number]?.task = task
     }
 
+    /// Forgets a root task that is returning.
     mutating func close(_ number: Int) {
         live[number] = nil
     }
@@ -31,14 +34,17 @@ struct RootTasks {
         live.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
+    /// Cancels all, the oldest first.
     func cancelAll() {
         for (_, root) in ordered { root.task?.cancel() }
     }
 
+    /// Cancels those that began on the lane called `name`, the oldest first.
     func cancelAll(onLane name: String) {
         for (_, root) in ordered where root.lane == name { root.task?.cancel() }
     }
 
+    /// One line for each, the oldest first.
     var descriptions: [String] {
         ordered.map { "root task \($0.number) on lane \($0.root.lane)" }
     }

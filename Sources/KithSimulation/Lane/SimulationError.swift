@@ -12,6 +12,7 @@ public enum SimulationError: Error, Equatable, Sendable, CustomStringConvertible
     /// The simulation has been shut down.
     case shutDown
 
+    /// One line for a report.
     public var description: String {
         switch self {
         case .deadlock(let step, let waiting):

@@ -21,10 +21,12 @@ enum SimulationThread {
     /// True when this thread is inside any simulator.
     static var isInsideAny: Bool { pthread_getspecific(key) != nil }
 
+    /// This thread is inside `simulator` from now on.
     static func enter(_ simulator: Simulator) {
         pthread_setspecific(key, Unmanaged.passUnretained(simulator).toOpaque())
     }
 
+    /// This thread is inside no simulator any more.
     static func leave() {
         pthread_setspecific(key, nil)
     }

@@ -111,5 +111,6 @@ extension Simulator {
 
 /// Where a root task leaves its result. Touched inside the simulation only.
 private final class Outcome<Value: Sendable>: @unchecked Sendable {
+    /// `nil` until the task has returned.
     var result: Result<Value, any Error>?
 }

@@ -39,6 +39,7 @@ public final class Simulator: @unchecked Sendable {
 
     /// Says everything that happens.
     public let seed: UInt64
+    /// How this world was made.
     public let settings: Settings
 
     /// Virtual time since the beginning.
@@ -48,21 +49,29 @@ public final class Simulator: @unchecked Sendable {
     /// Called with each line of the trace, when set. For finding where two runs part.
     public var onTrace: ((TraceRecord) -> Void)?
 
+    /// Over the trace so far.
     var hash = TraceHash()
+    /// Chooses lanes and breaks ties; nothing else draws from it.
     var random: Xoshiro256
+    /// What is to happen, by time.
     var events = EventQueue()
 
     /// All lanes, by number. Emptied by `shutdown`.
     var lanes: [Lane] = []
+    /// The lanes of the loops, for `lane(node:loop:)` only.
     var lanesByName: [String: Lane] = [:]
     /// Numbers of the lanes that have a job and are not paused, in no particular order.
     var runnable: [Int] = []
     /// The lane whose job is running; `nil` between jobs.
     var current: Lane?
+    /// True during a step, which may not begin another.
     var isStepping = false
 
+    /// What `Lane.start` began and has not returned.
     var roots = RootTasks()
+    /// In the order in which they were added.
     var reporters: [any WaitReporting] = []
+    /// True after `shutdown`, for ever.
     var isShutDown = false
 
     private let isOccupied = Atomic<Bool>(false)
@@ -94,6 +103,7 @@ public final class Simulator: @unchecked Sendable {
         return lane
     }
 
+    /// A further lane. `family` is the number of the lane of its loop.
     func addLane(name: String, family: Int) -> Lane {
         let lane = Lane(simulator: self, number: lanes.count, family: family, name: name)
         lanes.append(lane)
@@ -141,6 +151,7 @@ public final class Simulator: @unchecked Sendable {
         return false
     }
 
+    /// Fails the world: `operation` was tried by a thread that is not inside.
     func recordIntrusion(_ operation: String) {
         intrusion.withLock { intrusion in
             if intrusion.count == 0 { intrusion.operation = operation }

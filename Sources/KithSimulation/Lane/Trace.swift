@@ -16,14 +16,20 @@ public enum TraceKind: UInt8, Sendable {
 
 /// One line of a trace. Two runs that differ differ first in one of these.
 public struct TraceRecord: Equatable, Sendable, CustomStringConvertible {
+    /// Jobs run and events fired before and including this one.
     public let step: Int
+    /// Virtual time.
     public let nanoseconds: UInt64
+    /// What the line is about; says what the next two mean.
     public let kind: TraceKind
+    /// Who it is about.
     public let subject: UInt64
+    /// What about it.
     public let detail: UInt64
     /// The text of a note, else empty.
     public let text: String
 
+    /// One line: step, time, kind, subject, detail, text.
     public var description: String {
         "\(step) \(nanoseconds) \(kind) \(subject) \(detail)\(text.isEmpty ? "" : " " + text)"
     }

@@ -4,9 +4,12 @@ struct ByteQueue {
     private var bytes: [UInt8] = []
     private var head = 0
 
+    /// Bytes not taken yet.
     var count: Int { bytes.count - head }
+    /// True without bytes.
     var isEmpty: Bool { count == 0 }
 
+    /// Adds bytes at the end.
     mutating func append(_ more: [UInt8]) {
         if isEmpty {
             bytes = more
@@ -36,6 +39,7 @@ struct ByteQueue {
         return front
     }
 
+    /// Drops all bytes.
     mutating func removeAll() {
         self = ByteQueue()
     }

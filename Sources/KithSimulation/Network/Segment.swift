@@ -10,9 +10,11 @@ public enum Segment: Sendable {
 
 /// A segment that is about to leave, as shown to whoever decides its fate.
 public struct Departure: Sendable {
+    /// What leaves.
     public let segment: Segment
-    /// Names of the nodes at the two ends.
+    /// The node that sends it.
     public let from: String
+    /// The node that it is for.
     public let to: String
     /// The number of the stream end that it is for.
     public let stream: UInt64

@@ -9,6 +9,7 @@ public final class SimulatedHost: Network {
     private let name: String
     private let incarnation: Int
 
+    /// The view of one life of a node. Made by `SimulatedNetwork.host`.
     init(network: SimulatedNetwork, name: String, incarnation: Int) {
         self.network = network
         self.name = name

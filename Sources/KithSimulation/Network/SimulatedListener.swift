@@ -6,7 +6,9 @@ public import KithPorts
 /// `@unchecked Sendable`: touched on the simulation's thread only.
 public final class SimulatedListener: Listener, @unchecked Sendable {
     private let network: SimulatedNetwork
+    /// The node that listens.
     let hostName: String
+    /// Where it listens.
     let address: SimulatedNetwork.Address
     private let loops: [any Loop]
     private var accepted = 0
@@ -14,6 +16,7 @@ public final class SimulatedListener: Listener, @unchecked Sendable {
     private var isClosed = false
     private var acceptor: UnsafeContinuation<Void, Never>?
 
+    /// An open listener, not yet known to the network.
     init(
         network: SimulatedNetwork, hostName: String, address: SimulatedNetwork.Address,
         loops: [any Loop]
@@ -46,6 +49,7 @@ public final class SimulatedListener: Listener, @unchecked Sendable {
 
     // MARK: Called by the network
 
+    /// False when a connection that arrives now is refused.
     var hasRoom: Bool { !isClosed && backlog.count < network.settings.backlogMax }
 
     /// The loop of the next stream, round robin.
@@ -54,11 +58,13 @@ public final class SimulatedListener: Listener, @unchecked Sendable {
         return loops[accepted % loops.count]
     }
 
+    /// Takes a connection into the backlog.
     func offer(_ stream: SimulatedStream) {
         backlog.append(stream)
         acceptor.take()?.resume()
     }
 
+    /// Closes: no more connections, the backlog broken, a waiting accept ended.
     func shut() {
         guard !isClosed else { return }
         isClosed = true

@@ -28,16 +28,20 @@ public final class SimulatedNetwork: @unchecked Sendable {
         public init() {}
     }
 
+    /// What is listened on and connected to.
     struct Address: Hashable {
         let host: String
         let port: UInt16
     }
 
+    /// The world that this network is part of.
     public let simulator: Simulator
+    /// What the cables of this network are like.
     public let settings: Settings
     /// Replaces the verdict on a segment, when set: `nil` leaves it to the seed.
     public var intercept: ((Departure) -> Delivery?)?
 
+    /// Delays, cuts and losses; nothing else draws from it.
     var random: Xoshiro256
     private var incarnations: [String: Int] = [:]
     private var listeners: [Address: SimulatedListener] = [:]
@@ -75,6 +79,7 @@ public final class SimulatedNetwork: @unchecked Sendable {
         }
     }
 
+    /// How often the node has crashed.
     func incarnation(of name: String) -> Int { incarnations[name] ?? 0 }
 
     // MARK: Deliveries
@@ -122,15 +127,19 @@ public final class SimulatedNetwork: @unchecked Sendable {
     /// The listener at an address, if one listens there.
     func listener(at address: Address) -> SimulatedListener? { listeners[address] }
 
+    /// Makes a listener reachable.
     func add(_ listener: SimulatedListener) {
         listeners[listener.address] = listener
     }
 
+    /// Makes a listener unreachable; its address is free again.
     func remove(_ listener: SimulatedListener) {
         if listeners[listener.address] === listener { listeners[listener.address] = nil }
     }
 
+    /// Counts a connect that waits, for reports.
     func beginConnecting() { connecting += 1 }
+    /// A connect is over.
     func endConnecting() { connecting -= 1 }
 
     /// A port of `host` that nobody listens on; `nil` when all are taken.
@@ -167,6 +176,7 @@ public final class SimulatedNetwork: @unchecked Sendable {
         return (near, far)
     }
 
+    /// Lets go of an end that no crash needs to break any more.
     func forget(_ stream: SimulatedStream) {
         streams[stream.number] = nil
     }

@@ -22,9 +22,13 @@ public final class SimulatedStream: ByteStream, @unchecked Sendable {
         case closed
     }
 
+    /// The lane this end is pinned to.
     public let loop: any Loop
+    /// Host and port at the other end.
     public let peer: String
+    /// The node at this end.
     let hostName: String
+    /// Stands for this end in the trace.
     let number: UInt64
     /// The other end; gone when neither is open.
     var remote: SimulatedStream?
@@ -42,6 +46,7 @@ public final class SimulatedStream: ByteStream, @unchecked Sendable {
     private var reader: UnsafeContinuation<Void, Never>?
     private var writer: UnsafeContinuation<Void, Never>?
 
+    /// An open end; `remote` is set by whoever makes the pair.
     init(
         network: SimulatedNetwork, number: UInt64, hostName: String, loop: any Loop, peer: String
     ) {

@@ -68,8 +68,10 @@ public struct Xoshiro256: RandomNumberGenerator, Sendable {
 
 /// SplitMix64: a counter and a mixing function. Turns one word into as many as are wanted.
 struct SplitMix64 {
+    /// Where the counter stands.
     var state: UInt64
 
+    /// The next 64 bits.
     mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         return Self.mixed(state)

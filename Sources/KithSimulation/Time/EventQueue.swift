@@ -33,7 +33,9 @@ struct EventQueue {
     private var free: [Int] = []
     private var inserted: UInt64 = 0
 
+    /// True when nothing is to happen.
     var isEmpty: Bool { heap.isEmpty }
+    /// Events that have not fired.
     var count: Int { heap.count }
     /// The time of the earliest event.
     var firstDue: UInt64? { heap.first?.due }
@@ -118,6 +120,8 @@ struct EventQueue {
 
 /// A scheduled event, for cancelling it.
 public struct EventID: Sendable, Equatable {
+    /// Where the event is.
     let slot: Int
+    /// How many events were there before it.
     let generation: UInt32
 }

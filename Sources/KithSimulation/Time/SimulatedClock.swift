@@ -94,10 +94,12 @@ private final class Sleeper: @unchecked Sendable {
     private var continuation: UnsafeContinuation<Void, any Error>?
     private var event: EventID?
 
+    /// A sleep that has not begun.
     init(_ simulator: Simulator) {
         self.simulator = simulator
     }
 
+    /// Has `continuation` resumed after `nanoseconds`.
     func begin(
         _ continuation: UnsafeContinuation<Void, any Error>, nanoseconds: UInt64, lane: Lane
     ) {
@@ -107,6 +109,7 @@ private final class Sleeper: @unchecked Sendable {
         }
     }
 
+    /// Ends the sleep with `CancellationError`, if it has not ended.
     func cancel() {
         simulator.enter("cancel a sleep") {
             if let event { simulator.cancel(event) }
