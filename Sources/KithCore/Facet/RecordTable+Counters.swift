@@ -142,6 +142,15 @@ extension RecordTable {
         arena.region.store(UInt16(kept + 1), at: start + FacetLayout.window)
     }
 
+    /// Forgets every message of the window.
+    public mutating func clearWindow(_ facet: FacetRef) {
+        let shape = shape(facet)
+        resize(
+            facet, at: shape.window - shape.start, removing: shape.end - shape.window,
+            inserting: 0)
+        arena.region.store(UInt16(0), at: start(facet) + FacetLayout.window)
+    }
+
     /// How many messages at the front go when `adding` more arrive at `now`.
     private func windowExcess(_ shape: FacetShape, adding: Int, base: Int64, now: Int64) -> Int {
         let entries = shape.window + FacetLayout.windowBaseBytes

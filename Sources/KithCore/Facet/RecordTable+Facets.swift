@@ -310,6 +310,15 @@ extension RecordTable {
             low: arena.region.u64(at: start + FacetLayout.headerBytes + 8))
     }
 
+    /// The space of the facet's identifier, as UTF-8.
+    public func space(_ facet: FacetRef) -> [UInt8] { spaceText(shape(facet)).copied() }
+
+    /// The namespace of the facet's identifier, as UTF-8.
+    public func namespace(_ facet: FacetRef) -> [UInt8] { namespaceText(shape(facet)).copied() }
+
+    /// The value of the facet's identifier, as UTF-8.
+    public func value(_ facet: FacetRef) -> [UInt8] { withValue(shape(facet)) { $0.copied() } }
+
     /// The operation that created the facet, in the log of `lifeGroup`.
     public func life(_ facet: FacetRef) -> OperationIndex {
         OperationIndex(rawValue: arena.region.u64(at: start(facet) + FacetLayout.life))

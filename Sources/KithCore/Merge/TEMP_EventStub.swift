@@ -33,8 +33,3 @@ public struct EventBody: ~Escapable {
   @_lifetime(copy self) public func traits() -> Traits { Traits(s: s) }
   public func isAliasLink(from: Int, to: Int) -> Bool { false }
 }
-extension RecordTable { public func namespace(_ f: FacetRef) -> [UInt8] { [] }
- public func space(_ f: FacetRef) -> [UInt8] { [] }
- public func value(_ f: FacetRef) -> [UInt8] { [] }
- public func earliestFiledDay(after: Int32) -> Int32? { nil } 
- public mutating func clearWindow(_ f: FacetRef) {} }
