@@ -379,7 +379,8 @@ extension RecordTable {
 
     public mutating func setForgetTime(_ facet: FacetRef, _ time: Int64?) {
         setPart(
-            facet, .forgetTime, at: shape(facet).forgetTime, word: time.map(UInt64.init(bitPattern:)))
+            facet, .forgetTime, at: shape(facet).forgetTime,
+            word: time.map(UInt64.init(bitPattern:)))
     }
 
     /// Writes, adds or removes an optional 8-byte part, which lies or would lie at `place`.
