@@ -101,7 +101,9 @@ struct DamageCase: CustomTestStringConvertible, Sendable {
         #expect(base.paths == (1...places.last!.segment).map(path))
 
         for segment in 1...places.last!.segment {
-            for offset in 0..<4096 {
+            let used = places.last { $0.segment == segment }!.range.upperBound
+            // Every byte that means something, and a fifth of the zeros.
+            for offset in 0..<4096 where offset < used + 40 || offset % 5 == 0 {
                 let disk = base.copy()
                 disk.decay(path(segment)) { $0[offset] = damage.change($0[offset]) }
                 let before = disk.bytes(of: path(segment))

@@ -57,12 +57,12 @@ public actor WriteAheadLog {
     var oldestSegment: SegmentID
 
     // The segment after this one, and room on the disk.
-    var prepared: PreparedSegment
+    var prepared = PreparedSegment.none
     var preparedWaiters: [CheckedContinuation<Void, Never>] = []
     /// `keepSegmentReady` waits here for something to do.
     var preparer: CheckedContinuation<Void, Never>?
-    var wantsSegment: Bool
-    var freeBytes: UInt64
+    var wantsSegment = true
+    var freeBytes = UInt64.max
     var couldNotPrepare = false
     var isRemoving = false
 
@@ -122,9 +122,6 @@ public actor WriteAheadLog {
         file = recovered.file
         offset = recovered.offset
         oldestSegment = recovered.oldestSegment
-        if let file = recovered.prepared { prepared = .ready(file) } else { prepared = .none }
-        wantsSegment = recovered.prepared == nil
-        freeBytes = .max
     }
 
     /// Bytes of the files of all segments in use.
