@@ -11,7 +11,7 @@ func entry(_ group: UInt16, _ index: UInt64, size: Int? = nil, term: UInt64 = 1)
     let count = size ?? Int(random.next() % 200)
     return LogEntry(
         group: GroupID(group), term: Term(term), index: LogIndex(index),
-        type: LogEntryType(UInt8(index % 200)), time: LogTime(Int64(index) * 1000),
+        type: LogEntryType(UInt8(index % 200)), time: LogTime(Int64(index % 1_000_000) * 1000),
         payload: (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) })
 }
 
