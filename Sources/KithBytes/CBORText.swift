@@ -3,13 +3,15 @@ extension RawSpan {
     @inlinable
     public func isASCII() -> Bool {
         let count = byteCount
-        guard count >= 8 else {
-            var bits: UInt8 = 0
-            var offset = 0
-            while offset < count {
-                bits |= unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self)
-                offset &+= 1
+        if count < 8 {
+            if count >= 4 {
+                let first = unsafe unsafeLoadUnaligned(fromByteOffset: 0, as: UInt32.self)
+                let last = unsafe unsafeLoadUnaligned(
+                    fromByteOffset: count &- 4, as: UInt32.self)
+                return (first | last) & 0x8080_8080 == 0
             }
+            var bits: UInt8 = 0
+            for offset in 0..<count { bits |= self[offset] }
             return bits < 0x80
         }
         // The last word overlaps the one before rather than going on byte by byte.

@@ -60,6 +60,8 @@ public struct EventReader: Sendable {
         var name: [UInt8]
         var identifierClass: IdentifierClass
         var limit: UInt16
+        /// Limit and name as they stand in a body.
+        var bodyBytes: [UInt8]
         /// Place in the order by class, then configuration.
         var rank: Int
     }
@@ -90,9 +92,14 @@ public struct EventReader: Sendable {
             return a != b ? a < b : left < right
         }
         var compiled = rules.namespaces.map { namespace in
-            CompiledNamespace(
-                name: Array(namespace.name.utf8), identifierClass: namespace.identifierClass,
-                limit: UInt16(namespace.limit), rank: 0)
+            let name = Array(namespace.name.utf8)
+            var body = ByteWriter()
+            body.u16(UInt16(namespace.limit))
+            body.u8(UInt8(name.count))
+            body.raw(name)
+            return CompiledNamespace(
+                name: name, identifierClass: namespace.identifierClass,
+                limit: UInt16(namespace.limit), bodyBytes: body.bytes, rank: 0)
         }
         for (rank, index) in order.enumerated() { compiled[index].rank = rank }
         namespaces = compiled
@@ -176,8 +183,7 @@ public struct EventReader: Sendable {
                 try reader.skip(depth: depth + 1)
             }
             if child >= 0 {
-                slots[child].start = valueStart
-                slots[child].count = reader.offset - valueStart
+                slots[child] = Slot(start: valueStart, count: reader.offset - valueStart)
             }
             if node == 0 {
                 members.append(
@@ -189,6 +195,7 @@ public struct EventReader: Sendable {
     }
 
     private mutating func clearSlots(_ nodes: Range<Int>) {
+        var slots = slots.mutableSpan
         for node in nodes { slots[node] = Slot() }
     }
 
@@ -441,22 +448,21 @@ public struct EventReader: Sendable {
     private func appendIdentifiers(to batch: inout EventBatch) {
         batch.body.u8(UInt8(found.count))
         for identifier in found {
-            let namespace = namespaces[identifier.namespace]
+            let identifierClass = namespaces[identifier.namespace].identifierClass
+            let limit = namespaces[identifier.namespace].limit
             let place = identifier.valueStart..<(identifier.valueStart + identifier.valueCount)
             batch.body.u64(identifier.leaf.high)
             batch.body.u64(identifier.leaf.low)
             batch.body.u8(identifier.flags)
-            batch.body.u16(namespace.limit)
-            batch.body.u8(UInt8(namespace.name.count))
-            batch.body.raw(namespace.name)
+            batch.body.raw(namespaces[identifier.namespace].bodyBytes)
             batch.body.u16(UInt16(place.count))
             batch.identifiers.append(
                 EventIdentifier(
                     leaf: identifier.leaf, flags: identifier.flags,
-                    namespaceIndex: UInt8(identifier.namespace), limit: namespace.limit,
+                    namespaceIndex: UInt8(identifier.namespace), limit: limit,
                     valueStart: batch.body.count, valueCount: place.count))
             unsafe batch.body.raw(values.span.bytes.extracting(place))
-            if namespace.identifierClass == .anonymous {
+            if identifierClass == .anonymous {
                 let quarantine = unsafe LeafHasher.leaf(
                     class: .anonymous, prefix: quarantinePrefixes[identifier.namespace],
                     value: values.span.bytes.extracting(place))
