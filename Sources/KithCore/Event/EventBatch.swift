@@ -92,6 +92,8 @@ public struct EventBatch: Sendable {
     public internal(set) var identifiers: [EventIdentifier] = []
     /// The bodies, one after another, in the format of `EventBody`.
     public var bytes: [UInt8] { body.bytes }
+    /// Bytes of all bodies.
+    public var byteCount: Int { body.count }
     /// Identifiers that were no identifiers, also those of refused events.
     public internal(set) var ignored = IgnoredIdentifierCounts()
 
