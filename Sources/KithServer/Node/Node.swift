@@ -149,13 +149,14 @@ public actor Node {
                 let coordinator = MergeCoordinator(
                     group, router: router, clock: ports.clock, table: router.table)
                 tasks.addTask { await coordinator.run() }
+                tasks.addTask { await coordinator.shareMarks() }
             }
             let failure = failure
             tasks.addTask {
                 if await failure.wait() { await self.stop() }
             }
             await accept(service, &tasks)
-            for connection in connections.values { connection.close() }
+            for number in connections.keys.sorted() { connections[number]?.close() }
             for group in groups { await group.stop() }
             failure.finish()
             await log.close()
