@@ -1,0 +1,459 @@
+public import KithBytes
+
+/// The way from a group to its shards. In the server it goes through the `Shard` actors, which share
+/// the group's loop; in tests it is an array.
+public protocol ShardAccess {
+    func machine(_ id: ShardID) -> ShardMachine
+}
+
+/// The replicated state machine of one group: applies log entries, in order, to the group's shards.
+///
+/// What it keeps beside them is small: log time, the applied index, the settled marks heard of every
+/// group, and the list of sealed records, oldest seal first, from which its own mark follows. Pure
+/// and deterministic: the same entries give the same state and the same outcomes.
+public struct GroupMachine: Sendable {
+    public let group: GroupID
+    public let table: GroupTable
+    /// Log time: rises only, with each entry (wall clock) or each stamp (event clock).
+    public private(set) var now: LogTime
+    public private(set) var applied: LogIndex
+    public private(set) var retentionMillis: Int64
+    /// Settled marks heard of the other groups, by group number.
+    public private(set) var heard: [OperationIndex]
+    /// Records sealed and not yet forwarded, oldest seal first.
+    public private(set) var sealed: [SealedRecord]
+    /// Roots with leaves to release, in the order in which they dropped them. A work list for the
+    /// driver, not state: rebuilt from the ledgers by `rebuildWork`.
+    public var releasing: [LeafID]
+    /// Absorbs from other groups since marks were last logged by themselves.
+    public private(set) var absorbsSinceMarks = 0
+    /// How the entry now applied, or the last one, means its time.
+    private var clock = EntryClock.wall
+
+    public struct SealedRecord: Equatable, Sendable {
+        public var version: OperationIndex
+        public var leaf: LeafID
+    }
+
+    #if KITH_PLANTED
+    public var faults: PlantedFaults = []
+    #endif
+
+    /// 90 days, until a settings operation says otherwise.
+    public static let retentionMillisDefault: Int64 = 90 * 86_400_000
+
+    public init(group: GroupID, table: GroupTable) {
+        self.group = group
+        self.table = table
+        now = LogTime(0)
+        applied = .zero
+        retentionMillis = Self.retentionMillisDefault
+        heard = Array(repeating: .none, count: table.groupCount)
+        sealed = []
+        releasing = []
+    }
+
+    /// The settled marks this group vouches for: what it heard of others, and its own, the lowest
+    /// version still sealed or else the place after all it has applied.
+    public var marks: [OperationIndex] {
+        var marks = heard
+        let own = Int(group.rawValue)
+        marks[own] = max(marks[own], sealed.first?.version ?? OperationIndex(entry: applied.next, ordinal: 0))
+        return marks
+    }
+
+    /// The context of a read at `time` (log time, where that is later).
+    public func context(at time: LogTime? = nil) -> ApplyContext {
+        makeContext(at: OperationIndex(entry: applied.next, ordinal: 0), now: max(now, time ?? now))
+    }
+
+    private func makeContext(at: OperationIndex, now: LogTime) -> ApplyContext {
+        let context = ApplyContext(
+            group: group, at: at, now: now, retentionMillis: retentionMillis,
+            takesEventTimes: clock == .event, marks: marks, table: table)
+        #if KITH_PLANTED
+        var planted = context
+        planted.faults = faults
+        return planted
+        #else
+        return context
+        #endif
+    }
+
+    // MARK: Applying
+
+    /// How an entry's time is meant.
+    public enum EntryClock: UInt8, Sendable {
+        /// The entry's time is log time.
+        case wall = 1
+        /// Log time rises by the operations' stamps, never past the entry's time.
+        case event = 2
+    }
+
+    /// Applies one entry and appends the outcome of each operation, in order. `index` must follow
+    /// the last one applied.
+    public mutating func apply(
+        index: LogIndex, time: LogTime, clock: EntryClock, operations: RawSpan,
+        on shards: some ShardAccess, outcomes: inout [Outcome]
+    ) {
+        precondition(index == applied.next, "entry \(index.rawValue) after \(applied.rawValue)")
+        self.clock = clock
+        if clock == .wall, time > now { now = time }
+        var reader = ByteReader(operations)
+        var step = Step(entry: index)
+        while !reader.isAtEnd {
+            do {
+                let raw = try reader.u8()
+                let length = Int(try reader.u32())
+                let stamp = try reader.i64()
+                let payload = try reader.take(length)
+                if clock == .event, stamp > now.rawValue, time > now {
+                    now = LogTime(min(stamp, time.rawValue))
+                }
+                guard let type = OperationType(rawValue: raw) else {
+                    outcomes.append(.malformed)
+                    continue
+                }
+                do {
+                    outcomes.append(try apply(type, payload, &step, shards))
+                } catch {
+                    outcomes.append(.malformed)
+                }
+            } catch {
+                // Framing is lost: nothing after this can be told apart.
+                outcomes.append(.malformed)
+                break
+            }
+        }
+        applied = index
+    }
+
+    /// Hands out the places of an entry's steps.
+    private struct Step {
+        let entry: LogIndex
+        var ordinal: UInt32 = 0
+
+        mutating func next() -> OperationIndex {
+            defer { ordinal += 1 }
+            return OperationIndex(entry: entry, ordinal: ordinal)
+        }
+    }
+
+    private mutating func apply(
+        _ type: OperationType, _ payload: RawSpan, _ step: inout Step, _ shards: some ShardAccess
+    ) throws(ByteError) -> Outcome {
+        var reader = ByteReader(payload)
+        switch type {
+        case .event:
+            let record = try reader.leaf()
+            let proof = OperationIndex(rawValue: try reader.u64())
+            let ordinal = Int(try reader.u8())
+            let flags = try reader.u8()
+            let body = try EventBody(try reader.take(reader.remaining))
+            guard ordinal < body.identifierCount, owns(record) else { return .malformed }
+            let target = ShardMachine.EventTarget(
+                record: record, ordinal: ordinal, isQuarantine: flags & 1 != 0,
+                evenIfContested: flags & 2 != 0, proof: proof)
+            return applyEvent(target, body, &step, shards)
+        case .seal:
+            let order = try SealOrder(decoding: &reader)
+            guard owns(order.loser) else { return .malformed }
+            return seal(order, &step, shards)
+        case .absorb:
+            let order = try AbsorbOrder(decoding: &reader)
+            guard owns(order.target) else { return .malformed }
+            return absorb(order, &step, shards)
+        case .forward:
+            let loser = try reader.leaf()
+            let version = OperationIndex(rawValue: try reader.u64())
+            let parent = try reader.leaf()
+            guard owns(loser) else { return .malformed }
+            let context = makeContext(at: step.next(), now: now)
+            let outcome = shards.machine(loser.shard).forward(
+                loser, version: version, to: parent, context)
+            unseal(loser, shards)
+            return outcome
+        case .release:
+            let leaf = try reader.leaf()
+            let version = OperationIndex(rawValue: try reader.u64())
+            let marks = try reader.marks()
+            let ledger = try reader.bytes32(limit: ShardMachine.payloadBytesMax * 2).copied()
+            guard owns(leaf) else { return .malformed }
+            let order = ReleaseOrder(leaf: leaf, version: version, ledger: ledger, marks: marks)
+            return release(order, &step, shards)
+        case .contest:
+            let root = try reader.leaf()
+            let end = try reader.leaf()
+            let first = try reader.leaf()
+            guard owns(root) else { return .malformed }
+            let context = makeContext(at: step.next(), now: now)
+            return shards.machine(root.shard).contest(end, at: root, first: first, context)
+        case .refuse:
+            let root = try reader.leaf()
+            let first = try reader.leaf()
+            let other = try reader.leaf()
+            guard let rule = RefusalRule(rawValue: try reader.u8()), owns(root) else {
+                return .malformed
+            }
+            let context = makeContext(at: step.next(), now: now)
+            return shards.machine(root.shard).refuse(
+                Ledger.Refusal(first: first, other: other, rule: rule, time: now), at: root, context)
+        case .erase:
+            let record = try reader.leaf()
+            let leaf = try reader.leaf()
+            let proof = OperationIndex(rawValue: try reader.u64())
+            guard owns(record) else { return .malformed }
+            let context = makeContext(at: step.next(), now: now)
+            let outcome = shards.machine(record.shard).erase(leaf, at: record, proof: proof, context)
+            noteDropped(record, shards)
+            return outcome
+        case .touch:
+            let record = try reader.leaf()
+            guard owns(record) else { return .malformed }
+            let context = makeContext(at: step.next(), now: now)
+            _ = shards.machine(record.shard).current(record, context)
+            noteDropped(record, shards)
+            return .done
+        case .reclaim:
+            let shard = ShardID(try reader.u8())
+            let limit = Int(try reader.u32())
+            let exact = try reader.u8() != 0
+            guard table.group(of: shard) == group else { return .malformed }
+            let context = makeContext(at: step.next(), now: now)
+            let machine = shards.machine(shard)
+            let outcome = machine.reclaim(limit: limit, exact: exact, context)
+            noteDropped(machine)
+            return outcome
+        case .marks:
+            hear(try reader.marks())
+            absorbsSinceMarks = 0
+            return .done
+        case .count:
+            let statistics = shards.machine(firstShard)
+            for isIgnored in [false, true] {
+                for _ in 0..<(try reader.u16()) {
+                    let name = try reader.take(Int(try reader.u8()))
+                    let count = Int64(try reader.u32())
+                    if isIgnored {
+                        statistics.statistics.countIgnored(name, by: count)
+                    } else {
+                        statistics.statistics.countRejected(name, by: count)
+                    }
+                }
+            }
+            return .done
+        case .settings:
+            retentionMillis = max(1, try reader.i64())
+            return .done
+        case .time:
+            return .done
+        case .answered:
+            let root = try reader.leaf()
+            let leaf = try reader.leaf()
+            let version = OperationIndex(rawValue: try reader.u64())
+            guard owns(root) else { return .malformed }
+            let context = makeContext(at: step.next(), now: now)
+            return shards.machine(root.shard).releaseAnswered(
+                root, Ledger.Release(leaf: leaf, version: version), context)
+        }
+    }
+
+    public var firstShard: ShardID { ShardID(UInt8(group.rawValue)) }
+
+    private func owns(_ leaf: LeafID) -> Bool { table.group(of: leaf) == group }
+
+    private mutating func hear(_ marks: [OperationIndex]) {
+        for index in 0..<min(marks.count, heard.count) {
+            heard[index] = max(heard[index], marks[index])
+        }
+    }
+
+    private func hears() -> Bool {
+        #if KITH_PLANTED
+        return !faults.contains(.noMarks)
+        #else
+        return true
+        #endif
+    }
+
+    // MARK: Merging
+
+    private mutating func seal(
+        _ order: SealOrder, _ step: inout Step, _ shards: some ShardAccess
+    ) -> Outcome {
+        let at = step.next()
+        let outcome = shards.machine(order.loser.shard).seal(order, makeContext(at: at, now: now))
+        noteDropped(order.loser, shards)
+        guard case .sealedNow(let version) = outcome else { return outcome }
+        sealed.append(SealedRecord(version: version, leaf: order.loser))
+        if owns(order.winner), mergeLocally(order.loser, version, &step, shards) {
+            return .merged(root: order.winner)
+        }
+        return outcome
+    }
+
+    /// Absorb and forward in the entry of the seal: both records are this group's. False where the
+    /// winner is no root; then the record stays sealed and the driver takes it on.
+    private mutating func mergeLocally(
+        _ loser: LeafID, _ version: OperationIndex, _ step: inout Step, _ shards: some ShardAccess
+    ) -> Bool {
+        let context = makeContext(at: step.next(), now: now)
+        guard let order = shards.machine(loser.shard).absorbOrder(loser, version: version, context)
+        else { return false }
+        let outcome = shards.machine(order.target.shard).absorb(order, isLocal: true, context)
+        noteDropped(order.target, shards)
+        guard case .absorbed(let parent) = outcome else { return false }
+        _ = shards.machine(loser.shard).forward(loser, version: version, to: parent, context)
+        unseal(loser, shards)
+        return true
+    }
+
+    private mutating func absorb(
+        _ order: AbsorbOrder, _ step: inout Step, _ shards: some ShardAccess
+    ) -> Outcome {
+        if hears() { hear(order.marks) }
+        absorbsSinceMarks += 1
+        let context = makeContext(at: step.next(), now: now)
+        let outcome = shards.machine(order.target.shard).absorb(order, isLocal: false, context)
+        noteDropped(order.target, shards)
+        return outcome
+    }
+
+    private mutating func release(
+        _ order: ReleaseOrder, _ step: inout Step, _ shards: some ShardAccess
+    ) -> Outcome {
+        if hears() { hear(order.marks) }
+        let context = makeContext(at: step.next(), now: now)
+        return shards.machine(order.leaf.shard).release(order, context)
+    }
+
+    private mutating func unseal(_ leaf: LeafID, _ shards: some ShardAccess) {
+        if let slot = shards.machine(leaf.shard).table.find(leaf),
+            shards.machine(leaf.shard).table.state(slot) == .sealed
+        {
+            return
+        }
+        sealed.removeAll { $0.leaf == leaf }
+    }
+
+    // MARK: Events
+
+    private mutating func applyEvent(
+        _ target: ShardMachine.EventTarget, _ body: borrowing EventBody, _ step: inout Step,
+        _ shards: some ShardAccess
+    ) -> Outcome {
+        let machine = shards.machine(target.record.shard)
+        let outcome = machine.applyEvent(target, body, makeContext(at: step.next(), now: now))
+        noteDropped(machine)
+        switch outcome {
+        case .counted(let root, let open) where open != 0:
+            let (root, left) = attach(open, to: root, target, body, &step, shards)
+            return .counted(root: root, open: left)
+        case .duplicate(let root, let open) where open != 0:
+            let (root, left) = attach(open, to: root, target, body, &step, shards)
+            return .duplicate(root: root, open: left)
+        default:
+            return outcome
+        }
+    }
+
+    /// Settles what can be settled in the event's own entry: links to identifiers that are absent
+    /// and at home in this group. In the event's order, and only up to the first that must travel.
+    private mutating func attach(
+        _ open: UInt32, to start: LeafID, _ target: ShardMachine.EventTarget,
+        _ body: borrowing EventBody, _ step: inout Step, _ shards: some ShardAccess
+    ) -> (root: LeafID, open: UInt32) {
+        var left = open
+        var root = start
+        let first = body.identifier(at: target.ordinal)
+        for ordinal in 0..<body.identifierCount where left & 1 << UInt32(ordinal) != 0 {
+            let other = body.identifier(at: ordinal)
+            guard owns(other.leaf) else { break }
+            let home = shards.machine(other.leaf.shard)
+            guard home.table.find(other.leaf) == nil, owns(root) else { break }
+            let context = makeContext(at: step.next(), now: now)
+            let machine = shards.machine(root.shard)
+            guard
+                machine.allowsAttaching(
+                    body, from: target.ordinal, to: ordinal, root: root, context),
+                let rootText = machine.ownText(root)
+            else { break }
+            let otherText = ShardMachine.text(other, space: body.space)
+            let rootEnd = LinkEnd(leaf: first.leaf, isListed: !first.isUnlisted)
+            let otherEnd = LinkEnd(leaf: other.leaf, isListed: !other.isUnlisted)
+            let rootWins = root < other.leaf
+            let order = SealOrder(
+                loser: rootWins ? other.leaf : root, winner: rootWins ? root : other.leaf,
+                loserEnd: rootWins ? otherEnd : rootEnd, winnerEnd: rootWins ? rootEnd : otherEnd,
+                winnerHolds: rootWins, eventTime: body.time,
+                loserText: rootWins ? otherText : rootText,
+                winnerText: rootWins ? rootText : otherText)
+            switch seal(order, &step, shards) {
+            case .merged(let merged): root = merged
+            case .void: break
+            default: return (root, left)
+            }
+            left &= ~(1 << UInt32(ordinal))
+        }
+        return (root, left)
+    }
+
+    // MARK: Work for the driver
+
+    private mutating func noteDropped(_ leaf: LeafID, _ shards: some ShardAccess) {
+        noteDropped(shards.machine(leaf.shard))
+    }
+
+    private mutating func noteDropped(_ machine: ShardMachine) {
+        if !machine.dropped.isEmpty {
+            releasing.append(contentsOf: machine.dropped)
+            machine.dropped.removeAll(keepingCapacity: true)
+        }
+    }
+
+    /// Finds again what the driver has to do, from the records themselves: after a restart.
+    public mutating func rebuildWork(on shards: some ShardAccess) {
+        releasing = []
+        for shard in table.shards(of: group) {
+            let machine = shards.machine(shard)
+            machine.dropped = []
+            machine.table.forEachSlot { slot in
+                let leaf = machine.table.id(slot)
+                if !machine.pendingReleases(of: leaf).isEmpty { releasing.append(leaf) }
+            }
+        }
+    }
+
+    /// Traps where a rule of the group or of its shards is broken. O(records).
+    public func checkInvariants(on shards: some ShardAccess) {
+        var sealedFound = 0
+        for shard in table.shards(of: group) {
+            let machine = shards.machine(shard)
+            machine.checkInvariants()
+            machine.table.forEachSlot { slot in
+                guard machine.table.state(slot) == .sealed else { return }
+                sealedFound += 1
+                let record = SealedRecord(
+                    version: machine.table.version(slot), leaf: machine.table.id(slot))
+                precondition(sealed.contains(record), "sealed \(record.leaf.hex) is not listed")
+            }
+        }
+        precondition(sealedFound == sealed.count, "\(sealed.count) seals listed, \(sealedFound) found")
+    }
+}
+
+extension SealOrder {
+    init(decoding reader: inout ByteReader) throws(ByteError) {
+        loser = try reader.leaf()
+        winner = try reader.leaf()
+        let loserLeaf = try reader.leaf()
+        let winnerLeaf = try reader.leaf()
+        eventTime = try reader.i64()
+        let flags = try reader.u8()
+        loserEnd = LinkEnd(leaf: loserLeaf, isListed: flags & 1 != 0)
+        winnerEnd = LinkEnd(leaf: winnerLeaf, isListed: flags & 2 != 0)
+        winnerHolds = flags & 4 != 0
+        loserText = try IdentifierText(decoding: &reader)
+        winnerText = try IdentifierText(decoding: &reader)
+    }
+}

@@ -1,0 +1,40 @@
+/// The rules of a cluster that a batch's links turn on, from its `identity` settings.
+public struct LinkPolicy: Sendable {
+    public struct Limit: Sendable, Equatable {
+        public var namespace: [UInt8]
+        public var identifierClass: IdentifierClass
+        /// Identifiers of the namespace that one profile may hold.
+        public var limit: Int
+
+        public init(namespace: [UInt8], identifierClass: IdentifierClass, limit: Int) {
+            self.namespace = namespace
+            self.identifierClass = identifierClass
+            self.limit = limit
+        }
+    }
+
+    /// `sharedDevice: quarantine`: an event of contested devices alone counts apart. Otherwise
+    /// (`first`) it counts for the device's first owner.
+    public var quarantinesContested: Bool
+    /// `alias: merge`: the alias of two accounts joins them. Otherwise (`refuse`) it does not.
+    public var aliasJoinsAccounts: Bool
+    public var limits: [Limit]
+    /// Set while the links of an alias event are decided; only a planted fault asks.
+    var isAliasEvent = false
+
+    public init(quarantinesContested: Bool, aliasJoinsAccounts: Bool, limits: [Limit]) {
+        self.quarantinesContested = quarantinesContested
+        self.aliasJoinsAccounts = aliasJoinsAccounts
+        self.limits = limits
+    }
+
+    func limit(_ namespace: [UInt8]) -> Limit? { limits.first { $0.namespace == namespace } }
+
+    #if KITH_PLANTED
+    public var faults: PlantedFaults = []
+    func planted(_ fault: PlantedFaults) -> Bool { faults.contains(fault) }
+    #else
+    @inline(__always)
+    func planted(_ fault: PlantedFaults) -> Bool { false }
+    #endif
+}

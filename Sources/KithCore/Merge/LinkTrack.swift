@@ -1,0 +1,178 @@
+internal import KithBytes
+
+/// Link(first, other) on its way (ENGINE 1.2): find both roots, decide, seal the higher, begin again
+/// until one root holds both ends.
+///
+/// Two finds that end at two roots prove nothing by themselves; only a root that holds one end and
+/// not the other may be the reason to refuse, and the entry that acts looks again.
+final class LinkTrack {
+    let first: LeafID
+    let other: LeafID
+    let otherOrdinal: Int
+    /// A link between the two user ids of an alias: the only one that may join two accounts.
+    let isAlias: Bool
+    var a: Cursor
+    var b: Cursor
+    var foundA: Finding?
+    var foundB: Finding?
+    var step: Step = .find
+    /// Leaves to count as ignored for exceeding a limit, once the refusal is logged.
+    var ignoresOther = false
+
+    enum Step {
+        case find
+        case seal(SealOrder)
+        /// Wait until the record that this link sealed is free.
+        case wait(LeafID)
+        case contest(at: LeafID)
+        case refuse(RefusalRule, at: LeafID)
+    }
+
+    /// What a decision came to.
+    enum Verdict {
+        /// Go on with `step`.
+        case go
+        /// Settled: merged, refused or void.
+        case settled
+    }
+
+    init(
+        first: LeafID, other: LeafID, otherOrdinal: Int, isAlias: Bool, firstHint: LeafID,
+        otherHint: LeafID?
+    ) {
+        self.first = first
+        self.other = other
+        self.otherOrdinal = otherOrdinal
+        self.isAlias = isAlias
+        a = Cursor(first, hint: firstHint)
+        b = Cursor(other, hint: otherHint)
+    }
+
+    func startAgain() {
+        a.startAgain()
+        b.startAgain()
+        foundA = nil
+        foundB = nil
+        step = .find
+    }
+
+    /// Both finds are in: what now?
+    func decide(
+        time: Int64, firstText: IdentifierText, otherText: IdentifierText, policy: LinkPolicy
+    ) -> Verdict {
+        guard let fa = foundA, let fb = foundB else { return .go }
+        if (fa.holdsOther || fb.holdsOther) && !policy.planted(.refusedByTwoFinds) {
+            return .settled
+        }
+        if fa.root == fb.root {
+            // The two answers are of two moments; begin again rather than guess.
+            if fa.holdsOther || fb.holdsOther { return .settled }
+            startAgain()
+            return .go
+        }
+        if (time <= fa.forgetTime || time <= fb.forgetTime) && !policy.planted(.oldEventsLink) {
+            return .settled
+        }
+        let isContested =
+            first.identifierClass == .anonymous && fa.isContested
+            || other.identifierClass == .anonymous && fb.isContested
+        if isContested && !policy.planted(.contestedStillLinks) { return refuse(.contested, fa) }
+
+        var loserIsA = fa.root > fb.root
+        if policy.planted(.higherMayWin), min(fa.root, fb.root).identifierClass == .anonymous,
+            time & 1 == 0
+        {
+            loserIsA.toggle()
+        }
+        if fa.root.identifierClass == .account, fb.root.identifierClass == .account,
+            !(isAlias && policy.aliasJoinsAccounts), !policy.planted(.accountsMerge),
+            !(policy.planted(.aliasJoinsAll) && policy.isAliasEvent)
+        {
+            if first.identifierClass == .account, other.identifierClass == .anonymous,
+                !policy.planted(.contestedNotSet)
+            {
+                step = .contest(at: fb.root)
+                return .go
+            }
+            return refuse(.twoAccounts, fa)
+        }
+        if exceedsLimit(fa, fb, firstText, otherText, policy) {
+            ignoresOther = !fb.holds
+            return refuse(.limit, fa)
+        }
+        let (loser, winner) = loserIsA ? (fa, fb) : (fb, fa)
+        step = .seal(
+            SealOrder(
+                loser: loser.root, winner: winner.root,
+                loserEnd: LinkEnd(
+                    leaf: loserIsA ? first : other,
+                    isListed: !(loserIsA ? firstText : otherText).flags.contains(.unlisted)),
+                winnerEnd: LinkEnd(
+                    leaf: loserIsA ? other : first,
+                    isListed: !(loserIsA ? otherText : firstText).flags.contains(.unlisted)),
+                winnerHolds: winner.holds, eventTime: time,
+                loserText: loser.rootText ?? (loserIsA ? firstText : otherText),
+                winnerText: winner.rootText ?? (loserIsA ? otherText : firstText)))
+        return .go
+    }
+
+    private func refuse(_ rule: RefusalRule, _ fa: Finding) -> Verdict {
+        // Remembered at the root of the first identifier, where it has one.
+        guard fa.holds else { return .settled }
+        step = .refuse(rule, at: fa.root)
+        return .go
+    }
+
+    /// Whether the union of the two roots would hold too much. What neither holds yet counts too.
+    private func exceedsLimit(
+        _ fa: Finding, _ fb: Finding, _ firstText: IdentifierText, _ otherText: IdentifierText,
+        _ policy: LinkPolicy
+    ) -> Bool {
+        if fa.payloadBytes + fb.payloadBytes + ShardMachine.attachBytesMax * 2
+            > ShardMachine.payloadBytesMax
+        {
+            return true
+        }
+        var total = 0
+        var namespaces: [(namespace: [UInt8], count: Int, grows: Bool)] = []
+        func add(_ namespace: [UInt8], _ count: Int) {
+            total += count
+            if let at = namespaces.firstIndex(where: { $0.namespace == namespace }) {
+                namespaces[at].count += count
+                namespaces[at].grows = true
+            } else {
+                namespaces.append((namespace, count, false))
+            }
+        }
+        for entry in fa.identifiers { add(entry.namespace, entry.count) }
+        for entry in fb.identifiers { add(entry.namespace, entry.count) }
+        if !fa.holds { add(firstText.namespace, 1) }
+        if !fb.holds { add(otherText.namespace, 1) }
+        if total > ShardMachine.identifiersMax { return true }
+        for entry in namespaces where entry.grows || entry.namespace == otherText.namespace {
+            guard let limit = policy.limit(entry.namespace) else { continue }
+            if limit.identifierClass == .account, isAlias { continue }
+            if entry.count > limit.limit { return true }
+        }
+        return false
+    }
+
+    /// Takes the outcome of this link's own operation.
+    func take(_ outcome: Outcome, policy: LinkPolicy) -> Verdict {
+        switch (step, outcome) {
+        case (.seal(let order), .sealedNow):
+            step = .wait(order.loser)
+            return .go
+        case (.seal, .merged), (.seal, .void), (_, .together):
+            return .settled
+        case (.seal, .refused(let rule)), (.contest, .refused(let rule)):
+            if let fa = foundA { return refuse(rule, fa) }
+            return .settled
+        case (.refuse, .done):
+            return .settled
+        default:
+            startAgain()
+            return .go
+        }
+    }
+}

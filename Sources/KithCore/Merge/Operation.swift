@@ -1,0 +1,220 @@
+public import KithBytes
+
+/// What a log entry is made of: operations, each a compare-and-set whose outcome is decided when it
+/// is applied. The same bytes travel from a router to a group's leader, lie in the log and are
+/// applied by every replica.
+///
+///     type u8 · length u32 (of what follows the stamp) · stamp i64 · payload
+///
+/// `stamp` raises log time before the operation is judged where the retention clock is `event`; the
+/// least value means none. Payloads (leaf = 16 bytes: high u64, low u64):
+///
+///     event    record leaf · proof u64 · ordinal u8 · flags u8 (1 quarantine, 2 even if contested)
+///              · event body (`EventBody`)
+///     seal     loser leaf · winner leaf · loser's end leaf · winner's end leaf · event time i64
+///              · flags u8 (1 loser's end listed, 2 winner's end listed, 4 winner holds its end)
+///              · loser's text · winner's text
+///     absorb   `AbsorbOrder`
+///     forward  loser leaf · version u64 · parent leaf
+///     release  leaf · version u64 · marks u16 count, u64 each · ledger bytes32
+///     contest  root leaf · end leaf · first leaf
+///     refuse   root leaf · first leaf · other leaf · rule u8
+///     erase    record leaf · leaf · proof u64
+///     touch    record leaf
+///     reclaim  shard u8 · limit u32 · exact u8
+///     marks    u16 count, u64 each
+///     count    rejected u16 count, {name bytes8, u32} each · ignored u16 count, {name bytes8, u32} each
+///     settings retention in milliseconds i64
+///     time     (nothing: the stamp, or the entry's own time)
+///     answered root leaf · leaf · version u64
+public enum OperationType: UInt8, Sendable, CaseIterable {
+    case event = 1
+    case seal = 2
+    case absorb = 3
+    case forward = 4
+    case release = 5
+    case contest = 6
+    case refuse = 7
+    case erase = 8
+    case touch = 9
+    case reclaim = 10
+    case marks = 11
+    case count = 12
+    case settings = 13
+    case time = 14
+    case answered = 15
+}
+
+/// Appends operations to a buffer that becomes the payload of a log entry.
+public struct OperationWriter: Sendable {
+    public private(set) var writer: ByteWriter
+    /// Operations written.
+    public private(set) var count: Int
+
+    /// Bytes before an operation's payload.
+    public static let headerBytes = 13
+    /// No stamp.
+    public static let noStamp = Int64.min
+
+    public init(capacity: Int = 0) {
+        writer = ByteWriter(capacity: capacity)
+        count = 0
+    }
+
+    public var bytes: [UInt8] { writer.bytes }
+    public var byteCount: Int { writer.count }
+    public var isEmpty: Bool { count == 0 }
+
+    public mutating func removeAll() {
+        writer.removeAll()
+        count = 0
+    }
+
+    /// Adds all operations of another buffer.
+    public mutating func append(_ other: OperationWriter) {
+        writer.raw(other.writer.bytes)
+        count += other.count
+    }
+
+    @inline(__always)
+    private mutating func operation(
+        _ type: OperationType, _ stamp: Int64, _ body: (inout ByteWriter) -> Void
+    ) {
+        writer.u8(type.rawValue)
+        let place = writer.count
+        writer.u32(0)
+        writer.i64(stamp)
+        let start = writer.count
+        body(&writer)
+        writer.patchU32(UInt32(writer.count - start), at: place)
+        count += 1
+    }
+
+    public mutating func event(
+        _ target: ShardMachine.EventTarget, body: RawSpan, stamp: Int64
+    ) {
+        writer.u8(OperationType.event.rawValue)
+        writer.u32(UInt32(26 + body.byteCount))
+        writer.i64(stamp)
+        writer.leaf(target.record)
+        writer.u64(target.proof.rawValue)
+        writer.u8(UInt8(target.ordinal))
+        writer.u8((target.isQuarantine ? 1 : 0) | (target.evenIfContested ? 2 : 0))
+        writer.raw(body)
+        count += 1
+    }
+
+    public mutating func seal(_ order: SealOrder, stamp: Int64) {
+        operation(.seal, stamp) { writer in
+            writer.leaf(order.loser)
+            writer.leaf(order.winner)
+            writer.leaf(order.loserEnd.leaf)
+            writer.leaf(order.winnerEnd.leaf)
+            writer.i64(order.eventTime)
+            writer.u8(
+                (order.loserEnd.isListed ? 1 : 0) | (order.winnerEnd.isListed ? 2 : 0)
+                    | (order.winnerHolds ? 4 : 0))
+            order.loserText.encode(into: &writer)
+            order.winnerText.encode(into: &writer)
+        }
+    }
+
+    public mutating func absorb(_ order: AbsorbOrder, stamp: Int64 = noStamp) {
+        operation(.absorb, stamp) { order.encode(into: &$0) }
+    }
+
+    public mutating func forward(_ loser: LeafID, version: OperationIndex, to parent: LeafID) {
+        operation(.forward, Self.noStamp) { writer in
+            writer.leaf(loser)
+            writer.u64(version.rawValue)
+            writer.leaf(parent)
+        }
+    }
+
+    public mutating func release(_ order: ReleaseOrder) {
+        operation(.release, Self.noStamp) { writer in
+            writer.leaf(order.leaf)
+            writer.u64(order.version.rawValue)
+            writer.marks(order.marks)
+            writer.bytes32(order.ledger)
+        }
+    }
+
+    public mutating func contest(_ end: LeafID, at root: LeafID, first: LeafID, stamp: Int64) {
+        operation(.contest, stamp) { writer in
+            writer.leaf(root)
+            writer.leaf(end)
+            writer.leaf(first)
+        }
+    }
+
+    public mutating func refuse(
+        at root: LeafID, first: LeafID, other: LeafID, rule: RefusalRule, stamp: Int64
+    ) {
+        operation(.refuse, stamp) { writer in
+            writer.leaf(root)
+            writer.leaf(first)
+            writer.leaf(other)
+            writer.u8(rule.rawValue)
+        }
+    }
+
+    public mutating func erase(_ leaf: LeafID, at record: LeafID, proof: OperationIndex) {
+        operation(.erase, Self.noStamp) { writer in
+            writer.leaf(record)
+            writer.leaf(leaf)
+            writer.u64(proof.rawValue)
+        }
+    }
+
+    public mutating func touch(_ record: LeafID, stamp: Int64 = noStamp) {
+        operation(.touch, stamp) { $0.leaf(record) }
+    }
+
+    public mutating func reclaim(_ shard: ShardID, limit: Int, exact: Bool) {
+        operation(.reclaim, Self.noStamp) { writer in
+            writer.u8(shard.rawValue)
+            writer.u32(UInt32(clamping: limit))
+            writer.u8(exact ? 1 : 0)
+        }
+    }
+
+    public mutating func marks(_ marks: [OperationIndex]) {
+        operation(.marks, Self.noStamp) { $0.marks(marks) }
+    }
+
+    /// Counts what no profile counts: refused events and ignored identifiers, by reason. At most
+    /// 65,535 reasons of each, names up to 255 bytes (longer ones are cut).
+    public mutating func count(
+        rejected: [(name: [UInt8], count: UInt32)], ignored: [(name: [UInt8], count: UInt32)]
+    ) {
+        operation(.count, Self.noStamp) { writer in
+            for list in [rejected, ignored] {
+                let list = list.prefix(Int(UInt16.max))
+                writer.u16(UInt16(list.count))
+                for entry in list {
+                    let name = entry.name.prefix(255)
+                    writer.u8(UInt8(name.count))
+                    writer.raw(Array(name))
+                    writer.u32(entry.count)
+                }
+            }
+        }
+    }
+
+    public mutating func settings(retentionMillis: Int64) {
+        operation(.settings, Self.noStamp) { $0.i64(retentionMillis) }
+    }
+
+    public mutating func time(stamp: Int64 = noStamp) {
+        operation(.time, stamp) { _ in }
+    }
+
+    public mutating func answered(root: LeafID, _ entry: Ledger.Release) {
+        operation(.answered, Self.noStamp) { writer in
+            writer.leaf(root)
+            writer.leaf(entry.leaf)
+            writer.u64(entry.version.rawValue)
+        }
+    }
+}

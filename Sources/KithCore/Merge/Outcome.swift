@@ -1,0 +1,112 @@
+internal import KithBytes
+
+/// What one logged operation or one find came to. Steps of `IngestMachine` and `MergeDriver` turn
+/// on it; nothing else does.
+public enum Outcome: Sendable, Equatable {
+    /// The event counts in the facet of its leaf at `root`. Bit *i* of `open` is set where the
+    /// link to the event's identifier *i* is not settled yet.
+    case counted(root: LeafID, open: UInt32)
+    /// Its message id is in the window of its leaf already. Counts nothing; its links are driven.
+    case duplicate(root: LeafID, open: UInt32)
+    /// The leaf was forgotten at or after the event's time. Counts nothing, links nothing.
+    case forgotten
+    /// Older than retention, and no live or member profile to count in.
+    case expiredOnArrival
+    /// The leaf is contested: the event goes to its next identifier.
+    case contested
+    /// The leaf is suppressed: the event is dropped.
+    case suppressed
+
+    /// The record is sealed; it can be asked again once its absorb is done.
+    case sealed(LeafID)
+    /// The record is a Forward, of that version, to `to`.
+    case moved(to: LeafID, version: OperationIndex)
+    /// This root neither is the home of the leaf nor holds it, and nothing proves that it should:
+    /// start again at the leaf's home.
+    case unknownFacet
+    /// The leaf's own Forward led here and its facet is gone: its home must be released first.
+    case released(ReleaseOrder)
+
+    /// A find's end: the root, and what it knows.
+    case found(Finding)
+
+    /// A link's seal is logged: the driver of the loser's group takes it from here.
+    case sealedNow(version: OperationIndex)
+    /// Sealed, absorbed and forwarded in one entry: both records are of one group.
+    case merged(root: LeafID)
+    /// Something moved between find and entry: find both ends again.
+    case again
+    /// Nothing to link any more: an end was forgotten, or is older than retention and absent.
+    case void
+    case refused(RefusalRule)
+    /// Both ends are in one root by now.
+    case together
+
+    /// The winner took the facets in, now or earlier, or swallowed them.
+    case absorbed(by: LeafID)
+    /// Below the settled mark: a late copy of an absorb that was settled long ago.
+    case stale
+
+    /// Done, or no longer needed.
+    case done
+    /// Not yet: the record is still sealed at that version.
+    case notYet
+    /// How many due records a reclaim step dropped or refiled, and whether more may be due.
+    case reclaimed(count: Int, more: Bool)
+    /// The operation's bytes break its format. Changes nothing.
+    case malformed
+}
+
+/// Proof that a leaf's facet was dropped with its profile, and what its home must then know.
+public struct ReleaseOrder: Sendable, Equatable {
+    public var leaf: LeafID
+    /// The version of the leaf's Forward that led to the root without the facet.
+    public var version: OperationIndex
+    /// The root's ledger, encoded: absorbed set and forget times travel with every release.
+    public var ledger: [UInt8]
+    /// The settled marks of the root's group.
+    public var marks: [OperationIndex]
+
+    public init(
+        leaf: LeafID, version: OperationIndex, ledger: [UInt8], marks: [OperationIndex]
+    ) {
+        self.leaf = leaf
+        self.version = version
+        self.ledger = ledger
+        self.marks = marks
+    }
+}
+
+/// What a find reports of the root where it ended.
+public struct Finding: Sendable, Equatable {
+    public var root: LeafID
+    /// The root holds the facet of the leaf looked for (else it is the leaf's home, and empty of it).
+    public var holds: Bool
+    /// The root holds the facet of the other end of the link too: they are together.
+    public var holdsOther: Bool
+    /// The leaf was forgotten at that time (`Ledger.Remembered.never` if not).
+    public var forgetTime: Int64
+    public var isContested: Bool
+    /// The root holds any facet at all.
+    public var isLive: Bool
+    public var isListed: Bool
+    /// Bytes of its facets and ledger.
+    public var payloadBytes: Int
+    /// Identifiers by namespace, sorted: what limits are checked against.
+    public var identifiers: [IdentifierCount]
+    /// The root's own identifier, where it holds one.
+    public var rootText: IdentifierText?
+
+    public init(root: LeafID) {
+        self.root = root
+        holds = false
+        holdsOther = false
+        forgetTime = Ledger.Remembered.never
+        isContested = false
+        isLive = false
+        isListed = false
+        payloadBytes = 0
+        identifiers = []
+        rootText = nil
+    }
+}

@@ -1,0 +1,108 @@
+/// Deliberate faults: each breaks one rule of the merge, so that the checkers can show that they
+/// would notice (ENGINE 1.9). Only a build with `KITH_PLANTED` can switch one on; in every other
+/// build `planted(_:)` is the constant false and the compiler removes the branch.
+public struct PlantedFaults: OptionSet, Sendable {
+    public let rawValue: UInt64
+    @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    /// Every fault by the name that the reference model gives it.
+    public static let names: [String] = [
+        "nowin", "noproof", "higher", "noab", "abnomove", "evthrough", "through", "proof", "abdrop",
+        "abdropall", "rootany", "absany", "swallow0", "swallow1", "forgothome", "tombnocopy",
+        "tombnomove", "linkold", "linkdead", "contnodup", "nocontest", "contreset", "contlinks",
+        "nofence", "prunefree", "vecnomove", "relnover", "acknover", "relnoab", "members", "duplinks",
+        "expsealed", "swallowroot", "twofinds", "contsealed", "contskip", "contstay", "aliasall",
+        "refsalias", "refsfirst", "stalelo",
+    ]
+
+    public init?(name: String) {
+        guard let bit = Self.names.firstIndex(of: name) else { return nil }
+        self.init(rawValue: 1 << UInt64(bit))
+    }
+
+    @inlinable static func bit(_ number: UInt64) -> PlantedFaults {
+        PlantedFaults(rawValue: 1 << number)
+    }
+    /// An absorb leaves the windows of recent messages behind.
+    public static let windowLeftBehind = bit(0)
+    /// A root reached by a hint is believed to prove that the facet is gone.
+    public static let hintIsProof = bit(1)
+    /// The higher id may win.
+    public static let higherMayWin = bit(2)
+    /// The absorbed set is not looked at.
+    public static let absorbedSetIgnored = bit(3)
+    /// The absorbed set stays behind when its record is absorbed.
+    public static let absorbedSetNotCarried = bit(4)
+    /// Events pass through a sealed record.
+    public static let eventsPassThroughSealed = bit(5)
+    /// Absorbs pass through a sealed record.
+    public static let absorbsPassThroughSealed = bit(6)
+    /// A facet is started afresh at the old root instead of releasing its leaf.
+    public static let freshFacetAtOldRoot = bit(7)
+    /// Expiry drops the absorbed set.
+    public static let expiryDropsAbsorbed = bit(8)
+    /// Expiry and erase drop the absorbed set.
+    public static let eraseDropsAbsorbed = bit(9)
+    /// Any root reached by pointers speaks for a leaf.
+    public static let anyRootSpeaks = bit(10)
+    /// An absorb is accepted at any root.
+    public static let absorbAtAnyRoot = bit(11)
+    /// An absorb revives a forgotten winner.
+    public static let absorbRevives = bit(12)
+    /// An absorb revives a forgotten leaf beside its next life.
+    public static let absorbRevivesBesideLife = bit(13)
+    /// The forget time is lost in the next life.
+    public static let forgetTimeLost = bit(14)
+    /// A release does not carry forget times.
+    public static let releaseWithoutForgetTimes = bit(15)
+    /// An absorb does not carry the ledger's forget times.
+    public static let absorbWithoutForgetTimes = bit(16)
+    /// Old events re-link forgotten leaves.
+    public static let oldEventsLink = bit(17)
+    /// Links older than retention are never void.
+    public static let expiredLinksNeverVoid = bit(18)
+    /// Contested is looked at before the window.
+    public static let contestedBeforeWindow = bit(19)
+    /// The contested flag is never set.
+    public static let contestedNotSet = bit(20)
+    /// Forgetting clears the contested flag.
+    public static let forgetClearsContested = bit(21)
+    /// A contested leaf still links.
+    public static let contestedStillLinks = bit(22)
+    /// No settled marks.
+    public static let noMarks = bit(23)
+    /// Absorbed entries are pruned without marks.
+    public static let pruneWithoutMarks = bit(24)
+    /// An absorb carries the mark of its own group only.
+    public static let absorbCarriesOneMark = bit(25)
+    /// A release does not compare versions.
+    public static let releaseWithoutVersion = bit(26)
+    /// An acknowledgement does not compare versions.
+    public static let forwardWithoutVersion = bit(27)
+    /// A release does not carry the ledger.
+    public static let releaseWithoutLedger = bit(28)
+    /// Accounts may merge by any link.
+    public static let accountsMerge = bit(29)
+    /// A duplicate does not drive its links.
+    public static let duplicatesDriveNoLinks = bit(30)
+    /// A sealed record expires.
+    public static let sealedExpires = bit(31)
+    /// An absorb is swallowed by the forget time of the absorbing root's own leaf.
+    public static let swallowedByRoot = bit(32)
+    /// Refused because two finds differ, wherever they ended.
+    public static let refusedByTwoFinds = bit(33)
+    /// Contested is logged at a sealed record.
+    public static let contestedAtSealed = bit(34)
+    /// The root moved: acknowledged without the contested flag.
+    public static let contestedSkipped = bit(35)
+    /// The contested flag stays behind when its facet moves.
+    public static let contestedStaysBehind = bit(36)
+    /// Every link of an alias joins accounts.
+    public static let aliasJoinsAll = bit(37)
+    /// A remembered refusal answers an alias.
+    public static let refusalAnswersAlias = bit(38)
+    /// Remembered refusals are looked at before the facets.
+    public static let refusalsBeforeFacets = bit(39)
+    /// The seal does not look at the loser again.
+    public static let staleLookAtLoser = bit(40)
+}

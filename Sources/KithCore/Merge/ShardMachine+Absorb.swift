@@ -1,0 +1,258 @@
+public import KithBytes
+
+/// Step 2 of a merge: the sealed record's facets on their way to the winner. The same bytes however
+/// often they are sent; only `target` and `proof` change as the message is redirected.
+///
+///     target 16 · loser 16 · loser's group u16 · version u64 · proof u64 · marks u16 count, u64 each
+///     · ledger bytes32 (with its seal) · facets bytes32 (`RecordTable.exportFacets`)
+public struct AbsorbOrder: Sendable, Equatable {
+    public var target: LeafID
+    public var loser: LeafID
+    public var loserGroup: GroupID
+    public var version: OperationIndex
+    /// The version of the Forward of the leaf sealed into, where the message came along it.
+    public var proof: OperationIndex
+    public var marks: [OperationIndex]
+    public var ledger: [UInt8]
+    public var facets: [UInt8]
+
+    /// Marks a message may carry: one a group.
+    static let marksMax = ShardID.count
+
+    init(
+        target: LeafID, loser: LeafID, loserGroup: GroupID, version: OperationIndex,
+        proof: OperationIndex, marks: [OperationIndex], ledger: [UInt8], facets: [UInt8]
+    ) {
+        self.target = target
+        self.loser = loser
+        self.loserGroup = loserGroup
+        self.version = version
+        self.proof = proof
+        self.marks = marks
+        self.ledger = ledger
+        self.facets = facets
+    }
+
+    public init(decoding reader: inout ByteReader) throws(ByteError) {
+        target = try reader.leaf()
+        loser = try reader.leaf()
+        loserGroup = GroupID(try reader.u16())
+        version = OperationIndex(rawValue: try reader.u64())
+        proof = OperationIndex(rawValue: try reader.u64())
+        marks = try reader.marks()
+        ledger = try reader.bytes32(limit: ShardMachine.payloadBytesMax * 2).copied()
+        facets = try reader.bytes32(limit: ShardMachine.payloadBytesMax * 2).copied()
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        writer.leaf(target)
+        writer.leaf(loser)
+        writer.u16(loserGroup.rawValue)
+        writer.u64(version.rawValue)
+        writer.u64(proof.rawValue)
+        writer.marks(marks)
+        writer.bytes32(ledger)
+        writer.bytes32(facets)
+    }
+}
+
+extension ByteReader {
+    mutating func marks() throws(ByteError) -> [OperationIndex] {
+        let count = Int(try u16())
+        guard count <= AbsorbOrder.marksMax, count * 8 <= remaining else {
+            throw .tooLong(length: count, limit: AbsorbOrder.marksMax)
+        }
+        var marks: [OperationIndex] = []
+        marks.reserveCapacity(count)
+        for _ in 0..<count { marks.append(OperationIndex(rawValue: try u64())) }
+        return marks
+    }
+}
+
+extension ByteWriter {
+    mutating func marks(_ marks: [OperationIndex]) {
+        u16(UInt16(marks.count))
+        for mark in marks { u64(mark.rawValue) }
+    }
+}
+
+extension ShardMachine {
+    /// The absorb of a record that is sealed at `version`, addressed to the leaf it was sealed into;
+    /// nil where it is not (any more).
+    public func absorbOrder(
+        _ loser: LeafID, version: OperationIndex, _ context: ApplyContext
+    ) -> AbsorbOrder? {
+        guard let slot = table.find(loser), table.state(slot) == .sealed,
+            table.version(slot) == version
+        else { return nil }
+        var ledger = ledger(slot)
+        guard let seal = ledger.seal else { return nil }
+        ledger.refusals = []
+        if context.planted(.absorbedSetNotCarried) { ledger.absorbed = [] }
+        if context.planted(.absorbWithoutForgetTimes) { ledger.remembered = [] }
+        var text = ByteWriter()
+        ledger.encode(into: &text)
+        var facets = ByteWriter()
+        table.exportFacets(slot, into: &facets)
+        var marks = context.marks
+        if context.planted(.absorbCarriesOneMark) {
+            for group in marks.indices where group != Int(context.group.rawValue) {
+                marks[group] = .none
+            }
+        }
+        return AbsorbOrder(
+            target: seal.into, loser: loser, loserGroup: context.group, version: version,
+            proof: .none, marks: context.planted(.noMarks) ? [] : marks, ledger: text.bytes,
+            facets: facets.bytes)
+    }
+
+    /// Takes a sealed record's facets in: *the entry that applies this is the instant of the merge*.
+    /// The caller has taken the marks in already. `isLocal`: seal and absorb are one entry, so no
+    /// second copy can exist and the absorbed set need not remember it.
+    func absorb(_ order: AbsorbOrder, isLocal: Bool, _ context: ApplyContext) -> Outcome {
+        let w = order.target
+        var slot = current(w, context)
+        var ledger = ledger(slot)
+        if !isLocal {
+            if ledger.contains(order.loser, order.version), !context.planted(.absorbedSetIgnored) {
+                return .absorbed(by: w)
+            }
+            let group = Int(order.loserGroup.rawValue)
+            if group < context.marks.count, order.version < context.marks[group],
+                !context.planted(.noMarks)
+            {
+                return .stale
+            }
+        }
+        var reader = unsafe ByteReader(order.ledger.span.bytes)
+        guard let brought = try? Ledger(decoding: &reader), let seal = brought.seal else {
+            return .malformed
+        }
+        let via = seal.into
+        if let slot {
+            switch table.state(slot) {
+            case .sealed:
+                if context.planted(.absorbsPassThroughSealed) {
+                    return .moved(to: table.parent(slot), version: table.version(slot))
+                }
+                return .sealed(w)
+            case .forward: return .moved(to: table.parent(slot), version: table.version(slot))
+            case .root: break
+            }
+        }
+        let viaFacet = slot.flatMap { table.facet($0, via) }
+        if via != w, viaFacet == nil, !context.planted(.absorbAtAnyRoot),
+            !context.planted(.anyRootSpeaks)
+        {
+            if order.proof != .none {
+                return .released(releaseOrder(via, order.proof, slot, context))
+            }
+            return .unknownFacet
+        }
+
+        // What the winner itself knows decides, before anything that the loser brings.
+        let judge =
+            context.planted(.swallowedByRoot) || (via != w && viaFacet == nil) ? w : via
+        let forgetTime = known(judge, at: w, slot).forgetTime
+        let facetsBefore = slot.map { table.facetCount($0) } ?? 0
+        let isSwallowed =
+            seal.eventTime <= forgetTime && !context.planted(.absorbRevives)
+            && !(context.planted(.absorbRevivesBesideLife) && facetsBefore > 0)
+
+        let at = slot ?? table.insert(w)
+        slot = at
+        ledger.formUnion(brought)
+        ledger.seal = nil
+        if !isLocal {
+            ledger.insert(
+                absorbed: Ledger.Absorbed(
+                    leaf: order.loser, version: order.version, group: order.loserGroup))
+        }
+        prune(&ledger, context)
+
+        var facets = unsafe ByteReader(order.facets.span.bytes)
+        if isSwallowed {
+            // The leaf that the loser was sealed into was forgotten after this link was made: its
+            // person includes the loser, and goes with it.
+            var scratch = RecordTable()
+            let copy = scratch.insert(order.loser)
+            guard (try? scratch.importFacets(copy, &facets)) != nil else { return .malformed }
+            scratch.forEachFacet(copy) { facet, leaf in
+                ledger.remember(
+                    Ledger.Remembered(
+                        leaf: leaf,
+                        forgetTime: max(
+                            scratch.forgetTime(facet) ?? Ledger.Remembered.never, forgetTime),
+                        isContested: scratch.flags(facet).contains(.contested)))
+                ledger.insert(
+                    release: Ledger.Release(leaf: leaf, version: scratch.sealVersion(facet)))
+            }
+            dropped.append(w)
+            if facetsBefore > 0 {
+                setLedger(at, ledger)
+            } else {
+                settle(at, ledger, context)
+            }
+            return .absorbed(by: w)
+        }
+
+        if facetsBefore > 0 { countIdentifiers(at, by: -1) }
+        guard (try? table.importFacets(at, &facets)) != nil else {
+            if facetsBefore > 0 { countIdentifiers(at, by: 1) }
+            return .malformed
+        }
+        if context.planted(.windowLeftBehind) || context.planted(.contestedStaysBehind) {
+            plantInImported(at, order, context)
+        }
+        var leaves: [LeafID] = []
+        table.forEachFacet(at) { _, leaf in leaves.append(leaf) }
+        for leaf in leaves {
+            if var facet = table.facet(at, leaf) { table.addGroup(&facet, context.group) }
+        }
+        if !table.hasFacet(at, w) {
+            let own = known(w, at: w, at)
+            let text = seal.intoText
+            _ = unsafe table.addFacet(
+                at, leaf: w, life: context.at, group: context.group, seen: seal.eventTime,
+                flags: own.isContested ? text.flags.union(.contested) : text.flags,
+                forgetTime: own.forgetTime == Ledger.Remembered.never ? nil : own.forgetTime,
+                space: text.space.span.bytes, namespace: text.namespace.span.bytes,
+                value: text.value.span.bytes)
+        }
+        if seal.winnerEndIsListed, let facet = table.facet(at, seal.winnerEnd) {
+            table.setFlags(facet, table.flags(facet).subtracting(.unlisted))
+        }
+        setLedger(at, ledger)
+        if !ledger.releases.isEmpty { dropped.append(w) }
+        if facetsBefore == 0 { countRoot(w, by: 1) }
+        countIdentifiers(at, by: 1)
+        if seal.wasLive, facetsBefore > 0 { statistics.mergesCompleted += 1 }
+        table.unfile(at)
+        fileForExpiry(at, context)
+        return .absorbed(by: w)
+    }
+
+    func prune(_ ledger: inout Ledger, _ context: ApplyContext) {
+        if context.planted(.pruneWithoutMarks) {
+            ledger.absorbed = []
+        } else if !context.planted(.noMarks) {
+            ledger.prune(marks: context.marks)
+        }
+    }
+
+    private func plantInImported(_ slot: SlotIndex, _ order: AbsorbOrder, _ context: ApplyContext) {
+        #if KITH_PLANTED
+        var scratch = RecordTable()
+        let copy = scratch.insert(order.loser)
+        var facets = unsafe ByteReader(order.facets.span.bytes)
+        guard (try? scratch.importFacets(copy, &facets)) != nil else { return }
+        scratch.forEachFacet(copy) { _, leaf in
+            guard let facet = table.facet(slot, leaf) else { return }
+            if context.planted(.contestedStaysBehind) {
+                table.setFlags(facet, table.flags(facet).subtracting(.contested))
+            }
+            if context.planted(.windowLeftBehind) { table.clearWindow(facet) }
+        }
+        #endif
+    }
+}

@@ -1,0 +1,256 @@
+internal import KithBytes
+
+/// One end of a link as the operation that seals it spells it out.
+public struct LinkEnd: Sendable, Equatable {
+    public var leaf: LeafID
+    /// An event carried it as an identifier of its own (an alias's previous id is not).
+    public var isListed: Bool
+
+    public init(leaf: LeafID, isListed: Bool) {
+        self.leaf = leaf
+        self.isListed = isListed
+    }
+}
+
+/// Step 1 of a merge: turn root `loser` into a record sealed into `winner`.
+public struct SealOrder: Sendable, Equatable {
+    public var loser: LeafID
+    public var winner: LeafID
+    public var loserEnd: LinkEnd
+    public var winnerEnd: LinkEnd
+    /// The winner held its end's facet when its find ended.
+    public var winnerHolds: Bool
+    public var eventTime: Int64
+    /// Labels the loser's own facet where it has none (then the loser is its end's home).
+    public var loserText: IdentifierText
+    /// Labels the winner's own facet, should the absorb find it without one.
+    public var winnerText: IdentifierText
+
+    public init(
+        loser: LeafID, winner: LeafID, loserEnd: LinkEnd, winnerEnd: LinkEnd, winnerHolds: Bool,
+        eventTime: Int64, loserText: IdentifierText, winnerText: IdentifierText
+    ) {
+        self.loser = loser
+        self.winner = winner
+        self.loserEnd = loserEnd
+        self.winnerEnd = winnerEnd
+        self.winnerHolds = winnerHolds
+        self.eventTime = eventTime
+        self.loserText = loserText
+        self.winnerText = winnerText
+    }
+}
+
+extension ShardMachine {
+    /// The compare-and-set of a merge. Looks at the loser again: its end may have been forgotten or
+    /// become contested since the find.
+    func seal(_ order: SealOrder, _ context: ApplyContext) -> Outcome {
+        let time = context.judged(order.eventTime)
+        let loser = order.loser
+        let end = order.loserEnd.leaf
+        guard order.winner < loser || context.planted(.higherMayWin) else { return .malformed }
+        let slot = current(loser, context)
+        if let slot, table.state(slot) != .root { return .again }
+        let known = known(end, at: loser, slot)
+        guard end == loser || known.holds || context.planted(.anyRootSpeaks) else { return .again }
+        if !context.planted(.staleLookAtLoser) {
+            if time <= known.forgetTime, !context.planted(.oldEventsLink) { return .void }
+            if known.isContested, end.identifierClass == .anonymous,
+                !context.planted(.contestedStillLinks)
+            {
+                return .refused(.contested)
+            }
+        }
+        if order.winner.identifierClass == .anonymous, context.isOverdue(time),
+            !known.holds || !order.winnerHolds, !context.planted(.expiredLinksNeverVoid)
+        {
+            return .void
+        }
+
+        let at = slot ?? table.insert(loser)
+        let wasLive = table.facetCount(at) > 0
+        if wasLive {
+            countProfile(at, by: -1)
+        }
+        var ledger = ledger(at)
+        if !table.hasFacet(at, loser) {
+            let own = self.known(loser, at: loser, at)
+            _ = unsafe table.addFacet(
+                at, leaf: loser, life: context.at, group: context.group, seen: time,
+                flags: own.isContested
+                    ? order.loserText.flags.union(.contested) : order.loserText.flags,
+                forgetTime: own.forgetTime == Ledger.Remembered.never ? nil : own.forgetTime,
+                space: order.loserText.space.span.bytes,
+                namespace: order.loserText.namespace.span.bytes,
+                value: order.loserText.value.span.bytes)
+        }
+        if order.loserEnd.isListed, let facet = table.facet(at, end) {
+            table.setFlags(facet, table.flags(facet).subtracting(.unlisted))
+        }
+        if let facet = table.facet(at, loser) { table.setSealVersion(facet, context.at) }
+        ledger.refusals = []
+        ledger.seal = SealNote(
+            into: order.winner, eventTime: time, wasLive: wasLive,
+            winnerEnd: order.winnerEnd.leaf, winnerEndIsListed: order.winnerEnd.isListed,
+            intoText: order.winnerText)
+        setLedger(at, ledger)
+        table.unfile(at)
+        table.setState(at, .sealed)
+        table.setParent(at, order.winner)
+        table.setVersion(at, context.at)
+        return .sealedNow(version: context.at)
+    }
+
+    /// Step 3: the winner has answered; the payload goes and the record points at whoever answered.
+    /// An answer to another version is of another life and counts for nothing.
+    func forward(_ leaf: LeafID, version: OperationIndex, to parent: LeafID, _ context: ApplyContext)
+        -> Outcome
+    {
+        guard let slot = table.find(leaf), table.state(slot) == .sealed,
+            table.version(slot) == version || context.planted(.forwardWithoutVersion),
+            parent < leaf || context.planted(.higherMayWin)
+        else { return .done }
+        table.removeAllFacets(slot)
+        table.setLedger(slot, [])
+        table.setState(slot, .forward)
+        table.setParent(slot, parent)
+        return .done
+    }
+
+    /// The leaf's facet was dropped at the root its Forward led to: it is a root again, empty, with
+    /// the ledger of that root.
+    func release(_ order: ReleaseOrder, _ context: ApplyContext) -> Outcome {
+        guard let slot = table.find(order.leaf) else { return .done }
+        let matches =
+            table.version(slot) == order.version || context.planted(.releaseWithoutVersion)
+            || context.planted(.hintIsProof)
+        switch table.state(slot) {
+        case .root: return .done
+        case .sealed: return table.version(slot) == order.version ? .notYet : .done
+        case .forward: if !matches { return .done }
+        }
+        var reader = unsafe ByteReader(order.ledger.span.bytes)
+        guard let ledger = try? Ledger(decoding: &reader) else { return .malformed }
+        table.setState(slot, .root)
+        table.setVersion(slot, .none)
+        settle(slot, ledger, context)
+        return .done
+    }
+
+    /// Marks a shared device: an account's event names `end`, which belongs to another account.
+    func contest(_ end: LeafID, at root: LeafID, first: LeafID, _ context: ApplyContext) -> Outcome {
+        guard let slot = current(root, context) else { return .again }
+        if table.state(slot) != .root {
+            if context.planted(.contestedSkipped) { return .refused(.twoAccounts) }
+            if !(context.planted(.contestedAtSealed) && table.state(slot) == .sealed) {
+                return .again
+            }
+        }
+        guard let facet = table.facet(slot, end) else { return .again }
+        if table.hasFacet(slot, first), !context.planted(.refusedByTwoFinds) { return .together }
+        table.setFlags(facet, table.flags(facet).union(.contested))
+        return .refused(.twoAccounts)
+    }
+
+    /// Remembers a refusal at the root of the event's first identifier; counts it once.
+    func refuse(
+        _ refusal: Ledger.Refusal, at root: LeafID, _ context: ApplyContext
+    ) -> Outcome {
+        guard let slot = current(root, context), table.state(slot) == .root,
+            table.hasFacet(slot, refusal.first)
+        else { return .again }
+        var ledger = ledger(slot)
+        if ledger.remember(refusal) { statistics.countRefusal(refusal.rule) }
+        setLedger(slot, ledger)
+        return .done
+    }
+
+    /// Forgets the whole profile that holds `leaf`: facets go, the ledger learns the time.
+    func erase(
+        _ leaf: LeafID, at w: LeafID, proof: OperationIndex, _ context: ApplyContext
+    ) -> Outcome {
+        let slot = current(w, context)
+        if let elsewhere = standing(leaf, at: w, slot, proof: proof, context) { return elsewhere }
+        if let slot, table.facetCount(slot) > 0 {
+            drop(slot, eraseTime: context.now.rawValue, context)
+        }
+        return .done
+    }
+
+    /// Where a link's end is rooted, and what policy needs to know there. Reads only: an overdue
+    /// record must be touched in the log first (`needsTouch`).
+    public func find(
+        _ leaf: LeafID, other: LeafID, at w: LeafID, proof: OperationIndex, _ context: ApplyContext
+    ) -> Outcome {
+        let slot = table.find(w)
+        if let elsewhere = standing(leaf, at: w, slot, proof: proof, context) { return elsewhere }
+        var finding = Finding(root: w)
+        let known = known(leaf, at: w, slot)
+        finding.holds = known.holds
+        finding.forgetTime = known.forgetTime
+        finding.isContested = known.isContested
+        if let slot {
+            finding.holdsOther = table.hasFacet(slot, other)
+            finding.isLive = table.facetCount(slot) > 0
+            finding.payloadBytes = table.payloadBytes(slot)
+            finding.identifiers = table.identifiers(slot)
+            if let facet = table.facet(slot, leaf) {
+                finding.isListed = !table.flags(facet).contains(.unlisted)
+            }
+            if let own = table.facet(slot, w) { finding.rootText = text(own) }
+        }
+        return .found(finding)
+    }
+
+    func text(_ facet: FacetRef) -> IdentifierText {
+        IdentifierText(
+            flags: table.flags(facet).intersection([.unlisted, .quarantine]),
+            space: table.space(facet), namespace: table.namespace(facet), value: table.value(facet))
+    }
+
+    /// Whether an event's entry may attach identifier `ordinal`, which is absent, to `root` at once.
+    /// False leaves it to the full link, which refuses what must be refused.
+    func allowsAttaching(
+        _ body: borrowing EventBody, from first: Int, to ordinal: Int, root: LeafID,
+        _ context: ApplyContext
+    ) -> Bool {
+        guard let slot = table.find(root), table.state(slot) == .root else { return false }
+        let own = body.identifier(at: first)
+        let other = body.identifier(at: ordinal)
+        let known = known(own.leaf, at: root, slot)
+        guard known.holds, body.time > known.forgetTime else { return false }
+        if known.isContested, own.leaf.identifierClass == .anonymous { return false }
+        let isAlias = body.isAliasLink(from: first, to: ordinal)
+        if root.identifierClass == .account, other.leaf.identifierClass == .account, !isAlias {
+            return false
+        }
+        guard table.facetCount(slot) < Self.identifiersMax,
+            table.payloadBytes(slot) < Self.payloadBytesMax - Self.attachBytesMax
+        else { return false }
+        return isAlias
+            || table.namespaceCount(slot, namespace: other.namespace) < Int(other.limit)
+    }
+
+    /// What a facet without events may take at most: its header and the longest identifier.
+    static let attachBytesMax = 4096
+
+    /// The text of an event's identifier, for a facet that a link may have to create.
+    static func text(_ identifier: borrowing EventBodyIdentifier, space: RawSpan) -> IdentifierText {
+        IdentifierText(
+            flags: identifier.isUnlisted ? .unlisted : [], space: space.copied(),
+            namespace: identifier.namespace.copied(), value: identifier.value.copied())
+    }
+
+    /// The text of a root's own identifier.
+    func ownText(_ root: LeafID) -> IdentifierText? {
+        guard let slot = table.find(root), let facet = table.facet(slot, root) else { return nil }
+        return text(facet)
+    }
+
+    /// Whether the record is an anonymous root past its retention that still holds facets.
+    public func needsTouch(_ w: LeafID, _ context: ApplyContext) -> Bool {
+        guard let slot = table.find(w), table.state(slot) == .root, table.facetCount(slot) > 0
+        else { return false }
+        return w.identifierClass == .anonymous && context.isOverdue(table.lastSeen(slot))
+    }
+}

@@ -1,0 +1,36 @@
+internal import KithBytes
+
+/// What a read of one record came to.
+public enum ReadOutcome: Sendable, Equatable {
+    case profile(Profile)
+    /// The identifier is absent: no event, expired, or forgotten.
+    case none
+    /// Ask the next record down.
+    case moved(to: LeafID)
+    /// Ask again once its absorb is done.
+    case sealed(LeafID)
+    /// A hint led to a root without the facet: start again at the home.
+    case unknownFacet
+}
+
+extension ShardMachine {
+    /// Reads the profile that holds `leaf` at record `w`. A sealed record never answers: its frozen
+    /// half is not the profile. Writes nothing.
+    public func read(_ leaf: LeafID, at w: LeafID, byHint: Bool, _ context: ApplyContext)
+        -> ReadOutcome
+    {
+        guard let slot = table.find(w) else { return w == leaf || !byHint ? .none : .unknownFacet }
+        switch table.state(slot) {
+        case .sealed: return .sealed(w)
+        case .forward: return .moved(to: table.parent(slot))
+        case .root: break
+        }
+        let isOverdue =
+            w.identifierClass == .anonymous && table.facetCount(slot) > 0
+            && context.isOverdue(table.lastSeen(slot))
+        guard !isOverdue, table.hasFacet(slot, leaf) else {
+            return w == leaf || !byHint ? .none : .unknownFacet
+        }
+        return .profile(table.fold(slot, retentionMillis: context.retentionMillis))
+    }
+}
