@@ -1,0 +1,188 @@
+// A batch of events on its way to a node: the hot message. Its payload:
+//
+//   offset  size  field
+//        0     2  space length s
+//        2     s  space
+//      2+s     1  flags        bit 0: every item carries a stamp
+//      3+s     4  count
+//      7+s        count items: kind u8 · stamp i64, if bit 0 · length u32 · as many bytes
+//
+// `IngestView` reads it in place: the node walks the items without copying one. Making the view
+// walks all lengths once, so a batch is taken whole or refused whole, before anything took effect.
+// `IngestBatchWriter` makes it, once, before a client sends it; sending it again is the same bytes.
+
+public import KithBytes
+
+/// What an item of a batch is.
+public enum IngestItemKind: UInt8, Hashable, Sendable, CaseIterable {
+    /// The bytes are one event as CBOR.
+    case event = 0
+    /// A line that was not JSON: the node counts and answers `invalid_json`. The bytes are not looked
+    /// at and may be empty.
+    case invalidJSON = 1
+    /// An event above the node's `eventBytesMax` that was not sent: the node counts and answers
+    /// `event_too_large`. The bytes are not looked at and may be empty.
+    case tooLarge = 2
+}
+
+/// One item of a batch, borrowed from its frame.
+public struct IngestItem: ~Escapable {
+    public let kind: IngestItemKind
+    /// The greatest event time of the lines up to and including this one; `nil` in a batch without
+    /// stamps.
+    public let stamp: LogTime?
+    public let bytes: RawSpan
+
+    @inlinable
+    @_lifetime(copy bytes)
+    init(kind: IngestItemKind, stamp: LogTime?, bytes: RawSpan) {
+        self.kind = kind
+        self.stamp = stamp
+        self.bytes = bytes
+    }
+}
+
+/// The items of a batch in their order. No allocation.
+public struct IngestItems: ~Escapable {
+    @usableFromInline var reader: ByteReader
+    @usableFromInline var remaining: Int
+    @usableFromInline let hasStamps: Bool
+
+    @inlinable
+    @_lifetime(copy bytes)
+    init(_ bytes: RawSpan, count: Int, hasStamps: Bool) {
+        reader = ByteReader(bytes)
+        remaining = count
+        self.hasStamps = hasStamps
+    }
+
+    /// The next item; `nil` after the last. Does not throw on the items of an `IngestView`, which has
+    /// walked them before.
+    @inlinable
+    @_lifetime(copy self)
+    public mutating func next() throws(ByteError) -> IngestItem? {
+        guard remaining > 0 else {
+            guard reader.isAtEnd else { throw .malformed(offset: reader.offset) }
+            return nil
+        }
+        let start = reader.offset
+        let tag = try reader.u8()
+        guard let kind = IngestItemKind(rawValue: tag) else {
+            throw .unknownTag(tag, offset: start)
+        }
+        var stamp: LogTime?
+        if hasStamps { stamp = LogTime(try reader.i64()) }
+        let length = Int(try reader.u32())
+        let bytes = try reader.take(length)
+        remaining &-= 1
+        return IngestItem(kind: kind, stamp: stamp, bytes: bytes)
+    }
+}
+
+/// A batch, read in place.
+public struct IngestView: ~Escapable {
+    public static let frameType = FrameType.ingest
+
+    public let space: String
+    /// How many items there are.
+    public let count: Int
+    /// Whether each item carries a stamp.
+    public let hasStamps: Bool
+    @usableFromInline let itemBytes: RawSpan
+
+    /// Reads the head and walks the items once. O(count), allocates the space's name only. An item's
+    /// length is bounded by the frame; whether it is above `eventBytesMax` is for the node to judge,
+    /// item by item.
+    @_lifetime(copy payload)
+    public init(decoding payload: RawSpan, limits: WireLimits = WireLimits()) throws(ByteError) {
+        var reader = ByteReader(payload)
+        space = try reader.text16(limit: WireLimits.nameBytesMax)
+        let flags = try reader.u8()
+        guard flags & ~Self.stampsFlag == 0 else {
+            throw .unknownTag(flags, offset: reader.offset - 1)
+        }
+        hasStamps = flags & Self.stampsFlag != 0
+        count = Int(try reader.u32())
+        guard count <= Int(limits.batchEventsMax) else {
+            throw .tooLong(length: count, limit: Int(limits.batchEventsMax))
+        }
+        itemBytes = try reader.take(reader.remaining)
+        var items = IngestItems(itemBytes, count: count, hasStamps: hasStamps)
+        while try items.next() != nil {}
+    }
+
+    /// The items from the first.
+    @inlinable
+    public var items: IngestItems {
+        @_lifetime(copy self)
+        get { IngestItems(itemBytes, count: count, hasStamps: hasStamps) }
+    }
+
+    static let stampsFlag: UInt8 = 1 << 0
+}
+
+/// Makes the payload of one `Ingest`, item by item, in memory.
+public struct IngestBatchWriter: Sendable {
+    private var writer: ByteWriter
+    private let hasStamps: Bool
+    private let countOffset: Int
+    private let headByteCount: Int
+    /// How many items were appended.
+    public private(set) var count = 0
+
+    /// An empty batch for `space`, which must be at most `WireLimits.nameBytesMax` bytes.
+    /// `capacity` is the expected size of the whole payload in bytes.
+    public init(space: String, hasStamps: Bool = false, capacity: Int = 0) {
+        writer = ByteWriter(capacity: capacity)
+        self.hasStamps = hasStamps
+        writer.text16(space)
+        writer.u8(hasStamps ? IngestView.stampsFlag : 0)
+        countOffset = writer.count
+        writer.u32(0)
+        headByteCount = writer.count
+    }
+
+    /// Size of the payload so far, in bytes.
+    public var byteCount: Int { writer.count }
+
+    /// Bytes that an item with `count` bytes adds to the payload.
+    public func itemByteCount(_ count: Int) -> Int {
+        count + (hasStamps ? 13 : 5)
+    }
+
+    /// Appends an item. A batch with stamps needs one for each, a batch without takes none.
+    public mutating func append(
+        _ kind: IngestItemKind = .event, stamp: LogTime? = nil, bytes: RawSpan
+    ) {
+        appendHead(kind, stamp: stamp)
+        writer.bytes32(bytes)
+    }
+
+    /// Appends an item. A batch with stamps needs one for each, a batch without takes none.
+    public mutating func append(
+        _ kind: IngestItemKind = .event, stamp: LogTime? = nil, bytes: [UInt8] = []
+    ) {
+        appendHead(kind, stamp: stamp)
+        writer.bytes32(bytes)
+    }
+
+    private mutating func appendHead(_ kind: IngestItemKind, stamp: LogTime?) {
+        precondition(hasStamps == (stamp != nil), "all items of a batch carry a stamp, or none")
+        writer.u8(kind.rawValue)
+        if let stamp { writer.i64(stamp.rawValue) }
+        count += 1
+    }
+
+    /// The payload with the items so far.
+    public func payload() -> [UInt8] {
+        var finished = writer
+        finished.patchU32(UInt32(count), at: countOffset)
+        return finished.bytes
+    }
+
+    /// Takes all items out, keeping space and stamps, for the next batch.
+    public mutating func removeAll() {
+        writer.bytes.removeSubrange(headByteCount...)
+        count = 0
+    }
+}

@@ -1,0 +1,131 @@
+public import KithBytes
+
+/// Why an event was refused. The names are those that people see in `stats` and in error lines.
+public enum RejectionReason: UInt8, Hashable, Sendable, CaseIterable {
+    case invalidJSON = 1
+    case invalidType = 2
+    case missingEventName = 3
+    case noIdentifier = 4
+    case eventTooLarge = 5
+    case invalidTimestamp = 6
+    case missingPreviousID = 7
+
+    public var name: String {
+        switch self {
+        case .invalidJSON: "invalid_json"
+        case .invalidType: "invalid_type"
+        case .missingEventName: "missing_event_name"
+        case .noIdentifier: "no_identifier"
+        case .eventTooLarge: "event_too_large"
+        case .invalidTimestamp: "invalid_timestamp"
+        case .missingPreviousID: "missing_previous_id"
+        }
+    }
+
+    /// The reason of that name.
+    public init?(name: String) {
+        guard let reason = Self.allCases.first(where: { $0.name == name }) else { return nil }
+        self = reason
+    }
+}
+
+/// What became of one event.
+public enum IngestResult: Hashable, Sendable {
+    /// Stored, and its links are settled.
+    case ok
+    /// Stored before, under the same message id.
+    case duplicate
+    /// Not stored, and never will be.
+    case rejected(RejectionReason)
+    /// Older than retention, for a profile that is not there any more.
+    case expiredOnArrival
+    /// From before its person asked to be forgotten.
+    case forgotten
+    /// Its person is suppressed.
+    case suppressed
+    /// May or may not be stored: to be sent again with the same message id, which is safe.
+    case unknown
+    /// Nothing was stored: to be sent again later.
+    case overloaded
+
+    /// Whether the event is to be sent again, with the same message id.
+    @inlinable public var wantsRetry: Bool { self == .unknown || self == .overloaded }
+
+    /// The code on the wire; `rejected` is followed by its reason.
+    var code: UInt8 {
+        switch self {
+        case .ok: 0
+        case .duplicate: 1
+        case .rejected: 2
+        case .expiredOnArrival: 3
+        case .forgotten: 4
+        case .suppressed: 5
+        case .unknown: 6
+        case .overloaded: 7
+        }
+    }
+
+    init(reading reader: inout ByteReader) throws(ByteError) {
+        let start = reader.offset
+        let code = try reader.u8()
+        switch code {
+        case 0: self = .ok
+        case 1: self = .duplicate
+        case 2:
+            let tag = try reader.u8()
+            guard let reason = RejectionReason(rawValue: tag) else {
+                throw .unknownTag(tag, offset: start + 1)
+            }
+            self = .rejected(reason)
+        case 3: self = .expiredOnArrival
+        case 4: self = .forgotten
+        case 5: self = .suppressed
+        case 6: self = .unknown
+        case 7: self = .overloaded
+        default: throw .unknownTag(code, offset: start)
+        }
+    }
+}
+
+/// The answer to `Ingest`: one result an item, in the items' order.
+public struct IngestReply: WireMessage, Hashable {
+    public static let frameType = FrameType.ingestReply
+
+    /// How far each group that took events had logged them.
+    public var token: SessionToken
+    /// When to send the overloaded events again, in milliseconds from now; 0 where there is no advice.
+    public var retryAfterMillis: UInt32
+    public var results: [IngestResult]
+
+    public init(token: SessionToken, retryAfterMillis: UInt32 = 0, results: [IngestResult]) {
+        self.token = token
+        self.retryAfterMillis = retryAfterMillis
+        self.results = results
+    }
+
+    /// O(results). A result takes a byte at least, so the count is checked against what is left
+    /// before anything is allocated.
+    public init(decoding payload: RawSpan) throws(ByteError) {
+        var reader = ByteReader(payload)
+        token = try SessionToken(reading: &reader)
+        retryAfterMillis = try reader.u32()
+        let count = Int(try reader.u32())
+        guard count <= reader.remaining else {
+            throw .truncated(needed: count, available: reader.remaining)
+        }
+        results = []
+        results.reserveCapacity(count)
+        for _ in 0..<count { results.append(try IngestResult(reading: &reader)) }
+        try reader.expectEnd()
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        token.encode(into: &writer)
+        writer.u32(retryAfterMillis)
+        writer.u32(UInt32(results.count))
+        for result in results {
+            writer.u8(result.code)
+            if case .rejected(let reason) = result { writer.u8(reason.rawValue) }
+        }
+    }
+}
