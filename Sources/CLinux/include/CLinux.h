@@ -1,13 +1,43 @@
-/* What Glibc's module map hides from Swift: epoll, eventfd, signalfd, the kernel's thread id,
- * and the processor's CRC-32C instruction. */
+/* What Glibc's module map hides from Swift: epoll, eventfd, the kernel's thread id, a signal
+ * handler, and the processor's CRC-32C instruction. */
 #ifndef KITH_CLINUX_H
 #define KITH_CLINUX_H
 
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
 
 /* CRC-32C (Castagnoli, RFC 3720) of `count` bytes, continuing from `crc` (0 to begin).
  * Uses SSE4.2 where the processor has it, tables otherwise. */
 uint32_t kith_crc32c(uint32_t crc, const void *bytes, size_t count);
+
+/* The kernel's id of the calling thread; never 0. Opaque on purpose: `pthread_self` is declared
+ * const, so the optimiser keeps its value across an `await` that changed thread. */
+int64_t kith_thread_id(void);
+
+/* Gives the calling thread a name of at most 15 bytes, for debuggers and `top`. */
+void kith_name_thread(const char *name);
+
+/* How many processors this process may run on; at least 1. */
+int kith_processor_count(void);
+
+/* `accept4`, for a non-blocking descriptor that no child process inherits; -1 and `errno`. */
+int kith_accept(int listener, struct sockaddr *peer, socklen_t *length);
+
+/* From now on SIGTERM and SIGINT send their number as one byte to `socket` (non-blocking, from
+ * whichever thread the signal arrives on). SIGINT stays ignored where it was ignored. */
+void kith_forward_stop_signals(int socket);
+
+/* Gives SIGTERM and SIGINT their default meaning again. */
+void kith_restore_stop_signals(void);
 
 #endif
