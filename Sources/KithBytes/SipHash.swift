@@ -22,6 +22,14 @@ public struct HashKey: Hashable, Sendable {
         self.k1 = k1
     }
 
+    /// The key's 16 bytes.
+    public var bytes: [UInt8] {
+        var writer = ByteWriter(capacity: Self.byteCount)
+        writer.u64(k0)
+        writer.u64(k1)
+        return writer.bytes
+    }
+
     /// A key from exactly 32 hex digits, either case; nil otherwise.
     public init?(hex: String) {
         var words: (UInt64, UInt64) = (0, 0)

@@ -110,7 +110,7 @@ struct DiskTests {
         }
     }
 
-    @Test(arguments: ["../x", "/etc/passwd", "a/../../b", "..", "a\0b"])
+    @Test(arguments: ["../x", "/etc/passwd", "a/../../b", ".."])
     func `a path that leaves the folder is refused`(path: String) async throws {
         try await withDisk { disk in
             let expected = "outside the data folder"
@@ -122,6 +122,14 @@ struct DiskTests {
             }
             await #expect { try await disk.rename("a", to: path) } throws: {
                 ($0 as? DiskError)?.message == expected
+            }
+        }
+    }
+
+    @Test func `a path with a zero byte is refused`() async throws {
+        try await withDisk { disk in
+            _ = await #expect(throws: DiskError.self) {
+                try await disk.open("a\0b", create: true, lane: .other)
             }
         }
     }
@@ -144,7 +152,8 @@ struct DiskTests {
 
     @Test func `free space is known`() async throws {
         try await withDisk { disk in
-            #expect(try await disk.freeBytes() > 0)
+            let free = try await disk.freeBytes()
+            #expect(free > 0)
         }
     }
 
@@ -191,7 +200,7 @@ struct DiskTests {
             let loop = loops[0]
             let actor = Recorder(loop: loop)
             try await withDisk { disk in
-                try await actor.run {
+                try await actor.run { _ in
                     let file = try await disk.open("log", create: true, lane: .log)
                     loop.preconditionIsolated()
                     try await file.write([1], at: 0, sync: true)

@@ -41,10 +41,10 @@ struct EventLoopTests {
             loop.start {
                 loop.preconditionIsolated()
                 await recorder.append(1)
-                seen.resolve(recorder.assumeIsolated { $0.values.count })
+                seen.resolve(recorder.appendHere(2))
             }
 
-            #expect(await seen.value() == 1)
+            #expect(await seen.value() == 2)
         }
     }
 
@@ -54,7 +54,7 @@ struct EventLoopTests {
             let (near, far) = (loops[0], loops[1])
 
             #expect(near.isIsolatingCurrentContext() == false)
-            let inside = await recorder.run {
+            let inside = await recorder.run { _ in
                 [near.isIsolatingCurrentContext(), far.isIsolatingCurrentContext()]
             }
             #expect(inside == [true, false])
@@ -65,7 +65,7 @@ struct EventLoopTests {
         await #expect(processExitsWith: .failure) {
             let near = Recorder(loop: try EventLoop())
             let far = Recorder(loop: try EventLoop())
-            await near.run { far.preconditionIsolated() }
+            await near.run { _ in far.preconditionIsolated() }
         }
     }
 
@@ -85,7 +85,7 @@ struct EventLoopTests {
 
             for value in 0..<count {
                 loops[0].start {
-                    recorder.assumeIsolated { $0.append(value) }
+                    _ = recorder.appendHere(value)
                     if value == count - 1 { done.resolve(()) }
                 }
             }
@@ -121,19 +121,19 @@ struct EventLoopTests {
     @Test func `timers fire although jobs never run out`() async throws {
         try await withLoops { loops in
             let loop = loops[0]
-            let isOver = Atomic<Bool>(false)
+            let ends = SharedCount()
             let done = OneShot<Void>()
 
             loop.start {
                 await withTaskGroup(of: Void.self) { group in
                     for _ in 0..<2 {
                         group.addTask {
-                            while !isOver.load(ordering: .relaxed) { await Task.yield() }
+                            while ends.value == 0 { await Task.yield() }
                         }
                     }
                     group.addTask {
                         try? await LinuxClock().sleep(nanoseconds: 2_000_000, on: loop)
-                        isOver.store(true, ordering: .relaxed)
+                        ends.increment()
                     }
                 }
                 done.resolve(())
@@ -151,7 +151,7 @@ struct EventLoopTests {
             await withTaskGroup(of: Void.self) { group in
                 for sender in senders {
                     group.addTask {
-                        await sender.run {
+                        await sender.run { _ in
                             for value in 0..<2000 { await target.append(value) }
                         }
                     }
@@ -175,7 +175,10 @@ struct EventLoopTests {
                 ended.resolve(error is CancellationError)
             }
         }
-        #expect(try await withLoops { try await eventually($0[0]) { loop.timerCount == 1 } })
+        let isAsleep = try await withLoops { loops in
+            try await eventually(loops[0]) { loop.timerCount == 1 }
+        }
+        #expect(isAsleep)
         #expect(threadNames().contains("kith-ending"))
 
         loop.stop()

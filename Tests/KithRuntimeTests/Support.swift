@@ -36,15 +36,25 @@ actor Recorder {
         }
     }
 
-    /// The same, after having been on another loop and come back.
+    /// Appends from outside without awaiting: legal on the actor's loop only.
+    nonisolated func appendHere(_ value: Int) -> Int {
+        assumeIsolated { recorder in
+            recorder.values.append(value)
+            return recorder.values.count
+        }
+    }
+
+    /// `appendInline`, after having been on another loop and come back.
     func appendInline(_ value: Int, to other: Recorder, after distant: Recorder) async -> Int {
         await distant.append(value)
         return appendInline(value, to: other)
     }
 
     /// Runs `body` as a part of this actor.
-    func run<R: Sendable>(_ body: @Sendable () async throws -> R) async rethrows -> R {
-        try await body()
+    func run<R: Sendable>(
+        _ body: @Sendable (isolated Recorder) async throws -> R
+    ) async rethrows -> R {
+        try await body(self)
     }
 }
 
@@ -114,4 +124,11 @@ struct SeededGenerator: RandomNumberGenerator {
         z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
         return z ^ (z >> 31)
     }
+}
+
+/// A number that tasks and threads share.
+final class SharedCount: Sendable {
+    private let number = Atomic<Int>(0)
+    var value: Int { number.load(ordering: .relaxed) }
+    func increment() { number.add(1, ordering: .relaxed) }
 }

@@ -10,20 +10,29 @@ public struct ApplyContext: Sendable {
     public var now: LogTime
     /// How long an anonymous profile lives after its last activity, in milliseconds.
     public var retentionMillis: Int64
+    /// Event times are taken as they are (event clock); else none is later than log time.
+    public var takesEventTimes: Bool
     /// The settled marks this group holds, its own included; by group number.
     public var marks: [OperationIndex]
     public let table: GroupTable
 
     public init(
         group: GroupID, at: OperationIndex, now: LogTime, retentionMillis: Int64,
-        marks: [OperationIndex], table: GroupTable
+        takesEventTimes: Bool, marks: [OperationIndex], table: GroupTable
     ) {
         self.group = group
         self.at = at
         self.now = now
         self.retentionMillis = retentionMillis
+        self.takesEventTimes = takesEventTimes
         self.marks = marks
         self.table = table
+    }
+
+    /// The event time that counts: with the wall clock, never later than log time.
+    @inlinable
+    public func judged(_ eventTime: Int64) -> Int64 {
+        takesEventTimes ? eventTime : min(eventTime, now.rawValue)
     }
 
     /// Whether something last active at `seen` is past its retention at this log time.

@@ -25,6 +25,8 @@ public struct GroupMachine: Sendable {
     /// Roots with leaves to release, in the order in which they dropped them. A work list for the
     /// driver, not state: rebuilt from the ledgers by `rebuildWork`.
     public var releasing: [LeafID]
+    /// How the entry now applied, or the last one, means its time.
+    private var clock = EntryClock.wall
 
     public struct SealedRecord: Equatable, Sendable {
         public var version: OperationIndex
@@ -65,8 +67,8 @@ public struct GroupMachine: Sendable {
 
     private func makeContext(at: OperationIndex, now: LogTime) -> ApplyContext {
         let context = ApplyContext(
-            group: group, at: at, now: now, retentionMillis: retentionMillis, marks: marks,
-            table: table)
+            group: group, at: at, now: now, retentionMillis: retentionMillis,
+            takesEventTimes: clock == .event, marks: marks, table: table)
         #if KITH_PLANTED
         var planted = context
         planted.faults = faults
@@ -93,6 +95,7 @@ public struct GroupMachine: Sendable {
         on shards: some ShardAccess, outcomes: inout [Outcome]
     ) {
         precondition(index == applied.next, "entry \(index.rawValue) after \(applied.rawValue)")
+        self.clock = clock
         if clock == .wall, time > now { now = time }
         var reader = ByteReader(operations)
         var step = Step(entry: index)

@@ -113,9 +113,8 @@ public struct IngestMachine {
         var last = [Int32](repeating: -1, count: identifierCount)
         for event in tracks.indices {
             let head = batch.heads[event]
-            let range = head.identifierStart..<(head.identifierStart + head.identifierCount)
-            for index in range {
-                let leaf = batch.identifiers[Int(index)].leaf
+            for index in head.identifierRange {
+                let leaf = batch.identifiers[index].leaf
                 var place = Int(truncatingIfNeeded: leaf.low ^ leaf.high) & (size - 1)
                 while places[place] >= 0, batch.identifiers[Int(places[place])].leaf != leaf {
                     place = (place + 1) & (size - 1)
@@ -148,7 +147,7 @@ public struct IngestMachine {
         let second = batch.heads[b]
         guard first.identifierCount == second.identifierCount, first.hasAlias == second.hasAlias
         else { return false }
-        for offset in 0..<Int(first.identifierCount)
+        for offset in 0..<first.identifierCount
         where batch.identifier(a, offset).leaf != batch.identifier(b, offset).leaf
             || batch.identifier(a, offset).flags != batch.identifier(b, offset).flags
         {
@@ -212,7 +211,9 @@ public struct IngestMachine {
         startReady()
         var round = Round(groupCount: table.groupCount)
         if !countsSent {
-            let ignored = batch.ignored.map { (name: Array($0.reason.utf8), count: $0.count) }
+            let ignored = batch.ignored.present.map {
+                (name: Array($0.reason.name.utf8), count: $0.count)
+            }
             round.parts[0].operations.count(rejected: rejected, ignored: ignored)
             round.parts[0].operationOwners.append(Round.Owner(event: -1, role: .none))
             countsSent = true
@@ -433,7 +434,7 @@ public struct IngestMachine {
     /// quarantine leaf of the last, or (`first`) to the owner of the first.
     private mutating func next(_ event: Int) {
         let head = batch.heads[event]
-        if Int(tracks[event].ordinal) + 1 < Int(head.identifierCount) {
+        if Int(tracks[event].ordinal) + 1 < head.identifierCount {
             tracks[event].ordinal += 1
         } else if policy.quarantinesContested {
             tracks[event].isQuarantine = true
@@ -441,9 +442,10 @@ public struct IngestMachine {
             tracks[event].ordinal = 0
             tracks[event].evenIfContested = true
         }
-        let identifier = batch.identifier(event, Int(tracks[event].ordinal))
+        let ordinal = Int(tracks[event].ordinal)
         tracks[event].cursor = Cursor(
-            tracks[event].isQuarantine ? identifier.quarantineLeaf : identifier.leaf)
+            tracks[event].isQuarantine
+                ? batch.quarantineLeaf(event, ordinal) : batch.identifier(event, ordinal).leaf)
     }
 
     private mutating func beginLinks(_ event: Int, _ root: LeafID, _ open: UInt32) {

@@ -53,10 +53,8 @@ public struct MergeDriver: Sendable {
         self.table = table
     }
 
-    /// Nothing under way and nothing that could be begun.
-    public func isIdle(_ machine: GroupMachine) -> Bool {
-        merges.isEmpty && releases.isEmpty && machine.sealed.isEmpty && machine.releasing.isEmpty
-    }
+    /// Something is under way.
+    public var isBusy: Bool { !merges.isEmpty || !releases.isEmpty }
 
     /// The next requests. One round is out at a time: owners name jobs by their position.
     public mutating func nextRound(_ machine: inout GroupMachine, on shards: some ShardAccess) -> Round {
@@ -156,7 +154,7 @@ public struct MergeDriver: Sendable {
 
     /// Takes a round back with its answers. True when some request failed or has to be asked again
     /// later, so that the caller pauses before the next round.
-    public mutating func take(_ round: Round, _ machine: inout GroupMachine) -> Bool {
+    public mutating func take(_ round: Round) -> Bool {
         var mustPause = false
         for part in round.parts where !part.isEmpty {
             switch part.answer {
@@ -165,7 +163,7 @@ public struct MergeDriver: Sendable {
                     if owner.role == .link {
                         mustPause = takeMerge(outcome, Int(owner.event)) || mustPause
                     } else {
-                        mustPause = takeRelease(outcome, Int(owner.event), &machine) || mustPause
+                        mustPause = takeRelease(outcome, Int(owner.event)) || mustPause
                     }
                 }
                 for (owner, isFree) in zip(part.waitOwners, waits) {
@@ -219,9 +217,7 @@ public struct MergeDriver: Sendable {
         merges[index].step = .absorb
     }
 
-    private mutating func takeRelease(
-        _ outcome: Outcome, _ index: Int, _ machine: inout GroupMachine
-    ) -> Bool {
+    private mutating func takeRelease(_ outcome: Outcome, _ index: Int) -> Bool {
         if releases[index].isAnswered {
             releases[index].isDone = true
             return false

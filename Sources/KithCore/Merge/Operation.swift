@@ -62,6 +62,7 @@ public struct OperationWriter: Sendable {
     }
 
     public var bytes: [UInt8] { writer.bytes }
+    public var byteCount: Int { writer.count }
     public var isEmpty: Bool { count == 0 }
 
     public mutating func removeAll() {

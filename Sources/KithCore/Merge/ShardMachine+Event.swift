@@ -31,7 +31,9 @@ extension ShardMachine {
         -> Outcome
     {
         let identifier = body.identifier(at: target.ordinal)
-        let leaf = target.isQuarantine ? identifier.quarantineLeaf : identifier.leaf
+        let leaf =
+            target.isQuarantine ? identifier.quarantineLeaf ?? identifier.leaf : identifier.leaf
+        let time = context.judged(body.time)
         let w = target.record
         var slot = current(w, context)
         if let elsewhere = standing(leaf, at: w, slot, proof: target.proof, context) {
@@ -53,7 +55,7 @@ extension ShardMachine {
             }
             return .duplicate(root: w, open: openLinks(slot!, leaf, target, body, context))
         }
-        if body.time <= forgetTime {
+        if time <= forgetTime {
             statistics.forgotten += 1
             return .forgotten
         }
@@ -63,7 +65,7 @@ extension ShardMachine {
             return .contested
         }
         let isLive = slot.map { table.facetCount($0) > 0 } ?? false
-        if !isLive, w.identifierClass == .anonymous, context.isOverdue(body.time) {
+        if !isLive, w.identifierClass == .anonymous, context.isOverdue(time) {
             statistics.expiredOnArrival += 1
             return .expiredOnArrival
         }
@@ -76,28 +78,29 @@ extension ShardMachine {
             if !identifier.isUnlisted { list(facet) }
         } else {
             facet = addFacet(
-                at, leaf, seen: body.time, forgetTime: forgetTime, isContested: isContested,
+                at, leaf, seen: time, forgetTime: forgetTime, isContested: isContested,
                 flags: target.isQuarantine ? .quarantine : identifier.isUnlisted ? .unlisted : [],
                 space: body.space, namespace: identifier.namespace, value: identifier.value, context)
             if !isLive { countRoot(w, by: 1) }
         }
-        table.touch(facet, eventTime: body.time)
+        table.touch(facet, eventTime: time)
         table.addToWindow(&facet, messageHash: body.messageHash, at: context.now)
         table.count(&facet, name: body.counterName)
-        setTraits(&facet, body)
+        setTraits(&facet, body, time)
         statistics.accepted += 1
         if target.isQuarantine { statistics.quarantined += 1 }
         if !isLive || w.identifierClass == .anonymous { fileForExpiry(at, context) }
         return .counted(root: w, open: openLinks(at, leaf, target, body, context))
     }
 
-    private func setTraits(_ facet: inout FacetRef, _ body: borrowing EventBody) {
+    private func setTraits(
+        _ facet: inout FacetRef, _ body: borrowing EventBody, _ time: Int64
+    ) {
         guard body.traitCount > 0 else { return }
-        var traits = body.traits()
-        while let trait = traits.next() {
+        let messageID = body.messageID
+        body.forEachTrait { key, value in
             let outcome = table.setTrait(
-                &facet, name: trait.name, time: body.time, messageID: body.messageID,
-                value: trait.value)
+                &facet, name: key, time: time, messageID: messageID, value: value)
             if outcome == .limit { statistics.traitsRefused += 1 }
         }
     }

@@ -58,22 +58,37 @@ extension ShardMachine {
         return true
     }
 
-    /// Whether a reclaim step would do anything.
-    public func hasReclaimable(exact: Bool, _ context: ApplyContext) -> Bool {
+    /// Whether a reclaim step, one that is not exact, would do anything.
+    public func hasReclaimable(_ context: ApplyContext) -> Bool {
         guard let day = table.earliestFiledDay() else { return false }
+        return day < Self.day(context.now.rawValue)
+    }
+
+    /// The shard's counters as they stand at this log time: profiles past their retention that are
+    /// not reclaimed yet count as expired. O(records filed for days up to now).
+    public func statistics(at context: ApplyContext) -> Statistics {
+        var adjusted = statistics
         let today = Self.day(context.now.rawValue)
-        if day < today { return true }
-        guard exact, day == today else { return false }
-        var next = table.firstFiled(day: day)
-        while let slot = next {
-            next = table.nextFiled(slot)
-            if table.facetCount(slot) > 0, table.state(slot) == .root,
-                context.isOverdue(table.lastSeen(slot))
-            {
-                return true
+        var day = table.earliestFiledDay()
+        while let filed = day, filed <= today {
+            var next = table.firstFiled(day: filed)
+            while let slot = next {
+                next = table.nextFiled(slot)
+                guard table.state(slot) == .root, table.facetCount(slot) > 0,
+                    table.id(slot).identifierClass == .anonymous,
+                    context.isOverdue(table.lastSeen(slot))
+                else { continue }
+                adjusted.anonymous -= 1
+                adjusted.expired += 1
+                table.forEachFacet(slot) { facet, _ in
+                    if table.flags(facet).isDisjoint(with: [.unlisted, .quarantine]) {
+                        adjusted.countIdentifier(table.namespace(facet), by: -1)
+                    }
+                }
             }
+            day = table.earliestFiledDay(after: filed)
         }
-        return false
+        return adjusted
     }
 
     /// When the profile at this root expires, if it is an anonymous root with facets.

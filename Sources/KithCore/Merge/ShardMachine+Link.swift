@@ -45,6 +45,7 @@ extension ShardMachine {
     /// The compare-and-set of a merge. Looks at the loser again: its end may have been forgotten or
     /// become contested since the find.
     func seal(_ order: SealOrder, _ context: ApplyContext) -> Outcome {
+        let time = context.judged(order.eventTime)
         let loser = order.loser
         let end = order.loserEnd.leaf
         guard order.winner < loser || context.planted(.higherMayWin) else { return .malformed }
@@ -53,14 +54,14 @@ extension ShardMachine {
         let known = known(end, at: loser, slot)
         guard end == loser || known.holds || context.planted(.anyRootSpeaks) else { return .again }
         if !context.planted(.staleLookAtLoser) {
-            if order.eventTime <= known.forgetTime, !context.planted(.oldEventsLink) { return .void }
+            if time <= known.forgetTime, !context.planted(.oldEventsLink) { return .void }
             if known.isContested, end.identifierClass == .anonymous,
                 !context.planted(.contestedStillLinks)
             {
                 return .refused(.contested)
             }
         }
-        if order.winner.identifierClass == .anonymous, context.isOverdue(order.eventTime),
+        if order.winner.identifierClass == .anonymous, context.isOverdue(time),
             !known.holds || !order.winnerHolds, !context.planted(.expiredLinksNeverVoid)
         {
             return .void
@@ -75,7 +76,7 @@ extension ShardMachine {
         if !table.hasFacet(at, loser) {
             let own = self.known(loser, at: loser, at)
             _ = unsafe table.addFacet(
-                at, leaf: loser, life: context.at, group: context.group, seen: order.eventTime,
+                at, leaf: loser, life: context.at, group: context.group, seen: time,
                 flags: own.isContested
                     ? order.loserText.flags.union(.contested) : order.loserText.flags,
                 forgetTime: own.forgetTime == Ledger.Remembered.never ? nil : own.forgetTime,
@@ -89,7 +90,7 @@ extension ShardMachine {
         if let facet = table.facet(at, loser) { table.setSealVersion(facet, context.at) }
         ledger.refusals = []
         ledger.seal = SealNote(
-            into: order.winner, eventTime: order.eventTime, wasLive: wasLive,
+            into: order.winner, eventTime: time, wasLive: wasLive,
             winnerEnd: order.winnerEnd.leaf, winnerEndIsListed: order.winnerEnd.isListed,
             intoText: order.winnerText)
         setLedger(at, ledger)
@@ -234,7 +235,7 @@ extension ShardMachine {
     static let attachBytesMax = 4096
 
     /// The text of an event's identifier, for a facet that a link may have to create.
-    static func text(_ identifier: borrowing EventBody.Identifier, space: RawSpan) -> IdentifierText {
+    static func text(_ identifier: borrowing EventBodyIdentifier, space: RawSpan) -> IdentifierText {
         IdentifierText(
             flags: identifier.isUnlisted ? .unlisted : [], space: space.copied(),
             namespace: identifier.namespace.copied(), value: identifier.value.copied())

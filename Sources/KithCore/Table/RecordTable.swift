@@ -1,75 +1,137 @@
-public import KithBytes
+internal import KithBytes
 
+/// Every record of one shard: a hash table from leaf id to state, pointers and facets.
+///
+/// ```
+///  index: UInt32 slots ──▶ slab: 64-byte slots ──▶ arena: payload blocks ──▶ names: texts by number
+///  (RecordIndex)           (RecordSlab)            (PayloadArena)            (NameTable)
+/// ```
+///
+/// There is no object, array, string or dictionary per record. A payload holds the record's facets
+/// one after another, then its ledger; a record with neither has no payload. Invariant: every live
+/// slot is in the index once, owns at most one block, shares it with nobody, and is in the expiry
+/// bucket that its slot names or in none. The alternative, a class and two dictionaries a profile,
+/// was measured at 643 bytes and a quarter of the speed.
+///
+/// Slots are stable until `remove`. Everything that can be seen follows from the operations, never
+/// from addresses: slot numbers, bucket order and what is refused as a limit are the same on every
+/// replica that applies the same log. An empty table owns no memory.
 public struct RecordTable: ~Copyable, Sendable {
-    public init() {}
-    public var count: Int { 0 }
-    public var memoryBytes: Int { 0 }
-    public func find(_ id: LeafID) -> SlotIndex? { nil }
-    public mutating func insert(_ id: LeafID) -> SlotIndex { SlotIndex(rawValue: 0) }
-    public mutating func remove(_ slot: SlotIndex) {}
-    public func id(_ slot: SlotIndex) -> LeafID { LeafID(high: 0, low: 0) }
-    public func state(_ slot: SlotIndex) -> RecordState { .root }
-    public mutating func setState(_ slot: SlotIndex, _ state: RecordState) {}
-    public func parent(_ slot: SlotIndex) -> LeafID { LeafID(high: 0, low: 0) }
-    public mutating func setParent(_ slot: SlotIndex, _ parent: LeafID) {}
-    public func version(_ slot: SlotIndex) -> OperationIndex { .none }
-    public mutating func setVersion(_ slot: SlotIndex, _ version: OperationIndex) {}
-    public func sealTime(_ slot: SlotIndex) -> Int64 { 0 }
-    public mutating func setSealTime(_ slot: SlotIndex, _ time: Int64) {}
-    public func sealFlags(_ slot: SlotIndex) -> UInt8 { 0 }
-    public mutating func setSealFlags(_ slot: SlotIndex, _ flags: UInt8) {}
-    public func facetCount(_ slot: SlotIndex) -> Int { 0 }
-    public func lastSeen(_ slot: SlotIndex) -> Int64 { Int64.min }
-    public func ledger(_ slot: SlotIndex) -> [UInt8] { [] }
-    public func hasLedger(_ slot: SlotIndex) -> Bool { false }
-    public mutating func setLedger(_ slot: SlotIndex, _ bytes: [UInt8]) {}
-    public func forEachSlot(_ body: (SlotIndex) -> Void) {}
-    public func checkInvariants() {}
+    var slab = RecordSlab()
+    var index = RecordIndex()
+    var arena = PayloadArena()
+    /// Event and trait names.
+    var names: NameTable
+    /// Spaces and namespaces.
+    var scopes: NameTable
+    /// One for each day on which something is filed, by day.
+    var buckets: [ExpiryBucket] = []
 
-    public func hasFacet(_ slot: SlotIndex, _ leaf: LeafID) -> Bool { false }
-    public func facet(_ slot: SlotIndex, _ leaf: LeafID) -> FacetRef? { nil }
-    public mutating func addFacet(
-        _ slot: SlotIndex, leaf: LeafID, life: OperationIndex, group: GroupID, seen: Int64,
-        flags: FacetFlags, forgetTime: Int64?, space: RawSpan, namespace: RawSpan, value: RawSpan
-    ) -> FacetRef { FacetRef(slot: slot, offset: 0) }
-    public mutating func removeAllFacets(_ slot: SlotIndex) {}
-    public func forEachFacet(_ slot: SlotIndex, _ body: (FacetRef, LeafID) -> Void) {}
-    public func leaf(_ facet: FacetRef) -> LeafID { LeafID(high: 0, low: 0) }
-    public func life(_ facet: FacetRef) -> OperationIndex { .none }
-    public func lifeGroup(_ facet: FacetRef) -> GroupID { GroupID(0) }
-    public mutating func addGroup(_ facet: inout FacetRef, _ group: GroupID) {}
-    public func groups(_ facet: FacetRef) -> [GroupID] { [] }
-    public func forgetTime(_ facet: FacetRef) -> Int64? { nil }
-    public mutating func setForgetTime(_ facet: FacetRef, _ time: Int64?) {}
-    public func flags(_ facet: FacetRef) -> FacetFlags { [] }
-    public mutating func setFlags(_ facet: FacetRef, _ flags: FacetFlags) {}
-    public func sealVersion(_ facet: FacetRef) -> OperationIndex { .none }
-    public mutating func setSealVersion(_ facet: FacetRef, _ version: OperationIndex) {}
-    public func firstSeen(_ facet: FacetRef) -> Int64 { 0 }
-    public func lastSeen(_ facet: FacetRef) -> Int64 { 0 }
-    public mutating func touch(_ facet: FacetRef, eventTime: Int64) {}
-    public func eventCount(_ facet: FacetRef) -> UInt64 { 0 }
-    public func windowContains(_ facet: FacetRef, messageHash: UInt64) -> Bool { false }
-    public mutating func addToWindow(
-        _ facet: inout FacetRef, messageHash: UInt64, at time: LogTime
-    ) {}
-    public mutating func count(_ facet: inout FacetRef, name: RawSpan) {}
-    public mutating func setTrait(
-        _ facet: inout FacetRef, name: RawSpan, time: Int64, messageID: RawSpan, value: RawSpan
-    ) -> TraitOutcome { .older }
-    public func namespaceCount(_ slot: SlotIndex, namespace: RawSpan) -> Int { 0 }
-    public func identifiers(_ slot: SlotIndex) -> [IdentifierCount] { [] }
-    public func payloadBytes(_ slot: SlotIndex) -> Int { 0 }
-    public func exportFacets(_ slot: SlotIndex, into writer: inout ByteWriter) {}
-    public mutating func importFacets(
-        _ slot: SlotIndex, _ reader: inout ByteReader
-    ) throws(ByteError) {}
-    public func fold(_ slot: SlotIndex, retentionMillis: Int64) -> Profile { Profile(id: id(slot)) }
+    public init() {
+        self.init(namesMax: NameTable.namesMax)
+    }
 
-    public mutating func file(_ slot: SlotIndex, day: Int32) {}
-    public mutating func unfile(_ slot: SlotIndex) {}
-    public func filedDay(_ slot: SlotIndex) -> Int32? { nil }
-    public func earliestFiledDay() -> Int32? { nil }
-    public func firstFiled(day: Int32) -> SlotIndex? { nil }
-    public func nextFiled(_ slot: SlotIndex) -> SlotIndex? { nil }
+    /// A table that interns at most `namesMax` names of each kind.
+    init(namesMax: Int) {
+        names = NameTable(limit: namesMax)
+        scopes = NameTable(limit: namesMax)
+    }
+
+    /// Records of any state.
+    public var count: Int { slab.live }
+
+    /// Bytes of memory owned, whether used or spare.
+    public var memoryBytes: Int {
+        MemoryLayout<Self>.size + slab.region.byteCount + arena.memoryBytes
+            + index.region.byteCount + names.memoryBytes + scopes.memoryBytes
+            + buckets.capacity * MemoryLayout<ExpiryBucket>.stride
+    }
+
+    /// The record of a leaf.
+    public func find(_ id: LeafID) -> SlotIndex? {
+        index.find(id, in: slab).map { SlotIndex(rawValue: $0) }
+    }
+
+    /// A new root without facets, with an empty ledger. The id must be absent.
+    public mutating func insert(_ id: LeafID) -> SlotIndex {
+        precondition(index.find(id, in: slab) == nil, "record \(id.hex) is present")
+        let slot = slab.allocate(id)
+        index.insert(slot, in: slab)
+        return SlotIndex(rawValue: slot)
+    }
+
+    /// Takes the record out of the table and of its expiry bucket, and frees its payload.
+    public mutating func remove(_ slot: SlotIndex) {
+        requireLive(slot)
+        unfile(slot)
+        releaseNames(slot)
+        freePayload(slot)
+        index.remove(slot.rawValue, in: slab)
+        slab.free(slot.rawValue)
+        if arena.isMostlyFree { rewriteArena(roomFor: nil) }
+    }
+
+    /// Every record, in slab order.
+    public func forEachSlot(_ body: (SlotIndex) -> Void) {
+        for slot in 0..<slab.used where slab.isLive(slot) { body(SlotIndex(rawValue: slot)) }
+    }
+
+    func requireLive(_ slot: SlotIndex) {
+        precondition(slab.isLive(slot.rawValue), "slot \(slot.rawValue) holds no record")
+    }
+}
+
+// MARK: - The fixed part of a record
+
+extension RecordTable {
+    public func id(_ slot: SlotIndex) -> LeafID { slab.id(slot.rawValue) }
+
+    public func state(_ slot: SlotIndex) -> RecordState { slab.state(slot.rawValue) }
+
+    /// A record that stops being a root leaves its expiry bucket.
+    public mutating func setState(_ slot: SlotIndex, _ state: RecordState) {
+        requireLive(slot)
+        if state != .root { unfile(slot) }
+        slab.setState(slot.rawValue, state)
+    }
+
+    /// Where a sealed record or a forward points; zero until it is set.
+    public func parent(_ slot: SlotIndex) -> LeafID {
+        slab.isFiled(slot.rawValue) ? LeafID(high: 0, low: 0) : slab.parent(slot.rawValue)
+    }
+
+    /// A record that gets a parent leaves its expiry bucket; filing it again loses the parent.
+    public mutating func setParent(_ slot: SlotIndex, _ parent: LeafID) {
+        requireLive(slot)
+        unfile(slot)
+        slab.setParent(slot.rawValue, parent)
+    }
+
+    /// The operation that sealed the record.
+    public func version(_ slot: SlotIndex) -> OperationIndex {
+        OperationIndex(rawValue: slab.version(slot.rawValue))
+    }
+
+    public mutating func setVersion(_ slot: SlotIndex, _ version: OperationIndex) {
+        slab.setVersion(slot.rawValue, version.rawValue)
+    }
+
+    /// Event time of the link that sealed the record, in milliseconds since 1970.
+    public func sealTime(_ slot: SlotIndex) -> Int64 { slab.sealTime(slot.rawValue) }
+
+    public mutating func setSealTime(_ slot: SlotIndex, _ time: Int64) {
+        slab.setSealTime(slot.rawValue, time)
+    }
+
+    /// Flags of that link; the table gives them no meaning.
+    public func sealFlags(_ slot: SlotIndex) -> UInt8 { slab.sealFlags(slot.rawValue) }
+
+    public mutating func setSealFlags(_ slot: SlotIndex, _ flags: UInt8) {
+        slab.setSealFlags(slot.rawValue, flags)
+    }
+
+    public func facetCount(_ slot: SlotIndex) -> Int { slab.facetCount(slot.rawValue) }
+
+    /// The greatest last seen of the record's facets; `Int64.min` with none. O(1).
+    public func lastSeen(_ slot: SlotIndex) -> Int64 { slab.lastSeen(slot.rawValue) }
 }

@@ -105,10 +105,12 @@ public final class EventLoop: Loop, @unchecked Sendable {
 
     // MARK: - Turns
 
-    /// Suspends until every socket has been polled once more. On the loop's thread only.
+    /// Suspends until every socket has been polled once more. Elsewhere than on this loop, lets
+    /// the other tasks of the caller's executor run.
     func nextTurn() async {
+        guard isCurrent else { return await Task.yield() }
         await withUnsafeContinuation { continuation in
-            if isCurrent { deferred.append(continuation) } else { continuation.resume() }
+            deferred.append(continuation)
         }
     }
 

@@ -65,15 +65,18 @@ final class Socket: Watcher, Sendable {
             writing = Side(isReady: isReady)
         }
 
-        /// Counts an operation made on the loop's thread; true when it is one too many.
+        /// Counts an operation; true when it is one too many for the loop's turn `now`, or, off
+        /// the loop (nil), since the last one that was too many.
         mutating func mustGiveWay(_ now: UInt64?) -> Bool {
-            guard let now else { return false }
-            if turn != now {
-                turn = now
+            let present = now ?? .max
+            if turn != present {
+                turn = present
                 operations = 0
             }
             operations += 1
-            return operations > Socket.operationsPerTurnMax
+            guard operations > Socket.operationsPerTurnMax else { return false }
+            if now == nil { operations = 0 }
+            return true
         }
 
         /// Takes the waiter of a direction and marks it ready.

@@ -118,6 +118,14 @@ public struct IngestView: ~Escapable {
         get { IngestItems(itemBytes, count: count, hasStamps: hasStamps) }
     }
 
+    /// How many items a payload claims to have, without a look at them. O(1).
+    public static func itemCount(of payload: [UInt8]) throws(ByteError) -> Int {
+        var reader = unsafe ByteReader(payload.span.bytes)
+        _ = try reader.bytes16(limit: WireLimits.nameBytesMax)
+        try reader.skip(1)
+        return Int(try reader.u32())
+    }
+
     static let stampsFlag: UInt8 = 1 << 0
 }
 

@@ -1,0 +1,230 @@
+public import KithBytes
+
+/// A view over the body of an event: what is logged, and applied later by every replica.
+///
+/// Little-endian; `n×` repeats; `bytesN` is a length of N bits and as many bytes.
+///
+///     0   u8       type              EventType
+///     1   u8       flags             1 hasAlias · 2 the message id was assigned on arrival
+///     2   u64      message hash      SipHash-2-4 of the message id
+///     10  i64      time              ms since 1970
+///     18  i64      stamp             ms since 1970, Int64.min for none
+///     26  bytes8   message id
+///         bytes16  counter name      the event's name for track, else the type's
+///         bytes8   space
+///         u8       identifier count  1 to 32
+///     n×  u64 u64  leaf              high, low
+///         u8       flags             1 unlisted · 2 alias end
+///         u16      limit             of the namespace, a profile
+///         bytes8   namespace
+///         bytes16  value             normalised
+///         u64 u64  quarantine leaf   high, low; zeros but for class 3
+///         u16      trait count
+///     n×  bytes16  key               each key once, in the order of their bytes
+///         bytes32  value             one CBOR item
+///         bytes32  rest              CBOR map: the members without a field above, as they came
+///
+/// Making the view checks this frame, every length and flag, once, so that reading from it cannot
+/// fail. The CBOR inside was checked when the event was read; `CBORReader` takes it up safely
+/// whatever it is.
+public struct EventBody: ~Escapable {
+    /// Bytes of a body: an event, and the identifiers beside it.
+    public static let bytesMax = 256 * 1024
+
+    public static let hasAliasFlag: UInt8 = 1
+    public static let assignedIDFlag: UInt8 = 2
+
+    static let flagsOffset = 1
+    static let messageHashOffset = 2
+    static let messageIDOffset = 26
+
+    let bytes: RawSpan
+    public let type: EventType
+    public let flags: UInt8
+    public let messageHash: UInt64
+    /// Event time in milliseconds since 1970.
+    public let time: Int64
+    /// As `EventHead.stamp`; nil for none.
+    public let stamp: Int64?
+    /// Identifiers of the event, at least 1.
+    public let identifierCount: Int
+    public let traitCount: Int
+
+    private let messageIDRange: Range<Int>
+    private let counterNameRange: Range<Int>
+    private let spaceRange: Range<Int>
+    private let identifiersStart: Int
+    private let traitsStart: Int
+    private let restRange: Range<Int>
+
+    /// Checks the frame. O(identifiers + traits).
+    @_lifetime(copy span)
+    public init(_ span: RawSpan) throws(ByteError) {
+        guard span.byteCount <= Self.bytesMax else {
+            throw .tooLong(length: span.byteCount, limit: Self.bytesMax)
+        }
+        bytes = span
+        var reader = ByteReader(span)
+        let typeByte = try reader.u8()
+        guard let type = EventType(rawValue: typeByte) else {
+            throw .unknownTag(typeByte, offset: 0)
+        }
+        self.type = type
+        flags = try reader.u8()
+        guard flags <= Self.hasAliasFlag | Self.assignedIDFlag else {
+            throw .unknownTag(flags, offset: Self.flagsOffset)
+        }
+        messageHash = try reader.u64()
+        time = try reader.i64()
+        let stamp = try reader.i64()
+        self.stamp = stamp == EventHead.noStamp ? nil : stamp
+        messageIDRange = try Self.range8(&reader)
+        let nameCount = Int(try reader.u16())
+        counterNameRange = try Self.range(&reader, nameCount)
+        spaceRange = try Self.range8(&reader)
+        guard spaceRange.count <= IdentityRules.nameBytesMax else {
+            throw .tooLong(length: spaceRange.count, limit: IdentityRules.nameBytesMax)
+        }
+
+        identifierCount = Int(try reader.u8())
+        guard identifierCount >= 1 else { throw .malformed(offset: reader.offset - 1) }
+        guard identifierCount <= EventReader.identifiersMax else {
+            throw .tooLong(length: identifierCount, limit: EventReader.identifiersMax)
+        }
+        identifiersStart = reader.offset
+        for _ in 0..<identifierCount {
+            try reader.skip(16)
+            let flags = try reader.u8()
+            guard flags <= EventIdentifier.unlisted | EventIdentifier.aliasEnd else {
+                throw .unknownTag(flags, offset: reader.offset - 1)
+            }
+            try reader.skip(2)
+            try reader.skip(Int(try reader.u8()))
+            try reader.skip(Int(try reader.u16()))
+            try reader.skip(16)
+        }
+
+        traitCount = Int(try reader.u16())
+        traitsStart = reader.offset
+        for _ in 0..<traitCount {
+            try reader.skip(Int(try reader.u16()))
+            try reader.skip(Int(try reader.u32()))
+        }
+        let restCount = Int(try reader.u32())
+        restRange = try Self.range(&reader, restCount)
+        guard reader.isAtEnd else { throw .malformed(offset: reader.offset) }
+    }
+
+    private static func range8(_ reader: inout ByteReader) throws(ByteError) -> Range<Int> {
+        try range(&reader, Int(try reader.u8()))
+    }
+
+    private static func range(
+        _ reader: inout ByteReader, _ count: Int
+    ) throws(ByteError) -> Range<Int> {
+        let start = reader.offset
+        try reader.skip(count)
+        return start..<reader.offset
+    }
+
+    /// Whether the event is an alias that names what the person was called before.
+    public var hasAlias: Bool { flags & Self.hasAliasFlag != 0 }
+    /// Whether the client gave no message id, so that a retry cannot be recognised.
+    public var isMessageIDAssigned: Bool { flags & Self.assignedIDFlag != 0 }
+
+    /// The message id, UTF-8.
+    public var messageID: RawSpan {
+        @_lifetime(copy self) get { bytes.extracting(messageIDRange) }
+    }
+    /// The name under which the event is counted, UTF-8.
+    public var counterName: RawSpan {
+        @_lifetime(copy self) get { bytes.extracting(counterNameRange) }
+    }
+    /// The space, ASCII.
+    public var space: RawSpan {
+        @_lifetime(copy self) get { bytes.extracting(spaceRange) }
+    }
+    /// The members without a field of their own: a CBOR map.
+    public var rest: RawSpan {
+        @_lifetime(copy self) get { bytes.extracting(restRange) }
+    }
+
+    /// The identifier at `index`, from 0; the event counts at the first. O(index).
+    @_lifetime(copy self)
+    public func identifier(at index: Int) -> EventBodyIdentifier {
+        precondition(0..<identifierCount ~= index, "identifier \(index) of \(identifierCount)")
+        var offset = identifiersStart
+        for _ in 0..<index { offset = EventBodyIdentifier.end(bytes, offset) }
+        return EventBodyIdentifier(bytes, offset)
+    }
+
+    /// Hands each trait to `apply`: its key and its value as a CBOR item, `f6` for a deletion.
+    /// Each key comes once, in the order of their bytes.
+    public func forEachTrait<Failure: Error>(
+        _ apply: (_ key: RawSpan, _ value: RawSpan) throws(Failure) -> Void
+    ) throws(Failure) {
+        var offset = traitsStart
+        for _ in 0..<traitCount {
+            let keyStart = offset + 2
+            let valueStart = keyStart + bytes.length16(at: offset) + 4
+            let end = valueStart + bytes.length32(at: valueStart - 4)
+            try apply(
+                bytes.extracting(keyStart..<(valueStart - 4)), bytes.extracting(valueStart..<end))
+            offset = end
+        }
+    }
+}
+
+/// An identifier in an event's body.
+public struct EventBodyIdentifier: ~Escapable {
+    public let leaf: LeafID
+    /// `EventIdentifier.unlisted` and `aliasEnd`.
+    public let flags: UInt8
+    /// How many of the namespace one profile may hold.
+    public let limit: UInt16
+    /// The namespace's name, ASCII.
+    public let namespace: RawSpan
+    /// The normalised value, UTF-8.
+    public let value: RawSpan
+    /// Where the identifier's lone events go once it is contested; nil but for class 3.
+    public let quarantineLeaf: LeafID?
+
+    /// The identifier at `offset` of a body whose frame was checked.
+    @_lifetime(copy bytes)
+    init(_ bytes: RawSpan, _ offset: Int) {
+        leaf = bytes.leaf(at: offset)
+        flags = bytes[offset + 16]
+        limit = UInt16(bytes.length16(at: offset + 17))
+        let namespaceStart = offset + 20
+        let valueStart = namespaceStart + Int(bytes[offset + 19]) + 2
+        let valueEnd = valueStart + bytes.length16(at: valueStart - 2)
+        namespace = bytes.extracting(namespaceStart..<(valueStart - 2))
+        value = bytes.extracting(valueStart..<valueEnd)
+        quarantineLeaf = leaf.identifierClass == .anonymous ? bytes.leaf(at: valueEnd) : nil
+    }
+
+    /// Where the identifier at `offset` ends.
+    static func end(_ bytes: RawSpan, _ offset: Int) -> Int {
+        let valueStart = offset + 20 + Int(bytes[offset + 19]) + 2
+        return valueStart + bytes.length16(at: valueStart - 2) + 16
+    }
+
+    public var isUnlisted: Bool { flags & EventIdentifier.unlisted != 0 }
+    public var isAliasEnd: Bool { flags & EventIdentifier.aliasEnd != 0 }
+}
+
+extension RawSpan {
+    fileprivate func length16(at offset: Int) -> Int {
+        Int(self[offset]) | Int(self[offset + 1]) << 8
+    }
+
+    fileprivate func length32(at offset: Int) -> Int {
+        length16(at: offset) | length16(at: offset + 2) << 16
+    }
+
+    fileprivate func leaf(at offset: Int) -> LeafID {
+        let high = unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        let low = unsafe unsafeLoadUnaligned(fromByteOffset: offset + 8, as: UInt64.self)
+        return LeafID(high: UInt64(littleEndian: high), low: UInt64(littleEndian: low))
+    }
+}

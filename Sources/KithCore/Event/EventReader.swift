@@ -1,0 +1,489 @@
+public import KithBytes
+
+/// Reads one event of the Segment spec, as CBOR, into the normalised form that is logged.
+///
+/// One pass over the event checks all of it and notes where the values lie that matter
+/// (`EventPaths`); what follows works on those places. Scratch memory is kept between events, so
+/// reading allocates nothing once warm. Pure: the arrival time and new message ids come from the
+/// caller.
+///
+/// Where the spec leaves a choice:
+/// - A name twice in a map: the later member counts.
+/// - The size limit is on the CBOR that arrived; nesting counts the event's own map.
+/// - `undefined` is taken as `null`, and a `null` member as absent, but for traits.
+/// - The first path of a namespace with a usable value gives the identifier; ignored ones before
+///   it are counted.
+/// - The top-level `traits` of a `group` describe the group, so they name nobody.
+/// - Any of the four times that is present must be one, whether or not the rule needs it.
+/// - Event names are kept as they are and counted under their first 200 bytes, cut before a
+///   character that would not fit. A name of blanks only is missing.
+/// - A message id above 255 bytes is replaced by its 128-bit hash in hex.
+/// - Strings in chunks (CBOR's indefinite lengths) are put together first; that event pays for it.
+public struct EventReader: Sendable {
+    /// Identifiers of one event. The strongest are kept.
+    public static let identifiersMax = 32
+    /// Bytes of a message id.
+    public static let messageIDBytesMax = 255
+    /// Bytes of an event's name as a counter.
+    public static let counterNameBytesMax = 200
+    /// Bytes of an event, unless the reader is told otherwise.
+    public static let eventBytesStandard = 32 * 1024
+    /// The most that `eventBytesMax` may be: member names and their count fit 16 bits.
+    public static let eventBytesLimit = Int(UInt16.max)
+
+    let key: HashKey
+    let eventBytesMax: Int
+    let hasher: LeafHasher
+    let normaliser: IdentifierNormaliser
+    let paths: EventPaths
+    let namespaces: [CompiledNamespace]
+    let userID: Int?
+    let anonymousID: Int?
+    /// The first 8 bytes of each type's name, in the order of raw values.
+    private let typeWords: [UInt64]
+
+    // The space that the prefixes are for.
+    private var space: [UInt8] = []
+    private var prefixes: [SipHash128] = []
+    private var quarantinePrefixes: [SipHash128] = []
+
+    // Scratch of the event at hand.
+    var slots: [Slot]
+    private var members: [EventMember] = []
+    private var traits: [EventMember] = []
+    var found: [FoundIdentifier] = []
+    /// The values of `found`.
+    var values: [UInt8] = []
+
+    /// What of a namespace is needed for every event.
+    struct CompiledNamespace: Sendable {
+        var name: [UInt8]
+        var identifierClass: IdentifierClass
+        var limit: UInt16
+        /// Place in the order by class, then configuration.
+        var rank: Int
+    }
+
+    /// Where the value of a node lies in the event.
+    struct Slot: Sendable {
+        var start = 0
+        /// 0 where the event does not have it.
+        var count = 0
+        /// Whether the body holds the value in a field of its own.
+        var isCarried = false
+    }
+
+    /// Compiles `rules`, which must have no `problems()`.
+    public init(
+        rules: IdentityRules, key: HashKey, eventBytesMax: Int = EventReader.eventBytesStandard
+    ) {
+        precondition(eventBytesMax <= Self.eventBytesLimit, "events of \(eventBytesMax) bytes")
+        precondition(rules.problems().isEmpty, "rules with problems")
+        self.key = key
+        self.eventBytesMax = eventBytesMax
+        hasher = LeafHasher(key: key)
+        normaliser = IdentifierNormaliser(rules)
+        paths = EventPaths(rules)
+        let order = rules.namespaces.indices.sorted { left, right in
+            let a = rules.namespaces[left].identifierClass
+            let b = rules.namespaces[right].identifierClass
+            return a != b ? a < b : left < right
+        }
+        var compiled = rules.namespaces.map { namespace in
+            CompiledNamespace(
+                name: Array(namespace.name.utf8), identifierClass: namespace.identifierClass,
+                limit: UInt16(namespace.limit), rank: 0)
+        }
+        for (rank, index) in order.enumerated() { compiled[index].rank = rank }
+        namespaces = compiled
+        userID = rules.namespaceIndex(named: "user_id")
+        anonymousID = rules.namespaceIndex(named: "anonymous_id")
+        typeWords = EventType.allCases.map { unsafe $0.name.utf8.span.bytes.leadingWord() }
+        slots = Array(repeating: Slot(), count: paths.nodes.count)
+    }
+
+    /// Appends the event to `batch`, or leaves the batch's events as they were and says why it is
+    /// refused. Ignored identifiers are counted in both cases. O(bytes).
+    ///
+    /// - Parameters:
+    ///   - event: one CBOR item.
+    ///   - position: the event's place in the client's batch.
+    ///   - space: a valid name (`IdentityRules.isName`); fastest where it seldom changes.
+    ///   - arrival: wall time in milliseconds since 1970, used where the event has no `receivedAt`.
+    ///   - stamp: see `EventHead.stamp`.
+    ///   - assignMessageID: asked for an id of 1 to 255 bytes where the event has none.
+    public mutating func read(
+        _ event: RawSpan, position: UInt32, space: RawSpan, arrival: Int64, stamp: Int64?,
+        into batch: inout EventBatch, assignMessageID: () -> [UInt8]
+    ) throws(EventRejection) {
+        guard event.byteCount <= eventBytesMax else { throw .eventTooLarge }
+        use(space)
+        var reader = CBORReader(event)
+        let isWhole = scan(&reader)
+        guard reader.hasChunkedString else {
+            guard isWhole else { throw .invalidJSON }
+            return try take(
+                event, position: position, arrival: arrival, stamp: stamp, into: &batch,
+                assignMessageID: assignMessageID)
+        }
+        let whole: [UInt8]
+        do throws(ByteError) {
+            whole = try CBORValue(decoding: event).encoded()
+        } catch {
+            throw .invalidJSON
+        }
+        var again = unsafe CBORReader(whole.span.bytes)
+        guard scan(&again) else { throw .invalidJSON }
+        try unsafe take(
+            whole.span.bytes, position: position, arrival: arrival, stamp: stamp, into: &batch,
+            assignMessageID: assignMessageID)
+    }
+
+    // MARK: The pass over the event
+
+    /// Fills `members` and `slots`; false where the bytes are not exactly one map.
+    private mutating func scan(_ reader: inout CBORReader) -> Bool {
+        members.removeAll(keepingCapacity: true)
+        clearSlots(0..<slots.count)
+        do throws(ByteError) {
+            try walk(&reader, node: 0, depth: 0)
+            return reader.isAtEnd
+        } catch {
+            return false
+        }
+    }
+
+    /// Reads the map of `node`, and those below it that paths lead through.
+    private mutating func walk(
+        _ reader: inout CBORReader, node: Int, depth: Int
+    ) throws(ByteError) {
+        var count = try reader.map()
+        while try reader.next(in: &count) {
+            let start = reader.offset
+            let name = try reader.text()
+            let nameStart = reader.offset - name.byteCount
+            let child = paths.child(of: node, named: name)
+            let valueStart = reader.offset
+            if child >= 0, paths.hasChildren(child) {
+                // Of a member that comes twice nothing of the first may stay.
+                clearSlots(child..<paths.nodes[child].end)
+                if try reader.kind() == .map {
+                    try walk(&reader, node: child, depth: depth + 1)
+                } else {
+                    try reader.skip(depth: depth + 1)
+                }
+            } else {
+                try reader.skip(depth: depth + 1)
+            }
+            if child >= 0 {
+                slots[child].start = valueStart
+                slots[child].count = reader.offset - valueStart
+            }
+            if node == 0 {
+                members.append(
+                    EventMember(
+                        start: start, nameStart: nameStart, nameCount: name.byteCount,
+                        valueStart: valueStart, end: reader.offset, node: child))
+            }
+        }
+    }
+
+    private mutating func clearSlots(_ nodes: Range<Int>) {
+        for node in nodes { slots[node] = Slot() }
+    }
+
+    /// The value of `node`; nil where it is absent or null.
+    @_lifetime(copy event)
+    func value(_ node: Int, _ event: RawSpan) -> RawSpan? {
+        let slot = slots[node]
+        guard slot.count > 0 else { return nil }
+        let initial = event[slot.start]
+        guard initial != 0xf6, initial != 0xf7 else { return nil }
+        return event.extracting(slot.start..<(slot.start + slot.count))
+    }
+
+    /// The value of `node` where it is a text.
+    @_lifetime(copy event)
+    func text(_ node: Int, _ event: RawSpan) -> RawSpan? {
+        guard let value = value(node, event) else { return nil }
+        return Self.text(value)
+    }
+
+    /// The text that an item is; nil where it is something else.
+    @_lifetime(copy item)
+    static func text(_ item: RawSpan) -> RawSpan? {
+        var reader = CBORReader(item)
+        do throws(ByteError) {
+            return try reader.text()
+        } catch {
+            return nil
+        }
+    }
+
+    // MARK: The parts
+
+    private mutating func take(
+        _ event: RawSpan, position: UInt32, arrival: Int64, stamp: Int64?,
+        into batch: inout EventBatch, assignMessageID: () -> [UInt8]
+    ) throws(EventRejection) {
+        guard let type = type(event) else { throw .invalidType }
+        if type == .track, !hasEventName(event) { throw .missingEventName }
+        found.removeAll(keepingCapacity: true)
+        values.removeAll(keepingCapacity: true)
+        findIdentifiers(event, type: type, ignored: &batch.ignored)
+        guard !found.isEmpty else { throw .noIdentifier }
+        let time = try time(event, arrival: arrival)
+        if type == .alias {
+            guard value(paths.previousID, event) != nil else { throw .missingPreviousID }
+            findPreviousID(event, ignored: &batch.ignored)
+        }
+        collectTraits(event, isIdentify: type == .identify)
+        append(
+            event, type: type, position: position, time: time, stamp: stamp ?? EventHead.noStamp,
+            into: &batch, assignMessageID: assignMessageID)
+    }
+
+    private func type(_ event: RawSpan) -> EventType? {
+        guard let name = text(paths.type, event), name.byteCount <= 8 else { return nil }
+        let word = name.leadingWord()
+        // Names have no zero bytes, so the words tell lengths apart too; but the event's may.
+        for place in typeWords.indices where typeWords[place] == word {
+            guard let type = EventType(rawValue: UInt8(place)),
+                type.name.utf8.count == name.byteCount
+            else { return nil }
+            return type
+        }
+        return nil
+    }
+
+    private func hasEventName(_ event: RawSpan) -> Bool {
+        guard let name = text(paths.event, event) else { return false }
+        return name.trimmed().byteCount > 0
+    }
+
+    /// Event time: where three clocks are known, freed of the device's error; never after arrival.
+    private func time(_ event: RawSpan, arrival: Int64) throws(EventRejection) -> Int64 {
+        let received = try time(paths.receivedAt, event)
+        let sent = try time(paths.sentAt, event)
+        let original = try time(paths.originalTimestamp, event)
+        let stated = try time(paths.timestamp, event)
+        let arrival = received ?? arrival
+        let time: Int64
+        if let received, let sent, let original {
+            time = received - (sent - original)
+        } else {
+            time = stated ?? arrival
+        }
+        guard let time = Timestamp.inRange(min(time, arrival)) else { throw .invalidTimestamp }
+        return time
+    }
+
+    private func time(_ node: Int, _ event: RawSpan) throws(EventRejection) -> Int64? {
+        guard let value = value(node, event) else { return nil }
+        var reader = CBORReader(value)
+        let time: Int64?
+        do throws(ByteError) {
+            switch try reader.kind() {
+            case .text: time = Timestamp.parse(try reader.text())
+            case .unsigned: time = Timestamp.inRange(try reader.int64())
+            case .float: time = Timestamp.inRange(try reader.float())
+            default: time = nil
+            }
+        } catch {
+            time = nil
+        }
+        guard let time else { throw .invalidTimestamp }
+        return time
+    }
+
+    /// Fills `traits`: those of the context, then those of an identify, which win.
+    private mutating func collectTraits(_ event: RawSpan, isIdentify: Bool) {
+        traits.removeAll(keepingCapacity: true)
+        collectTraits(paths.contextTraits, event)
+        if isIdentify { slots[paths.traits].isCarried = collectTraits(paths.traits, event) }
+        traits.sortKeepingLast(in: event)
+    }
+
+    /// Whether the value of `node` is a map.
+    @discardableResult
+    private mutating func collectTraits(_ node: Int, _ event: RawSpan) -> Bool {
+        guard let value = value(node, event) else { return false }
+        let base = slots[node].start
+        var reader = CBORReader(value)
+        do throws(ByteError) {
+            guard try reader.kind() == .map else { return false }
+            var count = try reader.map()
+            while try reader.next(in: &count) {
+                let start = reader.offset
+                let name = try reader.text()
+                let valueStart = reader.offset
+                try reader.skip()
+                traits.append(
+                    EventMember(
+                        start: base + start, nameStart: base + valueStart - name.byteCount,
+                        nameCount: name.byteCount, valueStart: base + valueStart,
+                        end: base + reader.offset, node: -1))
+            }
+            return true
+        } catch {
+            // The pass over the event has read all of this once.
+            return false
+        }
+    }
+
+    // MARK: The space
+
+    private mutating func use(_ name: RawSpan) {
+        if unsafe !prefixes.isEmpty && space.span.bytes.isEqual(to: name) { return }
+        precondition(name.byteCount <= IdentityRules.nameBytesMax, "a space of that length")
+        space = name.copied()
+        prefixes.removeAll(keepingCapacity: true)
+        quarantinePrefixes.removeAll(keepingCapacity: true)
+        for namespace in namespaces {
+            prefixes.append(
+                unsafe hasher.prefix(space: name, namespace: namespace.name.span.bytes))
+            quarantinePrefixes.append(
+                unsafe hasher.quarantinePrefix(space: name, namespace: namespace.name.span.bytes))
+        }
+    }
+
+    /// The leaf of the value at those places of `values`.
+    func leaf(_ namespace: Int, _ place: Range<Int>) -> LeafID {
+        unsafe LeafHasher.leaf(
+            class: namespaces[namespace].identifierClass, prefix: prefixes[namespace],
+            value: values.span.bytes.extracting(place))
+    }
+
+    // MARK: The body
+
+    /// Writes head, identifiers and body; nothing can go wrong any more.
+    private mutating func append(
+        _ event: RawSpan, type: EventType, position: UInt32, time: Int64, stamp: Int64,
+        into batch: inout EventBatch, assignMessageID: () -> [UInt8]
+    ) {
+        let bodyStart = batch.body.count
+        let identifierStart = batch.identifiers.count
+        let hasAlias = found.contains { $0.flags != 0 }
+
+        batch.body.u8(type.rawValue)
+        batch.body.u8(0)
+        batch.body.u64(0)
+        batch.body.i64(time)
+        batch.body.i64(stamp)
+        let isAssigned = appendMessageID(event, to: &batch.body, assignMessageID: assignMessageID)
+        let idStart = bodyStart + EventBody.messageIDOffset + 1
+        let messageHash = unsafe SipHash64.hash(
+            batch.body.bytes.span.bytes.extracting(idStart..<batch.body.count), key: key)
+        batch.body.bytes[bodyStart + EventBody.flagsOffset] =
+            (hasAlias ? EventBody.hasAliasFlag : 0) | (isAssigned ? EventBody.assignedIDFlag : 0)
+        batch.body.patchU64(messageHash, at: bodyStart + EventBody.messageHashOffset)
+        appendCounterName(event, type: type, to: &batch.body)
+        batch.body.u8(UInt8(space.count))
+        batch.body.raw(space)
+        appendIdentifiers(to: &batch)
+        batch.body.u16(UInt16(traits.count))
+        for trait in traits {
+            batch.body.bytes16(
+                event.extracting(trait.nameStart..<(trait.nameStart + trait.nameCount)))
+            batch.body.bytes32(event.extracting(trait.valueStart..<trait.end))
+        }
+        appendRest(event, type: type, to: &batch.body)
+
+        batch.heads.append(
+            EventHead(
+                position: position, type: type, hasAlias: hasAlias, time: time, stamp: stamp,
+                messageHash: messageHash, identifierStart: identifierStart,
+                identifierCount: batch.identifiers.count - identifierStart, bodyStart: bodyStart,
+                bodyCount: batch.body.count - bodyStart))
+    }
+
+    /// Whether the id had to be assigned.
+    private mutating func appendMessageID(
+        _ event: RawSpan, to body: inout ByteWriter, assignMessageID: () -> [UInt8]
+    ) -> Bool {
+        guard let id = text(paths.messageID, event), id.byteCount > 0 else {
+            let id = assignMessageID()
+            precondition(1...Self.messageIDBytesMax ~= id.count, "a message id of \(id.count)")
+            body.u8(UInt8(id.count))
+            body.raw(id)
+            return true
+        }
+        if id.byteCount <= Self.messageIDBytesMax {
+            body.u8(UInt8(id.byteCount))
+            body.raw(id)
+            slots[paths.messageID].isCarried = true
+        } else {
+            let hash = SipHash128.hash(id, key: key)
+            let hex = Array(LeafID(high: hash.high, low: hash.low).hex.utf8)
+            body.u8(UInt8(hex.count))
+            body.raw(hex)
+        }
+        return false
+    }
+
+    private mutating func appendCounterName(
+        _ event: RawSpan, type: EventType, to body: inout ByteWriter
+    ) {
+        guard type == .track, let name = text(paths.event, event) else {
+            return body.text16(type.name)
+        }
+        var count = name.byteCount
+        if count > Self.counterNameBytesMax {
+            count = Self.counterNameBytesMax
+            // Back to where a character begins.
+            while name[count] & 0xc0 == 0x80 { count -= 1 }
+        } else {
+            slots[paths.event].isCarried = true
+        }
+        body.bytes16(name.extracting(0..<count))
+    }
+
+    private func appendIdentifiers(to batch: inout EventBatch) {
+        batch.body.u8(UInt8(found.count))
+        for identifier in found {
+            let namespace = namespaces[identifier.namespace]
+            let place = identifier.valueStart..<(identifier.valueStart + identifier.valueCount)
+            batch.body.u64(identifier.leaf.high)
+            batch.body.u64(identifier.leaf.low)
+            batch.body.u8(identifier.flags)
+            batch.body.u16(namespace.limit)
+            batch.body.u8(UInt8(namespace.name.count))
+            batch.body.raw(namespace.name)
+            batch.body.u16(UInt16(place.count))
+            batch.identifiers.append(
+                EventIdentifier(
+                    leaf: identifier.leaf, flags: identifier.flags,
+                    namespaceIndex: UInt8(identifier.namespace), limit: namespace.limit,
+                    valueStart: batch.body.count, valueCount: place.count))
+            unsafe batch.body.raw(values.span.bytes.extracting(place))
+            if namespace.identifierClass == .anonymous {
+                let quarantine = unsafe LeafHasher.leaf(
+                    class: .anonymous, prefix: quarantinePrefixes[identifier.namespace],
+                    value: values.span.bytes.extracting(place))
+                batch.body.u64(quarantine.high)
+                batch.body.u64(quarantine.low)
+            } else {
+                batch.body.u64(0)
+                batch.body.u64(0)
+            }
+        }
+    }
+
+    /// Every member that has no field of its own in the body, as it came.
+    private mutating func appendRest(
+        _ event: RawSpan, type: EventType, to body: inout ByteWriter
+    ) {
+        for node in [
+            paths.type, paths.timestamp, paths.originalTimestamp, paths.sentAt, paths.receivedAt,
+        ] {
+            slots[node].isCarried = true
+        }
+        members.removeAll { $0.node >= 0 && slots[$0.node].isCarried }
+        members.sortKeepingLast(in: event)
+        let start = body.count
+        body.u32(0)
+        body.cborMap(count: members.count)
+        for member in members { body.raw(event.extracting(member.start..<member.end)) }
+        body.patchU32(UInt32(body.count - start - 4), at: start)
+    }
+}

@@ -1,0 +1,259 @@
+internal import KithBytes
+
+/// One trait cell, as it lies in the arena.
+///
+/// | bytes | field |
+/// |-------|-------|
+/// | 2 | name, by number; `NameTable.other`: spelt out below |
+/// | 4 | bytes of the value × 4, + 2: stamp of the cell before, + 1: message id is packed |
+/// | 6 | event time, unless the stamp is shared |
+/// | 16 or 1 + n | message id: a canonical UUID packed, or its length and text; as the time |
+/// | 2 + n | the name, where its number is `NameTable.other` |
+/// | n | the value, one CBOR item |
+///
+/// Traits set by one message have one stamp (time, message id), which is stored once.
+struct TraitCell {
+    var start: Int
+    var name: UInt16
+    var isShared: Bool
+    var isPacked: Bool
+    var time: Int64
+    /// End of the cell's own stamp; its start, after name and value length, is `start + 6`.
+    var stampEnd: Int
+    var messageID: Int
+    var messageIDBytes: Int
+    var nameText: Int
+    var nameTextBytes: Int
+    var value: Int
+    var valueBytes: Int
+
+    var end: Int { value + valueBytes }
+    static let headBytes = 6
+    static let sharedBit: UInt32 = 2
+    static let packedBit: UInt32 = 1
+}
+
+extension RecordTable {
+    /// The cell behind `previous`, or the first.
+    func trait(after previous: TraitCell?, in shape: FacetShape) -> TraitCell {
+        let start = previous?.end ?? shape.traits
+        let name = arena.region.u16(at: start)
+        let word = arena.region.u32(at: start + 2)
+        var cell = TraitCell(
+            start: start, name: name, isShared: word & TraitCell.sharedBit != 0,
+            isPacked: word & TraitCell.packedBit != 0, time: 0, stampEnd: start + 6,
+            messageID: 0, messageIDBytes: 0, nameText: 0, nameTextBytes: 0, value: 0,
+            valueBytes: Int(word >> 2))
+        if cell.isShared, let previous {
+            cell.time = previous.time
+            cell.isPacked = previous.isPacked
+            cell.messageID = previous.messageID
+            cell.messageIDBytes = previous.messageIDBytes
+        } else {
+            cell.time = arena.region.time(at: start + 6)
+            cell.messageID = start + (cell.isPacked ? 12 : 13)
+            cell.messageIDBytes =
+                cell.isPacked ? PackedUUID.packedBytes : Int(arena.region.u8(at: start + 12))
+            cell.stampEnd = cell.messageID + cell.messageIDBytes
+        }
+        cell.value = cell.stampEnd
+        if name == NameTable.other {
+            cell.nameText = cell.stampEnd + 2
+            cell.nameTextBytes = Int(arena.region.u16(at: cell.stampEnd))
+            cell.value = cell.nameText + cell.nameTextBytes
+        }
+        return cell
+    }
+
+    @_lifetime(borrow self)
+    func nameText(_ cell: TraitCell) -> RawSpan {
+        cell.name == NameTable.other
+            ? arena.region.bytes(at: cell.nameText, count: cell.nameTextBytes)
+            : names.text(cell.name)
+    }
+
+    @_lifetime(borrow self)
+    func valueBytes(_ cell: TraitCell) -> RawSpan {
+        arena.region.bytes(at: cell.value, count: cell.valueBytes)
+    }
+
+    private func packedID(_ cell: TraitCell) -> PackedUUID {
+        PackedUUID(
+            high: arena.region.u64(at: cell.messageID),
+            low: arena.region.u64(at: cell.messageID + 8))
+    }
+
+    /// The text of the message id goes to `body`, unpacked where it was packed.
+    func withMessageID<R>(_ cell: TraitCell, _ body: (RawSpan) -> R) -> R {
+        guard cell.isPacked else {
+            return body(arena.region.bytes(at: cell.messageID, count: cell.messageIDBytes))
+        }
+        let text = packedID(cell).text
+        return unsafe body(text.span.bytes)
+    }
+
+    /// Order of two cells of one trait, by time, message id, value: the greatest wins.
+    func compare(_ a: TraitCell, _ b: TraitCell) -> Int {
+        if a.time != b.time { return a.time < b.time ? -1 : 1 }
+        let order = withMessageID(a) { first in withMessageID(b) { first.compare($0) } }
+        return order != 0 ? order : valueBytes(a).compare(valueBytes(b))
+    }
+
+    /// Order of a cell against a stamp and value from outside.
+    private func compare(
+        _ cell: TraitCell, time: Int64, messageID: RawSpan, value: RawSpan
+    ) -> Int {
+        if cell.time != time { return cell.time < time ? -1 : 1 }
+        let order = withMessageID(cell) { $0.compare(messageID) }
+        return order != 0 ? order : valueBytes(cell).compare(value)
+    }
+
+    /// The facet's cell of that name, the one behind it, and the last one.
+    private func findTrait(
+        _ shape: FacetShape, _ name: RawSpan
+    ) -> (found: TraitCell?, follower: TraitCell?) {
+        let known = names.find(name) ?? NameTable.other
+        var found: TraitCell?
+        var cell: TraitCell?
+        for _ in 0..<shape.traitCount {
+            let next = trait(after: cell, in: shape)
+            if found != nil { return (found, next) }
+            let isMatch =
+                next.name == NameTable.other
+                ? nameText(next).isEqual(to: name) : next.name == known
+            if isMatch { found = next }
+            cell = next
+        }
+        return (found, nil)
+    }
+
+    /// Lets the value compete for the facet's cell of that name. The cell with the greatest
+    /// (time, message id, value bytes) wins, whatever the order of arrival; null is a deletion
+    /// that competes like a value. `value` is one CBOR item.
+    public mutating func setTrait(
+        _ facet: inout FacetRef, name: RawSpan, time: Int64, messageID: RawSpan, value: RawSpan
+    ) -> TraitOutcome {
+        precondition(
+            messageID.byteCount <= FacetLimits.messageIDBytesMax, "\(messageID.byteCount) bytes")
+        let time = StoredTime.rounded(time)
+        let shape = shape(facet)
+        let (found, follower) = findTrait(shape, name)
+        let nameID: UInt16
+        if let found {
+            guard compare(found, time: time, messageID: messageID, value: value) < 0 else {
+                return .older
+            }
+            nameID = names.retain(name) ?? NameTable.other
+            names.release(found.name)
+            removeTrait(facet, found, follower, shape)
+        } else {
+            guard name.byteCount <= FacetLimits.nameBytesMax,
+                !isTraitLimitReached(facet, name), let id = names.retain(name)
+            else { return .limit }
+            nameID = id
+        }
+        appendTrait(
+            facet, name: name, id: nameID, time: time, messageID: messageID, value: value)
+        return .set
+    }
+
+    /// Takes a cell out; its follower, where it shares the stamp, inherits it.
+    private mutating func removeTrait(
+        _ facet: FacetRef, _ cell: TraitCell, _ follower: TraitCell?, _ shape: FacetShape
+    ) {
+        var from = cell.start
+        var to = cell.end
+        if let follower, follower.isShared, !cell.isShared {
+            var word = arena.region.u32(at: follower.start + 2)
+            word &= ~(TraitCell.sharedBit | TraitCell.packedBit)
+            if cell.isPacked { word |= TraitCell.packedBit }
+            arena.region.store(follower.name, at: cell.start)
+            arena.region.store(word, at: cell.start + 2)
+            from = cell.stampEnd
+            to = follower.start + TraitCell.headBytes
+        }
+        resize(facet, at: from - shape.start, removing: to - from, inserting: 0)
+        let start = start(facet)
+        arena.region.store(UInt16(shape.traitCount - 1), at: start + FacetLayout.traits)
+    }
+
+    private mutating func appendTrait(
+        _ facet: FacetRef, name: RawSpan, id: UInt16, time: Int64, messageID: RawSpan,
+        value: RawSpan
+    ) {
+        let shape = shape(facet)
+        var last: TraitCell?
+        for _ in 0..<shape.traitCount { last = trait(after: last, in: shape) }
+        var isShared = false
+        if let last, last.time == time {
+            isShared = withMessageID(last) { $0.isEqual(to: messageID) }
+        }
+        let packed = isShared ? nil : PackedUUID(messageID)
+        let stampBytes =
+            isShared
+            ? 0
+            : FacetLayout.timeBytes
+                + (packed == nil ? 1 + messageID.byteCount : PackedUUID.packedBytes)
+        let nameBytes = id == NameTable.other ? 2 + name.byteCount : 0
+        let offset = shape.window - shape.start
+        resize(
+            facet, at: offset, removing: 0,
+            inserting: TraitCell.headBytes + stampBytes + nameBytes + value.byteCount)
+
+        let start = start(facet)
+        var at = start + offset
+        var word = UInt32(value.byteCount) << 2
+        if isShared { word |= TraitCell.sharedBit }
+        if packed != nil { word |= TraitCell.packedBit }
+        arena.region.store(id, at: at)
+        arena.region.store(word, at: at + 2)
+        at += TraitCell.headBytes
+        if !isShared {
+            arena.region.setTime(time, at: at)
+            at += FacetLayout.timeBytes
+            if let packed {
+                arena.region.store(packed.high, at: at)
+                arena.region.store(packed.low, at: at + 8)
+                at += PackedUUID.packedBytes
+            } else {
+                arena.region.store(UInt8(messageID.byteCount), at: at)
+                arena.region.store(bytes: messageID, at: at + 1)
+                at += 1 + messageID.byteCount
+            }
+        }
+        if id == NameTable.other {
+            arena.region.store(UInt16(name.byteCount), at: at)
+            arena.region.store(bytes: name, at: at + 2)
+            at += nameBytes
+        }
+        arena.region.store(bytes: value, at: at)
+        arena.region.store(UInt16(shape.traitCount + 1), at: start + FacetLayout.traits)
+    }
+
+    /// Whether the record has no room for a trait name that this facet lacks. O(facets) as long
+    /// as the sum is small; O(cells log cells) near the limit.
+    private func isTraitLimitReached(_ facet: FacetRef, _ name: RawSpan) -> Bool {
+        var sum = 0
+        forEachFacet(facet.slot) { other, _ in sum += shape(other).traitCount }
+        guard sum >= FacetLimits.traitKeysMax else { return false }
+        var cells: [TraitCell] = []
+        forEachFacet(facet.slot) { other, _ in appendTraits(of: shape(other), to: &cells) }
+        for cell in cells where nameText(cell).isEqual(to: name) { return false }
+        cells.sort { nameText($0).compare(nameText($1)) < 0 }
+        var distinct = 0
+        for index in cells.indices
+        where index == 0 || !nameText(cells[index]).isEqual(to: nameText(cells[index - 1])) {
+            distinct += 1
+        }
+        return distinct >= FacetLimits.traitKeysMax
+    }
+
+    func appendTraits(of shape: FacetShape, to cells: inout [TraitCell]) {
+        var cell: TraitCell?
+        for _ in 0..<shape.traitCount {
+            let next = trait(after: cell, in: shape)
+            cells.append(next)
+            cell = next
+        }
+    }
+}

@@ -1,0 +1,250 @@
+internal import KithBytes
+internal import KithCore
+internal import KithPorts
+internal import KithWire
+
+/// One client's connection: frames in, replies out.
+///
+/// Ingest requests take effect in the order sent, one after another; everything else is answered
+/// beside them, a bounded number at a time. A client that does not read its replies stops being
+/// read: replies that wait are bounded, and so are requests.
+actor Connection {
+    nonisolated let loop: any Loop
+    private let stream: any ByteStream
+    private let service: Service
+    private var decoder = FrameDecoder()
+    private var reader: EventReader
+    private var batch = EventBatch()
+    private var isGreeted = false
+
+    private var ingestQueue: [Frame] = []
+    private var ingestBell = Doorbell()
+    private var roomBell = Doorbell()
+    private var answering = 0
+    private var isEnding = false
+
+    private var outgoing = ByteWriter()
+    private var isWriting = false
+    private var writersWaiting: [CheckedContinuation<Void, Never>] = []
+
+    /// Ingest frames read ahead of the one in work.
+    static let ingestQueueMax = 4
+    /// Requests other than ingest answered at a time.
+    static let answeringMax = 128
+    /// Bytes of replies that wait for the client to read.
+    static let outgoingBytesMax = 8 << 20
+    /// Bytes asked of the kernel at a time.
+    static let readBytes = 256 << 10
+
+    init(_ stream: any ByteStream, _ service: Service) {
+        self.stream = stream
+        self.service = service
+        loop = stream.loop
+        reader = EventReader(
+            rules: service.rules, key: service.hashKey,
+            eventBytesMax: Int(service.limits.eventBytesMax))
+    }
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe loop.asUnownedSerialExecutor()
+    }
+
+    /// Serves until the client ends, breaks the protocol, or the node stops.
+    func run() async {
+        await withDiscardingTaskGroup { tasks in
+            tasks.addTask { await self.ingestLoop() }
+            await self.readLoop(&tasks)
+            self.end()
+        }
+        await drain()
+        stream.close()
+    }
+
+    /// Breaks the connection off: readers and writers return at once.
+    nonisolated func close() { stream.close() }
+
+    private func end() {
+        isEnding = true
+        ingestBell.ring()
+    }
+
+    // MARK: Reading
+
+    private func readLoop(_ tasks: inout DiscardingTaskGroup) async {
+        while !isEnding {
+            do throws(NetworkError) {
+                let bytes = try await stream.read(atMost: Self.readBytes)
+                if bytes.isEmpty { return }
+                decoder.append(bytes)
+            } catch {
+                return  // closed or reset: nobody is left to be told
+            }
+            do throws(FrameError) {
+                while let frame = try decoder.next() {
+                    guard await take(frame, &tasks) else { return }
+                }
+            } catch {
+                let code: ErrorCode
+                switch error {
+                case .tooLong: code = .tooLarge
+                case .unsupportedVersion: code = .unsupportedVersion
+                case .tooShort, .badChecksum: code = .malformed
+                }
+                await send(ErrorReply(code: code, text: error.description), 0)
+                return
+            }
+        }
+    }
+
+    /// False where the connection must end.
+    private func take(_ frame: Frame, _ tasks: inout DiscardingTaskGroup) async -> Bool {
+        if !isGreeted { return await greet(frame) }
+        if frame.type == .ingest {
+            while ingestQueue.count >= Self.ingestQueueMax {
+                await withCheckedContinuation { roomBell.wait($0) }
+            }
+            ingestQueue.append(frame)
+            ingestBell.ring()
+            return true
+        }
+        while answering >= Self.answeringMax {
+            await withCheckedContinuation { roomBell.wait($0) }
+        }
+        answering += 1
+        tasks.addTask { await self.answer(frame) }
+        return true
+    }
+
+    private func greet(_ frame: Frame) async -> Bool {
+        guard frame.type == .hello else {
+            await send(
+                ErrorReply(code: .notHello, text: "the first frame must be a Hello"),
+                frame.requestID)
+            return false
+        }
+        let hello: Hello
+        do {
+            hello = try Hello(decoding: frame.payload)
+        } catch {
+            await send(ErrorReply(code: .malformed, text: "Hello: \(error)"), frame.requestID)
+            return false
+        }
+        guard hello.versions.overlaps(ProtocolVersion.supported) else {
+            let text =
+                "this node speaks versions \(ProtocolVersion.supported.lowerBound) to "
+                + "\(ProtocolVersion.supported.upperBound), the client "
+                + "\(hello.versions.lowerBound) to \(hello.versions.upperBound)"
+            await send(ErrorReply(code: .unsupportedVersion, text: text), frame.requestID)
+            return false
+        }
+        guard hello.clusterName.isEmpty || hello.clusterName == service.clusterName else {
+            let text = "this node is of cluster \"\(service.clusterName)\""
+            await send(ErrorReply(code: .wrongCluster, text: text), frame.requestID)
+            return false
+        }
+        isGreeted = true
+        decoder.frameBytesMax = service.limits.frameBytesMax
+        await send(
+            HelloReply(
+                clusterName: service.clusterName, nodeID: service.nodeID, limits: service.limits,
+                retentionClock: service.isEventClock ? .event : .wall,
+                groups: UInt16(service.router.groups.count)), frame.requestID)
+        return true
+    }
+
+    // MARK: Ingest
+
+    private func ingestLoop() async {
+        while true {
+            while ingestQueue.isEmpty {
+                if isEnding { return }
+                await withCheckedContinuation { ingestBell.wait($0) }
+            }
+            let frame = ingestQueue.removeFirst()
+            roomBell.ring()
+            await ingest(frame)
+        }
+    }
+
+    private func ingest(_ frame: Frame) async {
+        var plan: IngestPlan
+        do {
+            plan = try IngestPlan(frame, service)
+        } catch {
+            await refuse(frame, .malformed, "Ingest: \(error)")
+            return
+        }
+        guard IdentityRules.isName(plan.space) else {
+            let text = "a space is 1 to 64 of a-z 0-9 _ -"
+            await refuse(frame, .badSpace, text)
+            return
+        }
+        guard plan.hasStamps == service.isEventClock else {
+            let text =
+                service.isEventClock
+                ? "retention.clock is event: every event needs a stamp"
+                : "retention.clock is wall: events carry no stamps"
+            await refuse(frame, .wrongClock, text)
+            return
+        }
+        // Piece by piece, so that no log entry grows with what a client packs into one frame.
+        while !plan.isDone {
+            do {
+                try plan.readPiece(frame, &reader, &batch, service)
+            } catch {
+                await refuse(frame, .malformed, "Ingest: \(error)")
+                return
+            }
+            var machine = IngestMachine(
+                batch: batch, table: service.router.table, policy: service.policy,
+                isStamped: plan.hasStamps, rejected: plan.takeRejected(), hint: { _ in nil })
+            await service.router.settle(&machine)
+            plan.take(machine, batch)
+        }
+        await send(plan.reply, frame.requestID)
+    }
+
+    private func refuse(_ frame: Frame, _ code: ErrorCode, _ text: String) async {
+        await send(ErrorReply(code: code, text: text), frame.requestID)
+    }
+
+    // MARK: Everything else
+
+    private func answer(_ frame: Frame) async {
+        await service.answer(frame) { await self.send($0, frame.requestID) }
+        answering -= 1
+        roomBell.ring()
+    }
+
+    // MARK: Writing
+
+    private func send(_ message: some WireMessage, _ requestID: UInt64) async {
+        while outgoing.count > Self.outgoingBytesMax {
+            await withCheckedContinuation { writersWaiting.append($0) }
+        }
+        FrameWriter.write(message, requestID: requestID, into: &outgoing)
+        guard !isWriting else { return }
+        isWriting = true
+        while outgoing.count > 0 {
+            let bytes = outgoing.bytes
+            outgoing = ByteWriter()
+            do throws(NetworkError) {
+                try await stream.write(bytes)
+            } catch {
+                // The client is gone: what waits for it goes too.
+                outgoing = ByteWriter()
+                isEnding = true
+                stream.close()
+            }
+            let waiting = writersWaiting
+            writersWaiting = []
+            for writer in waiting { writer.resume() }
+        }
+        isWriting = false
+    }
+
+    /// Lets replies under way go out before the stream is closed.
+    private func drain() async {
+        while isWriting { await withCheckedContinuation { writersWaiting.append($0) } }
+    }
+}

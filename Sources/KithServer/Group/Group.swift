@@ -1,0 +1,407 @@
+internal import KithBytes
+internal import KithConsensus
+internal import KithCore
+internal import KithPorts
+internal import KithStorage
+
+/// One group on one node: puts operations into the log, applies what is committed, answers finds and
+/// reads from applied state.
+///
+///     submit ──▶ pending ──▶ entry ──▶ log (one append out, the next gathers) ──▶ apply ──▶ outcomes
+///
+/// State is touched only between two awaits. `run` is the one task that appends and applies, so
+/// entries reach the log and the shards in the order of their indexes.
+actor Group {
+    nonisolated let id: GroupID
+    nonisolated let loop: any Loop
+    private let clock: any Clock
+    private var log: WriteAheadLog?
+    private let entryClock: GroupMachine.EntryClock
+    private let retentionMillis: Int64
+    let shards: ShardSet
+    var machine: GroupMachine
+    private var consensus = ConsensusMachine(lastTerm: Term(0), lastIndex: .zero)
+
+    private var pending = Pending()
+    private var pendingIngest = Pending()
+    private var pump = Doorbell()
+    private var mergeBell = Doorbell()
+    private var waits: [(leaf: LeafID, continuation: CheckedContinuation<Bool, Never>)] = []
+    private(set) var isStopped = false
+    private var isReclaiming = false
+    private var reclaimedDay: Int64 = 0
+
+    /// Bytes of operations that may wait for the log; above it `overloaded`.
+    static let pendingBytesMax = 6 << 20
+    /// What a client is told to wait where the log refused.
+    static let retryAfterMillis: UInt32 = 200
+    /// Records that one reclaim operation handles at most.
+    static let reclaimStep = 512
+
+    /// Submissions that go into the next entry together.
+    private struct Pending {
+        var operations = OperationWriter()
+        var submissions: [Submission] = []
+
+        struct Submission {
+            let count: Int
+            let continuation: CheckedContinuation<SubmitAnswer, Never>?
+        }
+    }
+
+    enum SubmitAnswer: Sendable {
+        case applied([Outcome], LogIndex)
+        case overloaded(retryAfterMillis: UInt32)
+        case unknown
+    }
+
+    init(
+        id: GroupID, table: GroupTable, loop: any Loop, clock: any Clock,
+        entryClock: GroupMachine.EntryClock, retentionMillis: Int64
+    ) {
+        self.id = id
+        self.loop = loop
+        self.clock = clock
+        self.entryClock = entryClock
+        self.retentionMillis = retentionMillis
+        shards = ShardSet(group: id, table: table, loop: loop)
+        machine = GroupMachine(group: id, table: table)
+    }
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe loop.asUnownedSerialExecutor()
+    }
+
+    // MARK: Recovering
+
+    /// Applies an entry found in the log at start. False where it cannot follow what was applied.
+    func replay(_ entry: LogEntry) -> Bool {
+        guard entry.index == machine.applied.next,
+            let clock = GroupMachine.EntryClock(rawValue: entry.type.rawValue)
+        else { return false }
+        var outcomes: [Outcome] = []
+        machine.apply(
+            index: entry.index, time: entry.time, clock: clock,
+            operations: unsafe entry.payload.span.bytes, on: shards, outcomes: &outcomes)
+        consensus = ConsensusMachine(lastTerm: entry.term, lastIndex: entry.index)
+        return true
+    }
+
+    /// Recovery is over: from here on entries go to `log`.
+    func open(_ log: WriteAheadLog) {
+        self.log = log
+        machine.rebuildWork(on: shards)
+    }
+
+    // MARK: Submitting
+
+    /// Logs operations and answers with their outcomes once they are durable and applied.
+    func submit(_ operations: OperationWriter, isIngest: Bool) async -> SubmitAnswer {
+        guard !isStopped else { return .unknown }
+        let waiting = pending.operations.byteCount + pendingIngest.operations.byteCount
+        if isIngest, waiting + operations.byteCount > Self.pendingBytesMax {
+            return .overloaded(retryAfterMillis: 50)
+        }
+        return await withCheckedContinuation { continuation in
+            enqueue(operations, continuation, isIngest: isIngest)
+        }
+    }
+
+    private func enqueue(
+        _ operations: OperationWriter, _ continuation: CheckedContinuation<SubmitAnswer, Never>?,
+        isIngest: Bool
+    ) {
+        let submission = Pending.Submission(
+            count: operations.count, continuation: continuation)
+        if isIngest {
+            pendingIngest.operations.append(operations)
+            pendingIngest.submissions.append(submission)
+        } else {
+            pending.operations.append(operations)
+            pending.submissions.append(submission)
+        }
+        pump.ring()
+    }
+
+    /// Appends and applies until `stop`. The entry that opens the term comes first; with one voter
+    /// it is what makes this node the leader.
+    func run() async {
+        var opening = OperationWriter()
+        opening.settings(retentionMillis: retentionMillis)
+        enqueue(opening, nil, isIngest: false)
+        while !isStopped {
+            if pending.submissions.isEmpty && pendingIngest.submissions.isEmpty {
+                await withCheckedContinuation { pump.wait($0) }
+                continue
+            }
+            await step()
+        }
+        finishAll()
+    }
+
+    /// Takes all that waits into one append: what merges need in one entry, events in the next.
+    private func step() async {
+        let work = pending
+        let ingest = pendingIngest
+        pending = Pending()
+        pendingIngest = Pending()
+        let batches = [work, ingest].filter { !$0.submissions.isEmpty }
+        guard await !append(batches, isIngest: !ingest.submissions.isEmpty) else { return }
+        // Refused, and nothing stored: events wait outside, merges may use the reserve.
+        answer([ingest], .overloaded(retryAfterMillis: Self.retryAfterMillis))
+        guard !work.submissions.isEmpty else { return }
+        if await !append([work], isIngest: false) {
+            answer([work], .overloaded(retryAfterMillis: Self.retryAfterMillis))
+        }
+    }
+
+    /// False where the log refused the entries before storing anything.
+    private func append(_ batches: [Pending], isIngest: Bool) async -> Bool {
+        guard let log else { preconditionFailure("run before open") }
+        let before = consensus.last
+        var entries: [LogEntry] = []
+        for batch in batches {
+            let place = consensus.propose()
+            entries.append(
+                LogEntry(
+                    group: id, term: place.term, index: place.index,
+                    type: LogEntryType(rawValue: entryClock.rawValue),
+                    time: max(clock.wallTime(), entries.last?.time ?? LogTime(0)),
+                    payload: batch.operations.bytes))
+        }
+        do throws(LogError) {
+            try await log.append(entries, isIngest: isIngest)
+        } catch {
+            switch error {
+            case .overloaded, .diskNearlyFull:
+                consensus.withdraw(after: before)
+                return false
+            default:
+                // Stored or not is not known. The node stops, and says why.
+                answer(batches, .unknown)
+                stop()
+                return true
+            }
+        }
+        for (entry, batch) in zip(entries, batches) {
+            consensus.becameDurable(through: entry.index)
+            apply(entry, batch)
+        }
+        return true
+    }
+
+    private func answer(_ batches: [Pending], _ answer: SubmitAnswer) {
+        for batch in batches {
+            for submission in batch.submissions {
+                submission.continuation?.resume(returning: answer)
+            }
+        }
+    }
+
+    private func apply(_ entry: LogEntry, _ batch: Pending) {
+        var outcomes: [Outcome] = []
+        outcomes.reserveCapacity(batch.operations.count)
+        machine.apply(
+            index: entry.index, time: entry.time, clock: entryClock,
+            operations: unsafe entry.payload.span.bytes, on: shards, outcomes: &outcomes)
+        var start = 0
+        for submission in batch.submissions {
+            let end = min(outcomes.count, start + submission.count)
+            if let continuation = submission.continuation {
+                let slice = start == 0 && end == outcomes.count
+                    ? outcomes : Array(outcomes[start..<end])
+                continuation.resume(returning: .applied(slice, entry.index))
+            }
+            start = end
+        }
+        afterApply()
+    }
+
+    /// What applying may have set free or begun.
+    private func afterApply() {
+        if !machine.sealed.isEmpty || !machine.releasing.isEmpty { mergeBell.ring() }
+        if !waits.isEmpty {
+            var kept: [(leaf: LeafID, continuation: CheckedContinuation<Bool, Never>)] = []
+            for wait in waits {
+                if isSealed(wait.leaf) {
+                    kept.append(wait)
+                } else {
+                    wait.continuation.resume(returning: true)
+                }
+            }
+            waits = kept
+        }
+        reclaim()
+    }
+
+    // MARK: Reclaiming
+
+    /// Adds a step of reclaiming to the next entry while whole days have passed that it has not seen.
+    private func reclaim() {
+        let day = machine.now.rawValue / 86_400_000
+        guard isReclaiming || day != reclaimedDay else { return }
+        let context = machine.context()
+        for shard in machine.table.shards(of: id)
+        where shards.machine(shard).hasReclaimable(context) {
+            var operations = OperationWriter()
+            operations.reclaim(shard, limit: Self.reclaimStep, exact: false)
+            enqueue(operations, nil, isIngest: false)
+            isReclaiming = true
+            return
+        }
+        isReclaiming = false
+        reclaimedDay = day
+    }
+
+    // MARK: Answering
+
+    /// Carries out this group's part of a round. With `waiting` false a sealed record is reported
+    /// as such at once.
+    func perform(_ part: Round.Part, isIngest: Bool, waiting: Bool) async -> PartAnswer {
+        var outcomes: [Outcome] = []
+        var token = LogIndex.zero
+        if !part.operations.isEmpty {
+            switch await submit(part.operations, isIngest: isIngest) {
+            case .applied(let applied, let index):
+                outcomes = applied
+                token = index
+            case .overloaded(let retryAfter):
+                return .overloaded(retryAfterMillis: retryAfter)
+            case .unknown:
+                return .unknown
+            }
+        }
+        var finds: [Outcome] = []
+        for request in part.finds {
+            guard let outcome = await find(request) else { return .unknown }
+            finds.append(outcome)
+        }
+        var frees: [Bool] = []
+        for leaf in part.waits {
+            frees.append(waiting ? await waitUntilFree(leaf) : !isSealed(leaf))
+        }
+        return .answered(operations: outcomes, finds: finds, waits: frees, token: token)
+    }
+
+    private func find(_ request: FindRequest) async -> Outcome? {
+        let isBehind = entryClock == .event && request.stamp > machine.now.rawValue
+        if isBehind || shards.machine(request.record.shard).needsTouch(request.record, machine.context()) {
+            var operations = OperationWriter()
+            operations.touch(request.record, stamp: request.stamp)
+            guard case .applied = await submit(operations, isIngest: false) else { return nil }
+        }
+        return shards.machine(request.record.shard).find(
+            request.leaf, other: request.other, at: request.record, proof: request.proof,
+            machine.context())
+    }
+
+    private func isSealed(_ leaf: LeafID) -> Bool {
+        let machine = shards.machine(leaf.shard)
+        return machine.table.find(leaf).map { machine.table.state($0) == .sealed } ?? false
+    }
+
+    private func waitUntilFree(_ leaf: LeafID) async -> Bool {
+        guard isSealed(leaf) else { return true }
+        guard !isStopped else { return false }
+        return await withCheckedContinuation { waits.append((leaf, $0)) }
+    }
+
+    /// Reads one record, judged at the leader's time: where a profile expires between log time and
+    /// now, that time is logged first, so that no later answer can be earlier.
+    func read(_ leaf: LeafID, at record: LeafID, byHint: Bool) async -> ReadOutcome? {
+        if entryClock == .wall {
+            let now = clock.wallTime()
+            let context = machine.context()
+            if let due = shards.machine(record.shard).expiresAt(record, context), due > machine.now,
+                due <= now
+            {
+                var operations = OperationWriter()
+                operations.time()
+                guard case .applied = await submit(operations, isIngest: false) else { return nil }
+            }
+        }
+        let outcome = shards.machine(record.shard).read(
+            leaf, at: record, byHint: byHint, machine.context())
+        guard case .sealed = outcome else { return outcome }
+        guard await waitUntilFree(record) else { return nil }
+        return await read(leaf, at: record, byHint: byHint)
+    }
+
+    /// Logs a stamp, so that the group is judged at that time from now on.
+    func advance(to stamp: LogTime) async -> Bool {
+        var operations = OperationWriter()
+        operations.time(stamp: stamp.rawValue)
+        if case .applied = await submit(operations, isIngest: false) { return true }
+        return false
+    }
+
+    struct Totals: Sendable {
+        var statistics: Statistics
+        var index: LogIndex
+        var time: LogTime
+        var records: Int
+        var sealed: Int
+        var memoryBytes: Int
+    }
+
+    /// The group's totals at one index and log time. Under the wall clock the time is now.
+    func totals() async -> Totals? {
+        if entryClock == .wall {
+            var operations = OperationWriter()
+            operations.time()
+            guard case .applied = await submit(operations, isIngest: false) else { return nil }
+        }
+        return snapshot()
+    }
+
+    /// What the group knows without writing anything.
+    func snapshot() -> Totals {
+        var totals = Totals(
+            statistics: Statistics(), index: machine.applied, time: machine.now, records: 0,
+            sealed: machine.sealed.count, memoryBytes: 0)
+        let context = machine.context()
+        for shard in machine.table.shards(of: id) {
+            let machine = shards.machine(shard)
+            totals.statistics.add(machine.statistics(at: context))
+            totals.records += machine.table.count
+            totals.memoryBytes += machine.table.memoryBytes
+        }
+        return totals
+    }
+
+    // MARK: Merging
+
+    /// Suspends until there is merge work, or the group stops (then false).
+    func mergeWork() async -> Bool {
+        while !isStopped, machine.sealed.isEmpty, machine.releasing.isEmpty {
+            await withCheckedContinuation { mergeBell.wait($0) }
+        }
+        return !isStopped
+    }
+
+    /// The driver's next round, made from this group's records.
+    func nextRound(of driver: MergeDriver) -> (driver: MergeDriver, round: Round) {
+        var driver = driver
+        let round = driver.nextRound(&machine, on: shards)
+        return (driver, round)
+    }
+
+    var marks: [OperationIndex] { machine.marks }
+
+    // MARK: Stopping
+
+    /// Ends `run`; what waits is answered `unknown`.
+    func stop() {
+        isStopped = true
+        pump.ring()
+        mergeBell.ring()
+    }
+
+    private func finishAll() {
+        answer([pending, pendingIngest], .unknown)
+        pending = Pending()
+        pendingIngest = Pending()
+        for wait in waits { wait.continuation.resume(returning: false) }
+        waits = []
+    }
+}

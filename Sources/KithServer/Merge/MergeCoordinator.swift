@@ -1,0 +1,52 @@
+internal import KithBytes
+internal import KithCore
+internal import KithPorts
+
+/// The identity-merge coordinator of one led group: reconciles the group's sealed records with the
+/// groups of their winners, and tells the homes of dropped leaves that they are free.
+///
+/// All it decides is in `MergeDriver`; this actor sends the driver's rounds and hands the answers
+/// back. It owns no truth: thrown away at any moment, its successor begins again from the records.
+actor MergeCoordinator {
+    private nonisolated let loop: any Loop
+    private let group: Group
+    private let router: Router
+    private let clock: any Clock
+    private var driver: MergeDriver
+
+    /// How long a round waits that could not get on.
+    static let pauseNanoseconds: UInt64 = 1_000_000
+
+    init(_ group: Group, router: Router, clock: any Clock, table: GroupTable) {
+        self.group = group
+        self.router = router
+        self.clock = clock
+        loop = group.loop
+        driver = MergeDriver(group: group.id, table: table)
+    }
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe loop.asUnownedSerialExecutor()
+    }
+
+    /// Drives until the group stops.
+    func run() async {
+        while true {
+            if !driver.isBusy {
+                guard await group.mergeWork() else { return }
+            }
+            let next = await group.nextRound(of: driver)
+            driver = next.driver
+            let round = await router.perform(next.round, isIngest: false, waiting: false)
+            let mustPause = driver.take(round)
+            guard await !group.isStopped else { return }
+            if mustPause {
+                do {
+                    try await clock.sleep(nanoseconds: Self.pauseNanoseconds, on: loop)
+                } catch {
+                    return  // cancelled: the node stops
+                }
+            }
+        }
+    }
+}

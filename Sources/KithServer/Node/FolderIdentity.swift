@@ -1,0 +1,101 @@
+internal import KithBytes
+internal import KithPorts
+internal import KithStorage
+
+/// What a data folder remembers of its cluster, from its first start on: name, number of groups and
+/// hash key decide where every record lies, so they never change. Shard to group follows from the
+/// number of groups.
+///
+///     version u8 (1) · groups u16 · hash key 16 · node u16 · name bytes16
+struct FolderIdentity: Equatable {
+    var name: String
+    var groups: UInt16
+    var hashKey: [UInt8]
+    var node: NodeID
+
+    static let path = "identity"
+
+    init(_ settings: NodeSettings) {
+        name = settings.configuration.name
+        groups = UInt16(settings.configuration.groups)
+        hashKey = settings.configuration.hashKey.bytes
+        node = settings.nodeID
+    }
+
+    init(decoding bytes: [UInt8]) throws(ByteError) {
+        var reader = unsafe ByteReader(bytes.span.bytes)
+        let version = try reader.u8()
+        guard version == 1 else { throw .unknownTag(version, offset: 0) }
+        groups = try reader.u16()
+        hashKey = try reader.take(16).copied()
+        node = NodeID(try reader.u16())
+        let text = try reader.bytes16(limit: 255)
+        guard let name = text.text() else { throw .malformed(offset: reader.offset) }
+        self.name = name
+    }
+
+    var encoded: [UInt8] {
+        var writer = ByteWriter()
+        writer.u8(1)
+        writer.u16(groups)
+        writer.raw(hashKey)
+        writer.u16(node.rawValue)
+        writer.text16(name)
+        return writer.bytes
+    }
+
+    /// Reads the folder's identity, or writes it where there is none; refuses one that differs.
+    static func check(
+        _ settings: NodeSettings, disk: any Disk, loop: any Loop
+    ) async throws(NodeError) {
+        let wanted = FolderIdentity(settings)
+        guard let bytes = try await loadOrStore(wanted, disk, loop) else { return }
+        let found: FolderIdentity
+        do throws(ByteError) {
+            found = try FolderIdentity(decoding: bytes)
+        } catch {
+            throw .identity(.corrupt(path: path))
+        }
+        if let difference = found.difference(from: wanted) { throw difference }
+    }
+
+    /// What the folder remembers; nil where it was empty and remembers `wanted` now.
+    private static func loadOrStore(
+        _ wanted: FolderIdentity, _ disk: any Disk, _ loop: any Loop
+    ) async throws(NodeError) -> [UInt8]? {
+        let cell = DurableCell(disk: disk, path: path, loop: loop)
+        do throws(CellError) {
+            let bytes = try await cell.load()
+            if bytes == nil { try await cell.store(wanted.encoded) }
+            await cell.close()
+            return bytes
+        } catch {
+            throw .identity(error)
+        }
+    }
+
+    private func difference(from file: FolderIdentity) -> NodeError? {
+        if name != file.name {
+            return .otherCluster(key: "name", folder: "\"\(name)\"", file: "\"\(file.name)\"")
+        }
+        if groups != file.groups {
+            return .otherCluster(key: "groups", folder: "\(groups)", file: "\(file.groups)")
+        }
+        if hashKey != file.hashKey {
+            return .otherCluster(
+                key: "hashKey", folder: Self.hex(hashKey), file: Self.hex(file.hashKey))
+        }
+        if node != file.node {
+            return .otherCluster(
+                key: "node", folder: "\(node.rawValue)", file: "\(file.node.rawValue)")
+        }
+        return nil
+    }
+
+    private static func hex(_ bytes: [UInt8]) -> String {
+        bytes.map { byte in
+            let text = String(byte, radix: 16)
+            return text.count == 1 ? "0" + text : text
+        }.joined()
+    }
+}

@@ -1,0 +1,259 @@
+internal import KithBytes
+internal import KithCore
+internal import KithPorts
+internal import KithStorage
+internal import KithWire
+
+/// One node of a cluster: its log, its groups and shards, and the connections it serves.
+///
+/// `open` recovers what the data folder holds; `run` serves until `stop` is called or the log fails.
+/// Every task that a node starts is a child of `run`, so that returning from it means that nothing
+/// of the node runs any more.
+public actor Node {
+    private nonisolated let loop: any Loop
+    private let settings: NodeSettings
+    private let ports: NodePorts
+    private let log: WriteAheadLog
+    private let groups: [Group]
+    private let router: Router
+    private let listener: any Listener
+    private let print: @Sendable (String) -> Void
+    private let failure: FailureBox
+    private var connections: [UInt64: Connection] = [:]
+    private var nextConnection: UInt64 = 0
+    private var isStopping = false
+    private let startedAt: UInt64
+
+    /// The port that clients reach the node at.
+    public nonisolated let port: UInt16
+
+    public nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe loop.asUnownedSerialExecutor()
+    }
+
+    // MARK: Opening
+
+    /// Locks the data folder, checks that it is this cluster's, recovers the log and listens.
+    /// Nothing on disk is changed where the folder or the log is refused. `print` takes lines for
+    /// people; no identifier or trait is ever in one.
+    public static func open(
+        _ settings: NodeSettings, _ ports: NodePorts, log print: @escaping @Sendable (String) -> Void
+    ) async throws(NodeError) -> Node {
+        let configuration = settings.configuration
+        guard let place = configuration.nodes.first(where: { $0.id == settings.nodeID }) else {
+            throw .unknownNode(
+                id: settings.nodeID.rawValue, known: configuration.nodes.map(\.id.rawValue))
+        }
+        let loop = ports.loops[0]
+        do throws(DiskError) {
+            try await ports.disk.lock("lock")
+        } catch {
+            throw .folderInUse(error)
+        }
+        try await FolderIdentity.check(settings, disk: ports.disk, loop: loop)
+
+        let table = GroupTable(groupCount: configuration.groups)
+        let groups = table.groups.map { id in
+            Group(
+                id: id, table: table, loop: ports.loops[Int(id.rawValue) % ports.loops.count],
+                clock: ports.clock,
+                entryClock: configuration.retention.clock == .event ? .event : .wall,
+                retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000)
+        }
+        let failure = FailureBox()
+        let log = try await recover(settings, ports, groups, failure, print)
+        for group in groups { await group.open(log) }
+
+        let listener: any Listener
+        do throws(NetworkError) {
+            listener = try await ports.network.listen(
+                host: place.host, port: settings.port ?? place.port, loops: ports.loops)
+        } catch {
+            await log.close()
+            throw .network(error)
+        }
+        return Node(
+            settings, ports, log: log, groups: groups, table: table, listener: listener,
+            failure: failure, print: print)
+    }
+
+    private static func recover(
+        _ settings: NodeSettings, _ ports: NodePorts, _ groups: [Group], _ failure: FailureBox,
+        _ print: @escaping @Sendable (String) -> Void
+    ) async throws(NodeError) -> WriteAheadLog {
+        let bell = failure
+        var misplaced: NodeError?
+        let started = ports.clock.monotonicNanoseconds()
+        let opened: (log: WriteAheadLog, report: RecoveryReport)
+        do throws(LogError) {
+            opened = try await WriteAheadLog.open(
+                disk: ports.disk, loop: ports.loops[0], options: settings.log,
+                onFailure: { bell.fail($0) },
+                onEntry: { entry in
+                    guard misplaced == nil else { return }
+                    let group = Int(entry.group.rawValue)
+                    guard group < groups.count, await groups[group].replay(entry) else {
+                        misplaced = .logOrder(
+                            group: entry.group.rawValue, index: entry.index.rawValue)
+                        return
+                    }
+                })
+        } catch {
+            throw .log(error)
+        }
+        if let misplaced {
+            await opened.log.close()
+            throw misplaced
+        }
+        let report = opened.report
+        if let torn = report.tornTail {
+            print(
+                "log: cut a torn write of \(torn.byteCount) bytes at segment \(torn.segment.rawValue), "
+                    + "offset \(torn.offset); it was never acknowledged")
+        }
+        if report.entries > 0 {
+            let millis = (ports.clock.monotonicNanoseconds() - started) / 1_000_000
+            print("log: recovered \(report.entries) entries in \(millis) ms")
+        }
+        return opened.log
+    }
+
+    private init(
+        _ settings: NodeSettings, _ ports: NodePorts, log: WriteAheadLog, groups: [Group],
+        table: GroupTable, listener: any Listener, failure: FailureBox,
+        print: @escaping @Sendable (String) -> Void
+    ) {
+        self.settings = settings
+        self.ports = ports
+        self.log = log
+        self.groups = groups
+        self.listener = listener
+        self.failure = failure
+        self.print = print
+        router = Router(table: table, groups: groups)
+        loop = ports.loops[0]
+        port = listener.port
+        startedAt = ports.clock.monotonicNanoseconds()
+    }
+
+    // MARK: Running
+
+    /// Serves until `stop`, then returns; throws what ended the log, if that did.
+    public func run() async throws(NodeError) {
+        let service = makeService()
+        await withDiscardingTaskGroup { tasks in
+            let log = log
+            tasks.addTask { await log.keepSegmentReady() }
+            for group in groups {
+                tasks.addTask { await group.run() }
+                let coordinator = MergeCoordinator(
+                    group, router: router, clock: ports.clock, table: router.table)
+                tasks.addTask { await coordinator.run() }
+            }
+            let failure = failure
+            tasks.addTask {
+                if await failure.wait() { await self.stop() }
+            }
+            await accept(service, &tasks)
+            for connection in connections.values { connection.close() }
+            for group in groups { await group.stop() }
+            failure.finish()
+            await log.close()
+        }
+        if let error = failure.error { throw .disk(error) }
+    }
+
+    private func accept(_ service: Service, _ tasks: inout DiscardingTaskGroup) async {
+        while !isStopping {
+            do throws(NetworkError) {
+                guard let stream = try await listener.accept() else { return }
+                guard connections.count < settings.connectionsMax else {
+                    stream.close()
+                    continue
+                }
+                let connection = Connection(stream, service)
+                let number = nextConnection
+                nextConnection += 1
+                connections[number] = connection
+                tasks.addTask {
+                    await connection.run()
+                    await self.forget(number)
+                }
+            } catch {
+                print("listener: \(error)")
+                return
+            }
+        }
+    }
+
+    private func forget(_ number: UInt64) { connections[number] = nil }
+
+    /// Stops serving: open connections are closed, what was acknowledged is on disk. `run` returns
+    /// when all of it is done. Safe to call twice.
+    public func stop() async {
+        guard !isStopping else { return }
+        isStopping = true
+        await listener.close()
+    }
+
+    // MARK: Answering about itself
+
+    private func makeService() -> Service {
+        let configuration = settings.configuration
+        let rules = configuration.identity
+        let policy = LinkPolicy(
+            quarantinesContested: rules.sharedDevice == .quarantine,
+            aliasJoinsAccounts: rules.alias == .merge,
+            limits: rules.namespaces.map {
+                LinkPolicy.Limit(
+                    namespace: Array($0.name.utf8), identifierClass: $0.identifierClass,
+                    limit: $0.limit)
+            })
+        return Service(
+            router: router, rules: rules, policy: policy, hashKey: configuration.hashKey,
+            clusterName: configuration.name, nodeID: settings.nodeID, limits: settings.limits,
+            isEventClock: configuration.retention.clock == .event, clock: ports.clock,
+            randomness: ports.randomness, status: { await self.status() })
+    }
+
+    private func status() async -> CBORValue {
+        var rows: [CBORValue] = []
+        for group in groups {
+            let totals = await group.snapshot()
+            rows.append(
+                .object([
+                    ("group", .unsigned(UInt64(group.id.rawValue))),
+                    ("leader", .unsigned(UInt64(settings.nodeID.rawValue))),
+                    ("applied", .unsigned(totals.index.rawValue)),
+                    ("logTime", .integer(totals.time.rawValue)),
+                    ("records", .integer(Int64(totals.records))),
+                    (
+                        "profiles",
+                        .integer(totals.statistics.members + totals.statistics.anonymous)
+                    ),
+                    ("sealed", .integer(Int64(totals.sealed))),
+                    ("memoryBytes", .integer(Int64(totals.memoryBytes))),
+                ]))
+        }
+        let uptime = (ports.clock.monotonicNanoseconds() - startedAt) / 1_000_000
+        let place = settings.configuration.nodes.first { $0.id == settings.nodeID }
+        return .object([
+            ("cluster", .text(settings.configuration.name)),
+            (
+                "nodes",
+                .array([
+                    .object([
+                        ("id", .unsigned(UInt64(settings.nodeID.rawValue))),
+                        ("address", .text("\(place?.host ?? ""):\(port)")),
+                        ("state", .text("up")), ("software", .text(settings.software)),
+                        ("uptimeMillis", .unsigned(uptime)),
+                        ("connections", .integer(Int64(connections.count))),
+                        ("logBytes", .unsigned(await log.bytesUsed)),
+                        ("logIsNearlyFull", .bool(await log.isNearlyFull)),
+                    ])
+                ])
+            ),
+            ("groups", .array(rows)),
+        ])
+    }
+}

@@ -1,0 +1,23 @@
+public import KithBytes
+public import KithStorage
+public import KithWire
+
+/// How one node is to run.
+public struct NodeSettings: Sendable {
+    public var configuration: ClusterConfiguration
+    public var nodeID: NodeID
+    /// Name and version of the program, for `status` and log lines.
+    public var software: String
+    /// The port to listen on; nil for the cluster file's. 0 picks a free one.
+    public var port: UInt16?
+    public var log = LogOptions()
+    public var limits = WireLimits()
+    /// Connections served at a time; a further one is closed at once.
+    public var connectionsMax = 10_000
+
+    public init(configuration: ClusterConfiguration, nodeID: NodeID, software: String) {
+        self.configuration = configuration
+        self.nodeID = nodeID
+        self.software = software
+    }
+}

@@ -1,0 +1,103 @@
+internal import KithBytes
+internal import KithCore
+internal import KithPorts
+internal import KithWire
+
+/// What becomes of one `Ingest` frame: which of its items are read, refused or settled, in pieces
+/// of bounded size. Results are kept by the item's place in the frame.
+struct IngestPlan {
+    let space: [UInt8]
+    let hasStamps: Bool
+    private let count: Int
+    private var next = 0
+    private var offset = 0
+    private var results: [IngestResult]
+    private var token = SessionToken()
+    private var retryAfterMillis: UInt32 = 0
+    private var rejected: [UInt32]
+    /// Items in the piece at hand that the client could not read as JSON, or that were too large.
+    private let arrival: Int64
+
+    /// Bytes of event bodies that one piece takes before it is sent on.
+    static let pieceBytesGoal = 1 << 20
+
+    init(_ frame: Frame, _ service: Service) throws(ByteError) {
+        let view = try IngestView(decoding: frame.payload, limits: service.limits)
+        space = Array(view.space.utf8)
+        hasStamps = view.hasStamps
+        count = view.count
+        results = Array(repeating: .unknown, count: count)
+        rejected = Array(repeating: 0, count: RejectionReason.allCases.count + 1)
+        arrival = service.clock.wallTime().rawValue
+    }
+
+    var isDone: Bool { next >= count }
+
+    /// Reads the next events into `batch`, up to the piece's size.
+    mutating func readPiece(
+        _ frame: Frame, _ reader: inout EventReader, _ batch: inout EventBatch, _ service: Service
+    ) throws(ByteError) {
+        batch.removeAll()
+        let view = try IngestView(decoding: frame.payload, limits: service.limits)
+        var items = view.items
+        var place = 0
+        while let item = try items.next() {
+            defer { place += 1 }
+            if place < next { continue }
+            if batch.byteCount >= Self.pieceBytesGoal { return }
+            next = place + 1
+            switch item.kind {
+            case .invalidJSON: refuse(place, .invalidJSON)
+            case .tooLarge: refuse(place, .eventTooLarge)
+            case .event:
+                do throws(EventRejection) {
+                    try unsafe reader.read(
+                        item.bytes, position: UInt32(place), space: space.span.bytes,
+                        arrival: arrival, stamp: item.stamp?.rawValue, into: &batch,
+                        assignMessageID: { service.assignMessageID() })
+                } catch {
+                    refuse(place, RejectionReason(name: error.rawValue) ?? .invalidJSON)
+                }
+            }
+        }
+        next = count
+    }
+
+    private mutating func refuse(_ place: Int, _ reason: RejectionReason) {
+        results[place] = .rejected(reason)
+        rejected[Int(reason.rawValue)] += 1
+    }
+
+    /// The refusals since the last call, to be counted in the log.
+    mutating func takeRejected() -> [(name: [UInt8], count: UInt32)] {
+        var list: [(name: [UInt8], count: UInt32)] = []
+        for reason in RejectionReason.allCases where rejected[Int(reason.rawValue)] > 0 {
+            list.append((name: Array(reason.name.utf8), count: rejected[Int(reason.rawValue)]))
+            rejected[Int(reason.rawValue)] = 0
+        }
+        return list
+    }
+
+    mutating func take(_ machine: IngestMachine, _ batch: EventBatch) {
+        for (head, result) in zip(batch.heads, machine.results) {
+            results[Int(head.position)] =
+                switch result {
+                case .ok: .ok
+                case .duplicate: .duplicate
+                case .expiredOnArrival: .expiredOnArrival
+                case .forgotten: .forgotten
+                case .suppressed: .suppressed
+                case .overloaded: .overloaded
+                case .unknown, .rejected: .unknown
+                }
+        }
+        for (group, index) in machine.tokens.enumerated() where index > .zero {
+            token.raise(GroupID(UInt16(group)), to: index)
+        }
+        retryAfterMillis = max(retryAfterMillis, machine.retryAfterMillis)
+    }
+
+    var reply: IngestReply {
+        IngestReply(token: token, retryAfterMillis: retryAfterMillis, results: results)
+    }
+}

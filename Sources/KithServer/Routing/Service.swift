@@ -1,0 +1,122 @@
+internal import KithBytes
+internal import KithCore
+internal import KithPorts
+internal import KithWire
+
+/// What every connection of a node shares: the rules, the limits and the way to the groups. A value.
+struct Service: Sendable {
+    let router: Router
+    let rules: IdentityRules
+    let policy: LinkPolicy
+    let hashKey: HashKey
+    let clusterName: String
+    let nodeID: NodeID
+    let limits: WireLimits
+    let isEventClock: Bool
+    let clock: any Clock
+    let randomness: any Randomness
+    let status: @Sendable () async -> CBORValue
+
+    /// A message id for an event that came without one: 32 hex digits.
+    func assignMessageID() -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(32)
+        let digits = Array("0123456789abcdef".utf8)
+        for _ in 0..<2 {
+            let word = randomness.nextUInt64()
+            for nibble in stride(from: 60, through: 0, by: -4) {
+                bytes.append(digits[Int(word >> UInt64(nibble) & 15)])
+            }
+        }
+        return bytes
+    }
+
+    /// Answers any request but hello and ingest.
+    func answer(_ frame: Frame, send: (any WireMessage) async -> Void) async {
+        do throws(ByteError) {
+            switch frame.type {
+            case .get:
+                await send(await get(try Get(decoding: frame.payload)))
+            case .advanceTime:
+                await send(await advance(try AdvanceTime(decoding: frame.payload)))
+            case .stats:
+                _ = try Stats(decoding: frame.payload)
+                await send(await stats())
+            case .status:
+                _ = try Status(decoding: frame.payload)
+                await send(StatusReply(map: await status().encoded()))
+            case .ping:
+                _ = try Ping(decoding: frame.payload)
+                await send(Pong())
+            default:
+                await send(
+                    ErrorReply(
+                        code: .unknownType, text: "frame type \(frame.type.rawValue) is not a request"))
+            }
+        } catch {
+            await send(ErrorReply(code: .malformed, text: "\(error)"))
+        }
+    }
+
+    private func get(_ request: Get) async -> any WireMessage {
+        let space = Array(request.space.utf8)
+        guard IdentityRules.isName(space) else {
+            return ErrorReply(code: .badSpace, text: "a space is 1 to 64 of a-z 0-9 _ -")
+        }
+        guard let index = rules.namespaceIndex(named: request.namespace) else {
+            let known = rules.namespaces.map(\.name).joined(separator: ", ")
+            return ErrorReply(
+                code: .unknownNamespace,
+                text: "no namespace \"\(request.namespace)\" here; known: \(known)")
+        }
+        let namespace = rules.namespaces[index]
+        var value: [UInt8] = []
+        let normaliser = IdentifierNormaliser(rules)
+        let text = Array(request.value.utf8)
+        do throws(IgnoredIdentifier) {
+            try unsafe normaliser.normalise(
+                text.span.bytes, namespace: index, into: &value)
+        } catch {
+            return ProfileReply(profile: nil)  // never an identifier, so nobody's
+        }
+        let hasher = LeafHasher(key: hashKey)
+        let name = Array(namespace.name.utf8)
+        let leaf =
+            request.wantsQuarantine
+            ? unsafe hasher.quarantineLeaf(
+                space: space.span.bytes, namespace: name.span.bytes, value: value.span.bytes)
+            : unsafe hasher.leaf(
+                class: namespace.identifierClass, space: space.span.bytes,
+                namespace: name.span.bytes, value: value.span.bytes)
+        switch await router.read(leaf) {
+        case .profile(let profile):
+            var writer = ByteWriter()
+            profile.encode(into: &writer)
+            return ProfileReply(profile: writer.bytes)
+        case .absent:
+            return ProfileReply(profile: nil)
+        case .unavailable:
+            return ErrorReply(code: .unavailable, text: "node \(nodeID.rawValue) is stopping")
+        }
+    }
+
+    private func advance(_ request: AdvanceTime) async -> any WireMessage {
+        guard isEventClock else {
+            return ErrorReply(
+                code: .wrongClock, text: "retention.clock is wall: log time follows the clock")
+        }
+        guard await router.advance(to: request.stamp) else {
+            return ErrorReply(code: .unavailable, text: "node \(nodeID.rawValue) is stopping")
+        }
+        return Done()
+    }
+
+    private func stats() async -> any WireMessage {
+        guard let totals = await router.totals() else {
+            return ErrorReply(code: .unavailable, text: "node \(nodeID.rawValue) is stopping")
+        }
+        var sum = Statistics()
+        for group in totals { sum.add(group.statistics) }
+        return StatsReply(map: sum.report.encoded())
+    }
+}

@@ -1,0 +1,288 @@
+// The one log of a node, shared by its groups.
+//
+//   append ──▶ gathering frames ──▶ write + fdatasync ──▶ appends return
+//              [ … ][ … ][ … ]      one at a time
+//
+// No task of its own writes the log: the append that finds the disk idle writes, at once, what has
+// gathered. When its own entries are durable it hands the disk over to the oldest append that still
+// waits, and returns. So nothing ever waits for a timer, a frame grows only while the disk is busy,
+// and a burst cannot make one caller work for all others for ever.
+//
+// Order: entries join the gathering frame in the order of the calls, frames are written in order, one
+// in flight. So no entry is durable before an earlier one, and an append that returns has everything
+// before it durable too.
+//
+// A write or sync that fails ends the log: after a failed fsync the kernel may drop the pages and call
+// them clean, so trying again would acknowledge what is not there.
+
+internal import KithBytes
+public import KithPorts
+
+public actor WriteAheadLog {
+    public nonisolated let loop: any Loop
+    public nonisolated let options: LogOptions
+    nonisolated let disk: any Disk
+    let onFailure: @Sendable (DiskError) -> Void
+
+    public nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe loop.asUnownedSerialExecutor()
+    }
+
+    enum State: Equatable {
+        case open
+        case closed
+        case failed(DiskError)
+    }
+    var state = State.open
+
+    // What gathers.
+    var tails: GroupTails
+    /// Frames not yet being written, oldest first; the last one gathers.
+    var gathering: [LogBatch] = []
+    /// The sequence of the first of them.
+    var nextSequence: LogSequence
+    /// Entry bytes accepted and not yet durable.
+    var waitingBytes = 0
+    /// Whether some append has the disk.
+    var isWriting = false
+    /// Appends that wait, in order of their last frame.
+    var waiters: [Waiter] = []
+
+    // Where frames go.
+    var segments: [SegmentSummary]
+    var file: (any DiskFile)?
+    var offset: Int
+    var oldestSegment: SegmentID
+
+    // The segment after this one, and room on the disk.
+    var prepared: PreparedSegment
+    var preparedWaiters: [CheckedContinuation<Void, Never>] = []
+    /// `keepSegmentReady` waits here for something to do.
+    var preparer: CheckedContinuation<Void, Never>?
+    var wantsSegment: Bool
+    var freeBytes: UInt64
+    var couldNotPrepare = false
+    var isRemoving = false
+
+    /// An append that waits for a frame.
+    struct Waiter {
+        /// The frame with its last entry.
+        let sequence: LogSequence
+        let continuation: CheckedContinuation<Wake, Never>
+    }
+
+    enum Wake {
+        case durable
+        case failed(DiskError)
+        /// The disk is yours: write until your entries are durable.
+        case write
+    }
+
+    enum PreparedSegment {
+        case none
+        case preparing
+        case ready(any DiskFile)
+    }
+
+    /// Opens the log in `log/` of the data folder, makes it where there is none, and recovers it.
+    ///
+    /// `onEntry` gets every entry in log order, one segment in memory at a time; entries that a later
+    /// `rebase` voids are among them. Throws `corrupt` and leaves the disk untouched where durable
+    /// bytes are damaged; what `onEntry` got before must be dropped then. `onFailure` is called once, on
+    /// the loop, if a write or a sync fails later: the node should say so and exit.
+    public static func open(
+        disk: any Disk, loop: any Loop, options: LogOptions = LogOptions(),
+        onFailure: @escaping @Sendable (DiskError) -> Void = { _ in },
+        onEntry: (LogEntry) async -> Void
+    ) async throws(LogError) -> (log: WriteAheadLog, report: RecoveryReport) {
+        options.checkInvariants()
+        var recovery = LogRecovery(disk: disk, options: options)
+        let recovered = try await recovery.run(onEntry)
+        let log = WriteAheadLog(
+            recovered, disk: disk, loop: loop, options: options, onFailure: onFailure)
+        await log.refreshFreeBytes()
+        try await log.seal()
+        return (log, recovered.report)
+    }
+
+    init(
+        _ recovered: RecoveredLog, disk: any Disk, loop: any Loop, options: LogOptions,
+        onFailure: @escaping @Sendable (DiskError) -> Void
+    ) {
+        self.disk = disk
+        self.loop = loop
+        self.options = options
+        self.onFailure = onFailure
+        tails = recovered.report.tails
+        nextSequence = recovered.nextSequence
+        segments = recovered.segments
+        file = recovered.file
+        offset = recovered.offset
+        oldestSegment = recovered.oldestSegment
+        if let file = recovered.prepared { prepared = .ready(file) } else { prepared = .none }
+        wantsSegment = recovered.prepared == nil
+        freeBytes = .max
+    }
+
+    /// Bytes of the files of all segments in use.
+    public var bytesUsed: UInt64 { segments.reduce(0) { $0 + $1.byteCount } }
+
+    /// Entry bytes accepted and not yet durable; at most `options.waitingBytesMax`.
+    public var bytesWaiting: Int { waitingBytes }
+
+    /// Where each group's log ends, entries that still wait included.
+    public var groupTails: GroupTails { tails }
+
+    /// Stores the entries, in the order of the calls, and returns when all of them are durable.
+    ///
+    /// `isIngest` marks what may be refused when the disk is nearly full. `overloaded`,
+    /// `diskNearlyFull`, `tooLarge`, `outOfOrder` and `closed` mean that nothing was stored;
+    /// `failed` that it is not known. Entries of one append may be split over frames: after a crash
+    /// without an answer a prefix of them may be there. Cancelling the task changes nothing.
+    public func append(
+        _ entries: [LogEntry], isIngest: Bool = false
+    ) async throws(LogError) {
+        try admit(entries, isIngest: isIngest)
+        guard !entries.isEmpty else { return }
+        for entry in entries { gather(entry) }
+        try await settle()
+    }
+
+    /// Waits until all appends so far are durable, writes a seal and closes the files. Later appends
+    /// throw `closed`. Safe to call twice.
+    public func close() async {
+        guard state == .open else { return await closeFiles() }
+        state = .closed
+        // The entries that the seal would vouch for are durable, or the log failed and said so.
+        try? await seal()
+        await closeFiles()
+    }
+
+    // MARK: Gathering
+
+    private func admit(_ entries: [LogEntry], isIngest: Bool) throws(LogError) {
+        switch state {
+        case .open: break
+        case .closed: throw .closed
+        case .failed(let error): throw .failed(error)
+        }
+        var byteCount = 0
+        var after = tails
+        for entry in entries {
+            guard entry.payload.count <= options.payloadBytesMax else {
+                throw .tooLarge(byteCount: entry.payload.count, limit: options.payloadBytesMax)
+            }
+            precondition(entry.group != LogFormat.nodeGroup, "the log's own group")
+            do throws(OrderFault) { try after.take(entry) } catch { throw .outOfOrder(error) }
+            byteCount += entry.encodedBytes
+        }
+        guard byteCount <= options.waitingBytesMax else {
+            throw .tooLarge(byteCount: byteCount, limit: options.waitingBytesMax)
+        }
+        guard waitingBytes + byteCount <= options.waitingBytesMax else {
+            throw .overloaded(waitingBytes: waitingBytes, limit: options.waitingBytesMax)
+        }
+        if isIngest, isNearlyFull {
+            throw .diskNearlyFull(freeBytes: freeBytes, reserve: options.reserveBytes)
+        }
+        tails = after
+    }
+
+    func gather(_ entry: LogEntry) {
+        if gathering.isEmpty
+            || !gathering[gathering.count - 1].hasRoom(for: entry, limit: options.batchBytes)
+        {
+            gathering.append(LogBatch())
+        }
+        gathering[gathering.count - 1].append(entry)
+        waitingBytes += entry.encodedBytes
+    }
+
+    /// Writes an empty frame and waits for it and all before it.
+    func seal() async throws(LogError) {
+        gathering.append(LogBatch())
+        try await settle()
+    }
+
+    // MARK: Writing
+
+    /// Waits until everything gathered so far is durable; writes it if nobody else does.
+    func settle() async throws(LogError) {
+        let last = LogSequence(nextSequence.rawValue &+ UInt64(gathering.count) &- 1)
+        if isWriting {
+            let wake = await withCheckedContinuation { continuation in
+                waiters.append(Waiter(sequence: last, continuation: continuation))
+            }
+            switch wake {
+            case .durable: return
+            case .failed(let error): throw .failed(error)
+            case .write: break
+            }
+        }
+        isWriting = true
+        while nextSequence <= last {
+            do throws(DiskError) {
+                try await writeFirst()
+            } catch {
+                fail(error)
+                throw .failed(error)
+            }
+        }
+        handOver()
+    }
+
+    /// Writes and syncs the oldest gathered frame.
+    private func writeFirst() async throws(DiskError) {
+        let batch = gathering.removeFirst()
+        let sequence = nextSequence
+        nextSequence = sequence.next
+        let entryBytes = batch.byteCount - LogFormat.frameOverheadBytes
+        let greatest = batch.greatest
+        let (file, segment) = try await fileWithRoom(for: batch.byteCount)
+
+        var bytes = batch.finish(sequence: sequence, segment: segment.segment)
+        let isFirst = offset == 0
+        if isFirst {
+            let header = SegmentHeader(
+                segment: segment.segment, firstSequence: sequence, oldestSegment: oldestSegment,
+                segmentBytes: segment.byteCount)
+            bytes = header.encode() + bytes
+        }
+        try await file.write(bytes, at: UInt64(offset), sync: true)
+
+        offset += bytes.count
+        segments[segments.count - 1].include(greatest)
+        waitingBytes -= entryBytes
+        if isFirst { wantNextSegment() }
+        wake(upTo: sequence)
+    }
+
+    private func wake(upTo sequence: LogSequence) {
+        let count = waiters.prefix { $0.sequence <= sequence }.count
+        for waiter in waiters.prefix(count) { waiter.continuation.resume(returning: .durable) }
+        waiters.removeFirst(count)
+    }
+
+    /// Gives the disk to the append that has waited longest. Each frame that still gathers has
+    /// somebody waiting for it, or for a later one.
+    private func handOver() {
+        guard let first = waiters.first else {
+            precondition(gathering.isEmpty, "\(gathering.count) frames that nobody waits for")
+            isWriting = false
+            return
+        }
+        waiters.removeFirst()
+        first.continuation.resume(returning: .write)
+    }
+
+    private func fail(_ error: DiskError) {
+        state = .failed(error)
+        gathering.removeAll()
+        waitingBytes = 0
+        let failed = waiters
+        waiters.removeAll()
+        for waiter in failed { waiter.continuation.resume(returning: .failed(error)) }
+        wakePreparer()
+        onFailure(error)
+    }
+}
