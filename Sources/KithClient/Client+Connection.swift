@@ -13,8 +13,9 @@ extension Client {
         let hello: HelloReply
         /// Holds the bytes that arrived behind the hello's answer.
         var decoder: FrameDecoder
-        /// When bytes last arrived, in nanoseconds of the monotonic clock.
-        var lastReadAt: UInt64
+        /// Since when the node owes an answer and no byte has arrived, in nanoseconds of the monotonic
+        /// clock; a request that is over its deadline is still owed. `nil` where nothing is.
+        var silentSince: UInt64?
         /// Whether any request was answered.
         var hasAnswered = false
     }
@@ -147,7 +148,8 @@ extension Client {
                 fail(request, error)
                 continue
             }
-            request.sentAt = now
+            if link?.silentSince == nil { link?.silentSince = now }
+            request.wasSent = true
             inFlight[request.id] = request
             FrameWriter.write(
                 FrameHeader(type: request.type, requestID: request.id, version: hello.version),
@@ -167,11 +169,11 @@ extension Client {
             } catch {
                 return .protocolError(error.description)
             }
+            link?.silentSince = inFlight.isEmpty ? nil : clock.monotonicNanoseconds()
             if hasWaiting { work.raise() }
             do throws(NetworkError) {
                 let bytes = try await opened.stream.read(atMost: options.readBytesMax)
                 guard !bytes.isEmpty else { return .broke("the node closed it") }
-                link?.lastReadAt = clock.monotonicNanoseconds()
                 decoder.append(bytes)
             } catch {
                 return .broke(Self.text(of: error))

@@ -27,14 +27,12 @@ extension Client {
         }
     }
 
-    /// Fails what is over its deadline. Where not a byte has arrived since one of those was sent, the
-    /// node hangs or the network does, and the connection is given up. O(waiting + in flight).
+    /// Fails what is over its deadline. Where the node was silent for too long as well, it hangs or the
+    /// network does, and the connection is given up. O(waiting + in flight).
     private func expire(at now: UInt64) {
         let late = inFlight.values.filter { $0.deadline <= now }.sorted { $0.id < $1.id }
-        var isSilent = false
         for request in late {
             inFlight[request.id] = nil
-            if let link, let sentAt = request.sentAt, sentAt >= link.lastReadAt { isSilent = true }
             timeOut(request)
         }
         for request in waiting[waitingStart...] where request.deadline <= now { timeOut(request) }
@@ -44,8 +42,13 @@ extension Client {
         let earliestSent = inFlight.values.lazy.map(\.deadline).min()
         let earliestWaiting = waiting.lazy.map(\.deadline).min()
         deadlineCheck = [earliestSent, earliestWaiting].compactMap { $0 }.min()
-        if isSilent { link?.stream.close() }
-        if !late.isEmpty { work.raise() }
+        guard !late.isEmpty else { return }
+        if let link, let since = link.silentSince,
+            now - since >= UInt64(options.silenceMillisMax) * 1_000_000
+        {
+            link.stream.close()
+        }
+        work.raise()
     }
 
     private func timeOut(_ request: PendingRequest) {

@@ -97,7 +97,7 @@ extension Client {
         }
         return Link(
             stream: stream, address: addresses[index], addressIndex: index, hello: hello,
-            decoder: decoder, lastReadAt: clock.monotonicNanoseconds())
+            decoder: decoder)
     }
 
     /// Writes the hello and reads the first frame that comes back.

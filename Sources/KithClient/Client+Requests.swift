@@ -55,7 +55,8 @@ extension Client {
     }
 
     /// The cluster's totals, as one CBOR map.
-    public func stats(retries: Int = 1, millis: UInt32? = nil) async throws(ClientError) -> [UInt8] {
+    public func stats(retries: Int = 1, millis: UInt32? = nil) async throws(ClientError) -> [UInt8]
+    {
         try await request(
             .stats, what: "stats", payload: [], millis: millis, retries: retries,
             for: StatsReply.self

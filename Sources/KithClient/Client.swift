@@ -21,7 +21,9 @@ public import KithWire
 /// Use it inside `Client.withClient`, or call `run` in a task group of your own. Every request has a
 /// deadline; a cancelled caller gets `cancelled` at once.
 public actor Client {
+    /// Where the cluster's nodes listen, in order of preference.
     public nonisolated let addresses: [NodeAddress]
+    /// The bounds of this client.
     public nonisolated let options: ClientOptions
     nonisolated let network: any Network
     nonisolated let clock: any Clock
@@ -163,7 +165,7 @@ extension Client {
         let request = PendingRequest(
             id: lastRequestID, what: what, type: type, payload: payload,
             deadline: clock.monotonicNanoseconds() + UInt64(millis) * 1_000_000,
-            retriesLeft: retries, sentAt: nil, reply: ReplySlot())
+            retriesLeft: retries, reply: ReplySlot())
         waiting.append(request)
         expectDeadline(request.deadline)
         work.raise()

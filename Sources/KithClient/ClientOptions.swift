@@ -13,8 +13,12 @@ public struct ClientOptions: Sendable {
     public var requestMillisMax: UInt32 = 15_000
     /// For one address to take a connection and answer the hello.
     public var connectMillisMax: UInt32 = 2_000
+    /// How long a node may send nothing while requests are in flight; when one of them is over its
+    /// deadline after that, the next address is tried.
+    public var silenceMillisMax: UInt32 = 2_000
     /// From a round in which no address answered to the next; doubles up to the greatest.
     public var reconnectMillisMin: UInt32 = 50
+    /// The longest pause between two rounds.
     public var reconnectMillisMax: UInt32 = 1_000
     /// The longest frame that is taken, and sent, in bytes.
     public var frameBytesMax: UInt32 = 8 << 20

@@ -1,8 +1,11 @@
 /// Where a node listens.
 public struct NodeAddress: Hashable, Sendable {
+    /// A name or a numeric address, without brackets.
     public var host: String
+    /// The TCP port.
     public var port: UInt16
 
+    /// An address of its parts.
     public init(host: String, port: UInt16) {
         self.host = host
         self.port = port

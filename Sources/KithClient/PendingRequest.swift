@@ -12,12 +12,9 @@ struct PendingRequest: Sendable {
     let deadline: UInt64
     /// How often it may still be sent again after a connection broke.
     var retriesLeft: Int
-    /// When it was last sent, in nanoseconds of the monotonic clock; `nil` where it never was.
-    var sentAt: UInt64?
-    let reply: ReplySlot
-
     /// Whether a node may have seen it.
-    var wasSent: Bool { sentAt != nil }
+    var wasSent = false
+    let reply: ReplySlot
 }
 
 /// Where the caller of a request waits for its result. The first result counts: the reply, an error,

@@ -53,7 +53,8 @@ import Testing
         #expect(shared)
     }
 
-    @Test func `a length above the limit is refused at its fourth byte and nothing is kept`() throws {
+    @Test func `a length above the limit is refused at its fourth byte and nothing is kept`() throws
+    {
         var decoder = FrameDecoder(frameBytesMax: 100)
         for byte: UInt8 in [101, 0, 0] { decoder.append([byte]) }
         #expect(try decoder.next() == nil)
@@ -149,7 +150,9 @@ import Testing
                 while try decoder.next() != nil {}
                 decoder.append(Array(bytes[cut...]))
                 while try decoder.next() != nil {}
-                #expect(decoder.pendingCapacity <= 2 * bytes.count + 128, "seed \(seed)")
+                if decoder.pendingCapacity > 2 * bytes.count + 128 {
+                    Issue.record("seed \(seed): \(decoder.pendingCapacity) bytes reserved")
+                }
             } catch {
                 errors += 1
             }

@@ -13,7 +13,8 @@ struct Sample: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { name }
 
-    init<Message: WireMessage & Equatable>(_ name: String, _ requestID: UInt64, _ message: Message) {
+    init<Message: WireMessage & Equatable>(_ name: String, _ requestID: UInt64, _ message: Message)
+    {
         self.name = name
         self.requestID = requestID
         type = Message.frameType
@@ -27,7 +28,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
         self.name = name
         self.requestID = requestID
         type = .ingest
-        payload = batch.payload()
+        payload = batch.payload
         recode = { bytes throws(ByteError) in
             let view = try IngestView(decoding: bytes.span.bytes)
             var writer = IngestBatchWriter(space: view.space, hasStamps: view.hasStamps)
@@ -35,7 +36,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
             while let item = try items.next() {
                 writer.append(item.kind, stamp: item.stamp, bytes: item.bytes)
             }
-            return writer.payload()
+            return writer.payload
         }
     }
 
@@ -92,6 +93,29 @@ struct Sample: Sendable, CustomTestStringConvertible {
             "error", 10,
             ErrorReply(
                 code: .overloaded, text: "too many bytes in flight", retryAfterMillis: 250)),
+    ]
+
+    /// The values that no example of the document has.
+    static let further: [Sample] = [
+        Sample(
+            "hello of a node", 1,
+            Hello(
+                versions: 1...3, clusterName: "", role: .node, nodeID: NodeID(3), software: "")),
+        Sample(
+            "hello reply, event clock", 1,
+            HelloReply(
+                version: 1, clusterName: "c", nodeID: NodeID(9),
+                limits: WireLimits(frameBytesMax: 1, batchEventsMax: 2, eventBytesMax: 3),
+                retentionClock: .event, groups: 256)),
+        Sample("empty batch", 2, batch: IngestBatchWriter(space: "")),
+        Sample(
+            "every reason", 2,
+            IngestReply(
+                token: token((0, 1), (1, .max), (65_535, 0)),
+                results: RejectionReason.allCases.map { .rejected($0) })),
+        Sample("stale get", 3, Get(space: "s", namespace: "n", value: "é", consistency: .stale)),
+        Sample("empty profile", 4, ProfileReply(profile: [])),
+        Sample("time before 1970", 5, AdvanceTime(stamp: LogTime(-1))),
     ]
 
     static let event: [UInt8] = [0xa1, 0x64] + "type".utf8 + [0x64] + "page".utf8

@@ -5,11 +5,14 @@ import KithBytes
 /// It shares the chunk of bytes that it arrived in: making one copies nothing, and holding one keeps
 /// that chunk alive.
 public struct Frame: Sendable {
+    /// Everything of the header but length and checksum.
     public let header: FrameHeader
     @usableFromInline let bytes: [UInt8]
     @usableFromInline let payloadRange: Range<Int>
 
+    /// What the payload is.
     @inlinable public var type: FrameType { header.type }
+    /// The request that this is, or answers.
     @inlinable public var requestID: UInt64 { header.requestID }
 
     /// The message's bytes, borrowed from the frame.

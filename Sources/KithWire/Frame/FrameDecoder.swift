@@ -10,6 +10,8 @@
 //                        ^ chunkOffset
 //   pending  [ fra ] ◀── the next chunk's first bytes, exactly as many as the frame lacks
 
+/// Turns the bytes of one connection into frames. Linear in the bytes; holds at most one frame and one
+/// chunk.
 public struct FrameDecoder: Sendable {
     /// The highest length field that is taken, in bytes. Raised when the `Hello` is done; it holds
     /// from the next frame on.

@@ -51,8 +51,11 @@ public struct FrameHeader: Hashable, Sendable {
     /// Where the checksum stands.
     static let checksumOffset = 16
 
+    /// Of the protocol.
     public var version: UInt8
+    /// What the payload is.
     public var type: FrameType
+    /// None in version 1: sent as 0, ignored when received.
     public var flags: UInt16
     /// Chosen by the side that asks; 0 only in an `Error` about the connection itself.
     public var requestID: UInt64

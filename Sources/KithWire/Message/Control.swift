@@ -8,6 +8,7 @@ public struct AdvanceTime: WireMessage, Hashable {
     /// The time that every group is to have reached.
     public var stamp: LogTime
 
+    /// A request to reach `stamp`.
     public init(stamp: LogTime) {
         self.stamp = stamp
     }
@@ -56,8 +57,10 @@ public struct Pong: EmptyMessage, Hashable {
 /// The answer to `Stats`: the payload is one CBOR map, opaque here.
 public struct StatsReply: WireMessage, Hashable {
     public static let frameType = FrameType.statsReply
+    /// The CBOR map; not empty.
     public var map: [UInt8]
 
+    /// An answer around a map that is already encoded.
     public init(map: [UInt8]) {
         self.map = map
     }
@@ -76,8 +79,10 @@ public struct StatsReply: WireMessage, Hashable {
 /// The answer to `Status`: the payload is one CBOR map, opaque here.
 public struct StatusReply: WireMessage, Hashable {
     public static let frameType = FrameType.statusReply
+    /// The CBOR map; not empty.
     public var map: [UInt8]
 
+    /// An answer around a map that is already encoded.
     public init(map: [UInt8]) {
         self.map = map
     }

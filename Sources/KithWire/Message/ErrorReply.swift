@@ -32,6 +32,17 @@ public struct ErrorCode: RawRepresentable, Hashable, Sendable {
     ]
 }
 
+extension ErrorCode {
+    /// What the other side is told, before the connection is closed, about bytes that are no frames.
+    public init(_ error: FrameError) {
+        switch error {
+        case .tooLong: self = .tooLarge
+        case .unsupportedVersion: self = .unsupportedVersion
+        case .tooShort, .badChecksum: self = .malformed
+        }
+    }
+}
+
 extension ErrorCode: CustomStringConvertible {
     public var description: String {
         Self.names.first { $0.code == self }?.name ?? "error \(rawValue)"
@@ -43,6 +54,7 @@ extension ErrorCode: CustomStringConvertible {
 public struct ErrorReply: WireMessage, Hashable {
     public static let frameType = FrameType.error
 
+    /// What went wrong, for a program.
     public var code: ErrorCode
     /// For a person. Never holds a trait value or an identifier.
     public var text: String

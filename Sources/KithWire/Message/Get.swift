@@ -14,12 +14,15 @@ public enum Consistency: Hashable, Sendable {
 public struct Get: WireMessage, Hashable {
     public static let frameType = FrameType.get
 
+    /// The space that the identifier belongs to.
     public var space: String
+    /// The identifier's namespace; it must be configured.
     public var namespace: String
     /// As a person wrote it; the node normalises.
     public var value: String
     /// Whether a contested device's quarantine profile is meant.
     public var wantsQuarantine: Bool
+    /// What the answer may miss.
     public var consistency: Consistency
     /// How long the node may try, in milliseconds from when it has the request; 0 for its default.
     public var deadlineMillis: UInt32
@@ -88,6 +91,7 @@ public struct ProfileReply: WireMessage, Hashable {
     /// How old the answer may be, in milliseconds: 0 for a linearizable read.
     public var ageMillis: UInt32
 
+    /// An answer.
     public init(profile: [UInt8]?, token: SessionToken = SessionToken(), ageMillis: UInt32 = 0) {
         self.profile = profile
         self.token = token

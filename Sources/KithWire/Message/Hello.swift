@@ -22,6 +22,7 @@ public struct Hello: WireMessage, Hashable {
     public var versions: ClosedRange<UInt8>
     /// The cluster that this side means to reach; empty for any.
     public var clusterName: String
+    /// What this side is.
     public var role: PeerRole
     /// The node that speaks; 0 for a client.
     public var nodeID: NodeID
@@ -38,6 +39,14 @@ public struct Hello: WireMessage, Hashable {
         self.role = role
         self.nodeID = nodeID
         self.software = software
+    }
+
+    /// The version that a node which speaks `supported` answers: the highest that both speak; `nil`
+    /// where there is none.
+    public func chosenVersion(
+        among supported: ClosedRange<UInt8> = ProtocolVersion.supported
+    ) -> UInt8? {
+        versions.overlaps(supported) ? min(versions.upperBound, supported.upperBound) : nil
     }
 
     public init(decoding payload: RawSpan) throws(ByteError) {
@@ -75,7 +84,9 @@ public struct HelloReply: WireMessage, Hashable {
     public var clusterName: String
     /// The node that answers.
     public var nodeID: NodeID
+    /// What the node takes.
     public var limits: WireLimits
+    /// Which clock decides; with `event`, batches need stamps.
     public var retentionClock: RetentionClock
     /// How many groups the cluster has.
     public var groups: UInt16

@@ -27,10 +27,12 @@ public enum IngestItemKind: UInt8, Hashable, Sendable, CaseIterable {
 
 /// One item of a batch, borrowed from its frame.
 public struct IngestItem: ~Escapable {
+    /// What the bytes are.
     public let kind: IngestItemKind
     /// The greatest event time of the lines up to and including this one; `nil` in a batch without
     /// stamps.
     public let stamp: LogTime?
+    /// As long as the frame says; not yet judged by `eventBytesMax`.
     public let bytes: RawSpan
 
     @inlinable
@@ -83,6 +85,7 @@ public struct IngestItems: ~Escapable {
 public struct IngestView: ~Escapable {
     public static let frameType = FrameType.ingest
 
+    /// The space that all items belong to.
     public let space: String
     /// How many items there are.
     public let count: Int
@@ -134,7 +137,6 @@ public struct IngestBatchWriter: Sendable {
     private var writer: ByteWriter
     private let hasStamps: Bool
     private let countOffset: Int
-    private let headByteCount: Int
     /// How many items were appended.
     public private(set) var count = 0
 
@@ -147,7 +149,6 @@ public struct IngestBatchWriter: Sendable {
         writer.u8(hasStamps ? IngestView.stampsFlag : 0)
         countOffset = writer.count
         writer.u32(0)
-        headByteCount = writer.count
     }
 
     /// Size of the payload so far, in bytes.
@@ -179,18 +180,16 @@ public struct IngestBatchWriter: Sendable {
         writer.u8(kind.rawValue)
         if let stamp { writer.i64(stamp.rawValue) }
         count += 1
+        writer.patchU32(UInt32(count), at: countOffset)
     }
 
-    /// The payload with the items so far.
-    public func payload() -> [UInt8] {
-        var finished = writer
-        finished.patchU32(UInt32(count), at: countOffset)
-        return finished.bytes
-    }
+    /// The payload with the items so far. No copy, unless the writer is used further.
+    public var payload: [UInt8] { writer.bytes }
 
     /// Takes all items out, keeping space and stamps, for the next batch.
     public mutating func removeAll() {
-        writer.bytes.removeSubrange(headByteCount...)
+        writer.bytes.removeSubrange((countOffset + 4)...)
         count = 0
+        writer.patchU32(0, at: countOffset)
     }
 }

@@ -10,6 +10,7 @@ public enum RejectionReason: UInt8, Hashable, Sendable, CaseIterable {
     case invalidTimestamp = 6
     case missingPreviousID = 7
 
+    /// As people see it.
     public var name: String {
         switch self {
         case .invalidJSON: "invalid_json"
@@ -95,8 +96,10 @@ public struct IngestReply: WireMessage, Hashable {
     public var token: SessionToken
     /// When to send the overloaded events again, in milliseconds from now; 0 where there is no advice.
     public var retryAfterMillis: UInt32
+    /// One for each item, in order.
     public var results: [IngestResult]
 
+    /// An answer.
     public init(token: SessionToken, retryAfterMillis: UInt32 = 0, results: [IngestResult]) {
         self.token = token
         self.retryAfterMillis = retryAfterMillis

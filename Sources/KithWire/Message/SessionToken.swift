@@ -7,9 +7,12 @@ public import KithBytes
 public struct SessionToken: Hashable, Sendable {
     /// One group's part.
     public struct Entry: Hashable, Sendable {
+        /// Which log.
         public var group: GroupID
+        /// The highest index seen of it.
         public var index: LogIndex
 
+        /// A group's part.
         public init(group: GroupID, index: LogIndex) {
             self.group = group
             self.index = index
