@@ -208,6 +208,7 @@ public struct IngestMachine {
 
     /// The next round of requests; empty when all is settled.
     public mutating func nextRound() -> Round {
+        active.removeAll { tracks[Int($0)].phase == .settled }
         startReady()
         var round = Round(groupCount: table.groupCount)
         if !countsSent {
@@ -224,7 +225,6 @@ public struct IngestMachine {
             round.parts[0].operationOwners.append(Round.Owner(event: -1, role: .none))
             pendingCounts.removeAll()
         }
-        active.removeAll { tracks[Int($0)].phase == .settled }
         active.sort()
         for index in active.indices {
             let event = Int(active[index])
