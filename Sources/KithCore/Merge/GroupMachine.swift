@@ -284,6 +284,13 @@ public struct GroupMachine: Sendable {
         guard case .sealedNow(let version) = outcome else { return outcome }
         sealed.append(SealedRecord(version: version, leaf: order.loser))
         if owns(order.winner), mergeLocally(order.loser, version, &step, shards) {
+            // Since its find the winner may have been dropped and with it the other end's facet, or
+            // it swallowed the loser: then the link is not settled by this.
+            let winner = shards.machine(order.winner.shard)
+            guard let slot = winner.table.find(order.winner),
+                winner.table.hasFacet(slot, order.loserEnd.leaf),
+                winner.table.hasFacet(slot, order.winnerEnd.leaf)
+            else { return .again }
             return .merged(root: order.winner)
         }
         return outcome
