@@ -36,8 +36,8 @@ struct Router: Sendable {
         while !machine.isDone {
             let round = machine.nextRound()
             if round.isEmpty { break }
-            // A first try may be refused where the disk is nearly full; a link under way may not.
-            machine.take(await perform(round, isIngest: true, waiting: true))
+            let isIngest = !machine.isOnlyCounting
+            machine.take(await perform(round, isIngest: isIngest, waiting: true))
         }
     }
 
