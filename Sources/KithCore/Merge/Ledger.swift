@@ -61,8 +61,7 @@ public struct Ledger: Equatable, Sendable {
     public init() {}
 
     public var isEmpty: Bool {
-        absorbed.isEmpty && remembered.isEmpty && releases.isEmpty && refusals.isEmpty
-            && seal == nil
+        absorbed.isEmpty && remembered.isEmpty && releases.isEmpty && refusals.isEmpty && seal == nil
     }
 
     public func contains(_ leaf: LeafID, _ version: OperationIndex) -> Bool {
@@ -102,8 +101,7 @@ public struct Ledger: Equatable, Sendable {
     /// is below the settled mark this group has heard of theirs.
     public mutating func prune(marks: [OperationIndex]) {
         absorbed.removeAll { entry in
-            Int(entry.group.rawValue) < marks.count
-                && entry.version < marks[Int(entry.group.rawValue)]
+            Int(entry.group.rawValue) < marks.count && entry.version < marks[Int(entry.group.rawValue)]
         }
     }
 
@@ -134,8 +132,7 @@ public struct Ledger: Equatable, Sendable {
             for _ in 0..<(try Self.count(&reader, entryBytes: 26)) {
                 absorbed.append(
                     Absorbed(
-                        leaf: try reader.leaf(),
-                        version: OperationIndex(rawValue: try reader.u64()),
+                        leaf: try reader.leaf(), version: OperationIndex(rawValue: try reader.u64()),
                         group: GroupID(try reader.u16())))
             }
         }
@@ -151,8 +148,7 @@ public struct Ledger: Equatable, Sendable {
             for _ in 0..<(try Self.count(&reader, entryBytes: 24)) {
                 releases.append(
                     Release(
-                        leaf: try reader.leaf(), version: OperationIndex(rawValue: try reader.u64())
-                    ))
+                        leaf: try reader.leaf(), version: OperationIndex(rawValue: try reader.u64())))
             }
         }
         if parts & 8 != 0 {

@@ -98,6 +98,23 @@ final class ReviewWorld: ShardAccess {
         return round
     }
 
+    /// Merges two anonymous profiles of one group, the higher into the lower.
+    func join(_ high: String, into low: String) {
+        let loser = leaf("anonymous_id", high)
+        let winner = leaf("anonymous_id", low)
+        let text = IdentifierText(
+            flags: [], space: Self.space, namespace: Array("anonymous_id".utf8),
+            value: Array(low.utf8))
+        var seal = OperationWriter()
+        seal.seal(
+            SealOrder(
+                loser: loser, winner: winner, loserEnd: LinkEnd(leaf: loser, isListed: true),
+                winnerEnd: LinkEnd(leaf: winner, isListed: true), winnerHolds: true,
+                eventTime: now, loserText: text, winnerText: text),
+            stamp: OperationWriter.noStamp)
+        log(group(of: loser), seal)
+    }
+
     func isSealed(_ leaf: LeafID) -> Bool {
         let machine = machine(leaf.shard)
         return machine.table.find(leaf).map { machine.table.state($0) == .sealed } ?? false
