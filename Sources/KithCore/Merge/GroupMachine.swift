@@ -27,6 +27,8 @@ public struct GroupMachine: Sendable {
     public var releasing: [LeafID]
     /// `heard`, with the group's own mark in its place.
     public private(set) var marks: [OperationIndex]
+    /// Absorbs from other groups since marks were last logged by themselves.
+    public private(set) var absorbsSinceMarks = 0
     /// How the entry now applied, or the last one, means its time.
     private var clock = EntryClock.wall
 
@@ -234,6 +236,7 @@ public struct GroupMachine: Sendable {
             return outcome
         case .marks:
             hear(try reader.marks())
+            absorbsSinceMarks = 0
             return .done
         case .count:
             let statistics = shards.machine(firstShard)
@@ -333,6 +336,7 @@ public struct GroupMachine: Sendable {
         _ order: AbsorbOrder, _ step: inout Step, _ shards: some ShardAccess
     ) -> Outcome {
         if hears() { hear(order.marks) }
+        absorbsSinceMarks += 1
         let context = makeContext(at: step.next(), now: now)
         let outcome = shards.machine(order.target.shard).absorb(order, isLocal: false, context)
         noteDropped(order.target, shards)

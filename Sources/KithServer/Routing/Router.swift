@@ -73,6 +73,13 @@ struct Router: Sendable {
         return true
     }
 
+    /// The settled mark of each group, as the group itself knows it.
+    func marks() async -> [OperationIndex] {
+        var marks: [OperationIndex] = []
+        for (number, group) in groups.enumerated() { marks.append(await group.marks[number]) }
+        return marks
+    }
+
     /// Totals of all groups, each at one index and log time; nil where one cannot answer.
     func totals() async -> [Group.Totals]? {
         var all: [Group.Totals] = []
