@@ -37,7 +37,8 @@ public actor Node {
     /// Nothing on disk is changed where the folder or the log is refused. `print` takes lines for
     /// people; no identifier or trait is ever in one.
     public static func open(
-        _ settings: NodeSettings, _ ports: NodePorts, log print: @escaping @Sendable (String) -> Void
+        _ settings: NodeSettings, _ ports: NodePorts,
+        log print: @escaping @Sendable (String) -> Void
     ) async throws(NodeError) -> Node {
         let configuration = settings.configuration
         guard let place = configuration.nodes.first(where: { $0.id == settings.nodeID }) else {

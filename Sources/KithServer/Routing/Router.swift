@@ -36,7 +36,8 @@ struct Router: Sendable {
         while !machine.isDone {
             let round = machine.nextRound()
             if round.isEmpty { break }
-            machine.take(await perform(round, isIngest: true, waiting: true))
+            let isIngest = !machine.isOnlyCounting
+            machine.take(await perform(round, isIngest: isIngest, waiting: true))
         }
     }
 
