@@ -2,6 +2,7 @@ public import KithBytes
 public import KithCore
 public import KithServer
 public import KithStorage
+internal import KithWire
 
 /// How a simulated cluster is made: what its cluster file would say, and what its world is like.
 /// The seed says the rest, the hash key too.

@@ -91,7 +91,8 @@ public final class SimulatedCluster {
         if life.end == nil { place.lanes[0].start { await node.stop() } }
         try simulator.run(until: { life.end != nil })
         place.life = nil
-        place.disk = place.disk.copy(pause: pause(number))
+        // A process that ends gives its locks back and leaves its files as they are.
+        place.disk = place.disk.crash(keeping: { _ in .everything }, pause: pause(number))
         try life.end?.get()
     }
 
