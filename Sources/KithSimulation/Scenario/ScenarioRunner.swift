@@ -223,7 +223,9 @@ public final class ScenarioRunner {
         /// Keeps the first answer that settles an event. Counted before a crash and asked again,
         /// it is a duplicate to the node and taken to its sender.
         func take(_ answer: [IngestResult], _ index: Int, isRetry: Bool) {
-            let earlier = results[index].isEmpty ? answer : results[index]
+            let earlier =
+                results[index].isEmpty
+                ? Array(repeating: .unknown, count: answer.count) : results[index]
             results[index] = zip(earlier, answer).map { earlier, later in
                 guard earlier.wantsRetry else { return earlier }
                 return isRetry && later == .duplicate ? .ok : later
