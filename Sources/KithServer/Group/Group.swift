@@ -403,6 +403,9 @@ actor Group {
         return totals
     }
 
+    /// Traps where a rule of the group's records is broken. O(records).
+    func checkInvariants() { machine.checkInvariants(on: shards) }
+
     // MARK: Merging
 
     /// Suspends until there is merge work, or the group stops (then false).

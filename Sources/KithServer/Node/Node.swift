@@ -218,6 +218,11 @@ public actor Node {
 
     // MARK: Answering about itself
 
+    /// Traps where a rule of a group's records is broken. For tests. O(records).
+    public func checkInvariants() async {
+        for group in groups { await group.checkInvariants() }
+    }
+
     private func makeService() -> Service {
         let configuration = settings.configuration
         let rules = configuration.identity
