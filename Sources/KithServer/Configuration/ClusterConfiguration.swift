@@ -73,7 +73,8 @@ public struct ClusterConfiguration: Hashable, Sendable {
 
     public static let hostStandard = "127.0.0.1"
     /// The key of a cluster file without one. Everybody knows it.
-    public static let hashKeyStandard = HashKey(k0: 0x6e69_6b20_666f_206b, k1: 0x796c_696d_6166_2079)
+    public static let hashKeyStandard = HashKey(
+        k0: 0x6e69_6b20_666f_206b, k1: 0x796c_696d_6166_2079)
     /// Groups of a cluster of one node.
     public static let groupsOfOneNode = 4
     /// Copies where there are as many nodes.

@@ -64,6 +64,7 @@ struct PlannedFailure {
     let operation: Int
     let code: Int32
     let isPersistent: Bool
+    let syncKeeps: KeptPart
     var hasFired = false
 }
 
@@ -88,8 +89,14 @@ struct FileContent {
         unsynced.removeAll()
     }
 
-    /// After a failed sync: the cache shows the writes, the platter never gets them.
-    mutating func loseUnsynced() { unsynced.removeAll() }
+    /// After a failed sync: the cache shows the writes, the platter has `part` of each and never
+    /// gets the rest.
+    mutating func loseUnsynced(keeping part: KeptPart) {
+        for change in unsynced.flatMap({ SimulatedDisk.survivors(of: $0, part) }) {
+            Self.apply(change, to: &synced)
+        }
+        unsynced.removeAll()
+    }
 
     /// Changes the bytes below the file system, as decay would.
     mutating func decay(_ body: (inout [UInt8]) -> Void) {
