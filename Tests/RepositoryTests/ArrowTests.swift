@@ -56,7 +56,7 @@ import Testing
             }
         }
 
-        #expect(violations.isEmpty, "\(violations.report)")
+        violations.expectNone()
     }
 
     @Test func `the table of modules in Sources README is that of Package.swift`() {
@@ -80,7 +80,7 @@ import Testing
                 "no concurrency in this module")
         }
 
-        #expect(violations.isEmpty, "\(violations.report)")
+        violations.expectNone()
     }
 
     @Test func `there are no package dependencies and no unsafe flags`() {
@@ -88,7 +88,7 @@ import Testing
         let violations =
             manifest.violations(/\.package\s*\(/, "Kith has no package dependencies")
             + manifest.violations(/unsafeFlags/, "no unsafe flags")
-        #expect(violations.isEmpty, "\(violations.report)")
+        violations.expectNone()
     }
 }
 
@@ -96,7 +96,11 @@ extension SourceFile {
     /// The modules that the file imports, with the lines where it does.
     var imports: [(line: Int, module: String)] {
         let pattern =
-            /^\s*(?:@\w+(?:\(\w+\))?\s+)*(?:(?:public|package|internal|fileprivate|private)\s+)?import\s+(?:(?:struct|class|enum|protocol|func|typealias|var|let)\s+)?(\w+)/
+            #/
+            ^ \s* (?: @\w+ (?: \( \w+ \) )? \s+ )*
+            (?: (?: public | package | internal | fileprivate | private ) \s+ )? import \s+
+            (?: (?: struct | class | enum | protocol | func | typealias | var | let ) \s+ )? ( \w+ )
+            /#
         return code.enumerated().compactMap { place, text in
             text.firstMatch(of: pattern).map { (place + 1, String($0.output.1)) }
         }

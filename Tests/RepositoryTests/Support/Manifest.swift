@@ -11,7 +11,11 @@ struct Manifest {
     init() {
         let text = Repository.text("Package.swift") ?? ""
         let pattern =
-            /\.(?<kind>target|executableTarget|testTarget)\(\s*name:\s*"(?<name>\w+)"(?:,\s*dependencies:\s*\[(?<list>[^\]]*)\])?/
+            #/
+            \. (?<kind> target | executableTarget | testTarget ) \( \s*
+            name: \s* "(?<name> \w+ )"
+            (?: , \s* dependencies: \s* \[ (?<list> [^\]]* ) \] )?
+            /#
         targets = text.matches(of: pattern).map { match in
             Target(
                 name: String(match.output.name), isTest: match.output.kind == "testTarget",

@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 /// The files of this repository, as the tests in this folder look at them: read once, from the
 /// working copy that the tests were built from.
@@ -75,9 +76,11 @@ struct Violation: CustomStringConvertible {
 }
 
 extension [Violation] {
-    /// All of them, one a line, for the message of a failed expectation.
-    var report: String {
-        "\(count) places break the rule:\n" + map(\.description).joined(separator: "\n")
+    /// Fails the test with all of them, one a line, where there are any.
+    func expectNone(sourceLocation: SourceLocation = #_sourceLocation) {
+        guard !isEmpty else { return }
+        let list = map(\.description).joined(separator: "\n")
+        Issue.record("\(count) places break the rule:\n\(list)", sourceLocation: sourceLocation)
     }
 }
 
