@@ -56,9 +56,10 @@ public struct MemoryRegion: ~Copyable, @unchecked Sendable {
     }
 
     /// The size to grow to when `needed` bytes do not fit: double while small, then by an eighth,
-    /// so that a large region is at most an eighth too big.
+    /// from a megabyte on by a sixteenth, so that a large region is little too big.
     public static func grownSize(from byteCount: Int, toHold needed: Int, smallest: Int) -> Int {
-        let step = byteCount < 1 << 16 ? byteCount : byteCount / 8
+        let step =
+            byteCount < 1 << 16 ? byteCount : byteCount < 1 << 20 ? byteCount / 8 : byteCount / 16
         return max(smallest, byteCount + step, needed)
     }
 

@@ -125,11 +125,14 @@ private struct TimestampParser: ~Escapable {
     }
 
     private mutating func number(digits: Int) -> Int64? {
+        guard offset + digits <= text.byteCount else { return nil }
         var value: Int64 = 0
-        for _ in 0..<digits {
-            guard let digit = digit() else { return nil }
-            value = value * 10 + digit
+        for place in offset..<(offset + digits) {
+            let digit = text[place] &- 0x30
+            guard digit <= 9 else { return nil }
+            value = value &* 10 &+ Int64(digit)
         }
+        offset += digits
         return value
     }
 

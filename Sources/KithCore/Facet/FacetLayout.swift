@@ -65,10 +65,10 @@ struct FacetParts: OptionSet {
 /// Limits on what a facet holds.
 public enum FacetLimits {
     /// Bytes of an identifier's value.
-    public static let valueBytesMax = 4_096
+    public static let valueBytesMax = Int(UInt16.max)
     /// Bytes of a space or a namespace.
     public static let scopeBytesMax = 255
-    /// Bytes of a message id.
+    /// Bytes of a message id that are kept and compared; what follows them is ignored.
     public static let messageIDBytesMax = 255
     /// Bytes of a trait or event name; a longer event name counts under "(other)", a longer trait
     /// is refused.
@@ -133,8 +133,11 @@ extension RawSpan {
         return byteCount - other.byteCount
     }
 
-    /// The text; bytes that are no UTF-8 are replaced.
+    /// The text; bytes that are no UTF-8 are replaced, and what then passes 65,535 bytes is cut.
     func repairedText() -> String {
-        text() ?? String(decoding: copied(), as: UTF8.self)
+        if let text = text() { return text }
+        let repaired = String(decoding: copied(), as: UTF8.self)
+        guard repaired.utf8.count > Int(UInt16.max) else { return repaired }
+        return String(String.UnicodeScalarView(repaired.unicodeScalars.prefix(Int(UInt16.max) / 4)))
     }
 }

@@ -142,16 +142,14 @@ extension RecordTable {
         arena.region.store(UInt16(kept + 1), at: start + FacetLayout.window)
     }
 
-    #if KITH_PLANTED
-    /// Forgets all messages: only a planted fault does.
-    mutating func clearWindow(_ facet: FacetRef) {
+    /// Forgets every message of the window.
+    public mutating func clearWindow(_ facet: FacetRef) {
         let shape = shape(facet)
-        guard shape.windowCount > 0 else { return }
-        let window = shape.window - shape.start
-        resize(facet, at: window, removing: shape.length - window, inserting: 0)
+        resize(
+            facet, at: shape.window - shape.start, removing: shape.end - shape.window,
+            inserting: 0)
         arena.region.store(UInt16(0), at: start(facet) + FacetLayout.window)
     }
-    #endif
 
     /// How many messages at the front go when `adding` more arrive at `now`.
     private func windowExcess(_ shape: FacetShape, adding: Int, base: Int64, now: Int64) -> Int {

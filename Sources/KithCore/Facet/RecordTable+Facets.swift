@@ -310,6 +310,15 @@ extension RecordTable {
             low: arena.region.u64(at: start + FacetLayout.headerBytes + 8))
     }
 
+    /// The space of the facet's identifier, as UTF-8.
+    public func space(_ facet: FacetRef) -> [UInt8] { spaceText(shape(facet)).copied() }
+
+    /// The namespace of the facet's identifier, as UTF-8.
+    public func namespace(_ facet: FacetRef) -> [UInt8] { namespaceText(shape(facet)).copied() }
+
+    /// The value of the facet's identifier, as UTF-8.
+    public func value(_ facet: FacetRef) -> [UInt8] { withValue(shape(facet)) { $0.copied() } }
+
     /// The operation that created the facet, in the log of `lifeGroup`.
     public func life(_ facet: FacetRef) -> OperationIndex {
         OperationIndex(rawValue: arena.region.u64(at: start(facet) + FacetLayout.life))
@@ -370,7 +379,8 @@ extension RecordTable {
 
     public mutating func setForgetTime(_ facet: FacetRef, _ time: Int64?) {
         setPart(
-            facet, .forgetTime, at: shape(facet).forgetTime, word: time.map(UInt64.init(bitPattern:)))
+            facet, .forgetTime, at: shape(facet).forgetTime,
+            word: time.map(UInt64.init(bitPattern:)))
     }
 
     /// Writes, adds or removes an optional 8-byte part, which lies or would lie at `place`.
@@ -415,11 +425,4 @@ extension RecordTable {
             arena.region.store(group.rawValue, at: start + offset + 2 + 2 * index)
         }
     }
-
-    /// The facet's namespace, copied.
-    public func namespace(_ facet: FacetRef) -> [UInt8] { namespaceText(shape(facet)).copied() }
-    /// The facet's space, copied.
-    public func space(_ facet: FacetRef) -> [UInt8] { spaceText(shape(facet)).copied() }
-    /// The facet's normalised value, copied.
-    public func value(_ facet: FacetRef) -> [UInt8] { withValue(shape(facet)) { $0.copied() } }
 }

@@ -133,8 +133,7 @@ extension RecordTable {
     public mutating func setTrait(
         _ facet: inout FacetRef, name: RawSpan, time: Int64, messageID: RawSpan, value: RawSpan
     ) -> TraitOutcome {
-        precondition(
-            messageID.byteCount <= FacetLimits.messageIDBytesMax, "\(messageID.byteCount) bytes")
+        let messageID = messageID.extracting(first: FacetLimits.messageIDBytesMax)
         let time = StoredTime.rounded(time)
         let shape = shape(facet)
         let (found, follower) = findTrait(shape, name)

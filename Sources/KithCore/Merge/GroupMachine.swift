@@ -25,6 +25,8 @@ public struct GroupMachine: Sendable {
     /// Roots with leaves to release, in the order in which they dropped them. A work list for the
     /// driver, not state: rebuilt from the ledgers by `rebuildWork`.
     public var releasing: [LeafID]
+    /// Absorbs from other groups since marks were last logged by themselves.
+    public private(set) var absorbsSinceMarks = 0
     /// How the entry now applied, or the last one, means its time.
     private var clock = EntryClock.wall
 
@@ -224,6 +226,7 @@ public struct GroupMachine: Sendable {
             return outcome
         case .marks:
             hear(try reader.marks())
+            absorbsSinceMarks = 0
             return .done
         case .count:
             let statistics = shards.machine(firstShard)
@@ -309,6 +312,7 @@ public struct GroupMachine: Sendable {
         _ order: AbsorbOrder, _ step: inout Step, _ shards: some ShardAccess
     ) -> Outcome {
         if hears() { hear(order.marks) }
+        absorbsSinceMarks += 1
         let context = makeContext(at: step.next(), now: now)
         let outcome = shards.machine(order.target.shard).absorb(order, isLocal: false, context)
         noteDropped(order.target, shards)

@@ -4,7 +4,7 @@ internal import KithBytes
 ///
 /// Sizes are in units of 16 bytes. Up to 256 bytes there is a class for every unit, above four
 /// classes for each doubling, so at most a fifth of a block is unused. A free block holds the
-/// number of the next one in its first four bytes. When an eighth of the region is free blocks
+/// number of the next one in its first four bytes. When a twelfth of the region is free blocks
 /// that nobody asks for, the table rewrites the arena instead of growing it: blocks are named by
 /// slots only, so a rewrite is one walk over the slab.
 struct PayloadArena: ~Copyable, Sendable {
@@ -71,7 +71,7 @@ struct PayloadArena: ~Copyable, Sendable {
     }
 
     /// Whether free blocks are so many that a rewrite pays.
-    var isFragmented: Bool { freeUnits >= 256 && freeUnits >= region.byteCount / 128 }
+    var isFragmented: Bool { freeUnits >= 256 && freeUnits >= region.byteCount / 192 }
     /// Whether most of it is free: time to give memory back.
     var isMostlyFree: Bool { freeUnits >= 4096 && freeUnits > used / 2 }
 

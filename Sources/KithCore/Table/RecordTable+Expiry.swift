@@ -2,12 +2,18 @@
 struct ExpiryBucket: Sendable {
     let day: Int32
     var first: UInt32
+    /// Whether the list stands in the order of leaf ids.
+    var isSorted = true
 }
 
 // Day buckets: where retention looks for anonymous roots to expire. A bucket is a doubly linked
-// list through the slots, the record filed last at its front; buckets stand sorted by day, about
-// ninety of them in a running table. A record is in one bucket at most. The day says only when to
-// look at the record again: whether it expires is decided by its last seen.
+// list through the slots; buckets stand sorted by day, about ninety of them in a running table. A
+// record is in one bucket at most. The day says only when to look at the record again: whether it
+// expires is decided by its last seen.
+//
+// Filing is O(1), at the front. A bucket is read in the order of leaf ids: it is sorted when somebody
+// asks for its first, which is once, when its day comes. So the order follows from what is filed,
+// not from the order of filing, and a replica restored from a snapshot reads it the same way.
 
 extension RecordTable {
     private func bucketIndex(_ day: Int32) -> (index: Int, isPresent: Bool) {
@@ -35,8 +41,29 @@ extension RecordTable {
         slab.setDay(number, day)
         slab.setNext(number, old)
         slab.setPrevious(number, RecordSlab.none)
-        if old != RecordSlab.none { slab.setPrevious(old, number) }
+        if old != RecordSlab.none {
+            slab.setPrevious(old, number)
+            if slab.id(old) < slab.id(number) { buckets[index].isSorted = false }
+        }
         buckets[index].first = number
+    }
+
+    private mutating func sortBucket(_ index: Int) {
+        guard !buckets[index].isSorted else { return }
+        var filed: [(id: LeafID, slot: UInt32)] = []
+        var slot = buckets[index].first
+        while slot != RecordSlab.none {
+            filed.append((slab.id(slot), slot))
+            slot = slab.next(slot)
+        }
+        filed.sort { $0.id < $1.id }
+        for (place, entry) in filed.enumerated() {
+            slab.setPrevious(entry.slot, place == 0 ? RecordSlab.none : filed[place - 1].slot)
+            slab.setNext(
+                entry.slot, place + 1 == filed.count ? RecordSlab.none : filed[place + 1].slot)
+        }
+        buckets[index].first = filed[0].slot
+        buckets[index].isSorted = true
     }
 
     /// Takes the record out of its bucket, if it is in one.
@@ -71,18 +98,21 @@ extension RecordTable {
 
     /// The earliest day after `day` under which anything is filed.
     public func earliestFiledDay(after day: Int32) -> Int32? {
-        let (index, isPresent) = bucketIndex(day)
-        let next = isPresent ? index + 1 : index
-        return next < buckets.count ? buckets[next].day : nil
+        guard day < Int32.max else { return nil }
+        let (index, _) = bucketIndex(day + 1)
+        return index < buckets.count ? buckets[index].day : nil
     }
 
-    /// The record filed last under `day`.
-    public func firstFiled(day: Int32) -> SlotIndex? {
+    /// The lowest leaf filed under `day`. O(1), and O(n log n) when the bucket has to be sorted.
+    public mutating func firstFiled(day: Int32) -> SlotIndex? {
         let (index, isPresent) = bucketIndex(day)
-        return isPresent ? SlotIndex(rawValue: buckets[index].first) : nil
+        guard isPresent else { return nil }
+        sortBucket(index)
+        return SlotIndex(rawValue: buckets[index].first)
     }
 
-    /// The record filed under the same day before this one.
+    /// The record behind this one in its bucket: the next higher leaf, as long as nothing was filed
+    /// under that day since `firstFiled`.
     public func nextFiled(_ slot: SlotIndex) -> SlotIndex? {
         guard slab.isFiled(slot.rawValue) else { return nil }
         let next = slab.next(slot.rawValue)

@@ -81,6 +81,9 @@ extension RecordTable {
                 precondition(slab.state(slot) == .root, "slot \(slot) is filed and no root")
                 precondition(slab.day(slot) == bucket.day, "slot \(slot) is in the wrong bucket")
                 precondition(slab.previous(slot) == previous, "slot \(slot): wrong back link")
+                precondition(
+                    !bucket.isSorted || previous == RecordSlab.none
+                        || slab.id(previous) < slab.id(slot), "day \(bucket.day) is not sorted")
                 filed += 1
                 precondition(filed <= slab.live, "a bucket is a circle")
                 previous = slot

@@ -13,9 +13,10 @@ internal import KithBytes
 /// bucket that its slot names or in none. The alternative, a class and two dictionaries a profile,
 /// was measured at 643 bytes and a quarter of the speed.
 ///
-/// Slots are stable until `remove`. Everything that can be seen follows from the operations, never
-/// from addresses: slot numbers, bucket order and what is refused as a limit are the same on every
-/// replica that applies the same log. An empty table owns no memory.
+/// Slots are stable until `remove`. Folds, encodings, the order of an expiry bucket and what is
+/// refused as a limit follow from what the records hold, so they are the same on every replica at
+/// one log index, restored from a snapshot or not. Slot numbers, and with them slab order, follow
+/// from the order of inserts and removals. An empty table owns no memory.
 public struct RecordTable: ~Copyable, Sendable {
     var slab = RecordSlab()
     var index = RecordIndex()

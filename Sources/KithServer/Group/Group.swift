@@ -26,6 +26,7 @@ actor Group {
     private var pendingIngest = Pending()
     private var pump = Doorbell()
     private var mergeBell = Doorbell()
+    private var marksBell = Doorbell()
     private var waits: [(leaf: LeafID, continuation: CheckedContinuation<Bool, Never>)] = []
     private(set) var isStopped = false
     private var isReclaiming = false
@@ -220,6 +221,7 @@ actor Group {
     /// What applying may have set free or begun.
     private func afterApply() {
         if !machine.sealed.isEmpty || !machine.releasing.isEmpty { mergeBell.ring() }
+        if machine.absorbsSinceMarks > 0 { marksBell.ring() }
         if !waits.isEmpty {
             var kept: [(leaf: LeafID, continuation: CheckedContinuation<Bool, Never>)] = []
             for wait in waits {
@@ -388,6 +390,23 @@ actor Group {
 
     var marks: [OperationIndex] { machine.marks }
 
+    /// Suspends until some absorb was taken that no logged marks have followed (false: stopped).
+    func marksWork() async -> Bool {
+        while !isStopped, machine.absorbsSinceMarks == 0 {
+            await withCheckedContinuation { marksBell.wait($0) }
+        }
+        return !isStopped
+    }
+
+    func logMarks(_ marks: [OperationIndex]) async -> Bool {
+        var operations = OperationWriter()
+        operations.marks(marks)
+        switch await submit(operations, isIngest: false) {
+        case .applied, .overloaded: return true
+        case .unknown: return false
+        }
+    }
+
     // MARK: Stopping
 
     /// Ends `run`; what waits is answered `unknown`.
@@ -395,6 +414,7 @@ actor Group {
         isStopped = true
         pump.ring()
         mergeBell.ring()
+        marksBell.ring()
     }
 
     private func finishAll() {

@@ -90,8 +90,8 @@ public actor DurableCell {
         return newest?.value
     }
 
-    /// Replaces the value. Returns when it is durable in both slots; stores come one after another in
-    /// the order of the calls. Costs two syncs.
+    /// Replaces the value. Returns when it is durable in both slots. Calls take turns; who needs them
+    /// in an order waits for each. Costs two syncs.
     public func store(_ value: [UInt8]) async throws(CellError) {
         guard value.count <= valueBytes else {
             throw .tooLarge(byteCount: value.count, limit: valueBytes)
@@ -116,11 +116,14 @@ public actor DurableCell {
     // MARK: One at a time
 
     private func takeTurn() async {
-        guard isBusy else {
-            isBusy = true
-            return
+        await withCheckedContinuation { continuation in
+            if isBusy {
+                turn.append(continuation)
+            } else {
+                isBusy = true
+                continuation.resume()
+            }
         }
-        await withCheckedContinuation { turn.append($0) }
     }
 
     private func passTurn() {

@@ -59,4 +59,14 @@ public struct OrderFault: Error, Equatable, Sendable {
     /// The last entry of the group before it; `nil` where the log has none.
     public let lastTerm: Term?
     public let lastIndex: LogIndex?
+
+    public init(
+        group: GroupID, term: Term, index: LogIndex, lastTerm: Term?, lastIndex: LogIndex?
+    ) {
+        self.group = group
+        self.term = term
+        self.index = index
+        self.lastTerm = lastTerm
+        self.lastIndex = lastIndex
+    }
 }

@@ -12,7 +12,7 @@
 // file proves that what is bad was durable once, and the log is corrupt.
 //
 // The last frame may be in the page cache only, if the process died because a sync had failed. So it
-// is written once more before anything is promised on top of it.
+// is written once more before anything is promised on top of it, and a prepared segment is made anew.
 
 internal import KithBytes
 internal import KithPorts
@@ -37,8 +37,6 @@ struct RecoveredLog: Sendable {
     var file: (any DiskFile)?
     /// Where the next frame goes in it.
     var offset = 0
-    /// The prepared segment after it.
-    var prepared: (any DiskFile)?
     var nextSequence = LogSequence(1)
     var oldestSegment = SegmentID(1)
     var report = RecoveryReport()
@@ -57,8 +55,8 @@ struct LogRecovery {
     private var suspect: (offset: Int, bytes: [UInt8]) = (0, [])
     /// Where its dirty bytes after the last frame end.
     private var tornEnd = 0
-    /// The file after the last segment in use, and whether it can be that next one as it is.
-    private var spare: (segment: SegmentID, isUsable: Bool)?
+    /// The file after the last segment in use: prepared, or torn.
+    private var spare: SegmentID?
 
     init(disk: any Disk, options: LogOptions) {
         self.disk = disk
@@ -286,7 +284,7 @@ struct LogRecovery {
             log.report.tornTail = TornTail(
                 segment: segment, offset: 0, byteCount: UInt64(dirtyEnd))
         }
-        spare = (segment, dirtyEnd == 0 && bytes.count == options.segmentBytes)
+        spare = segment
     }
 
     /// The oldest segment still needed must be there.
@@ -322,13 +320,8 @@ struct LogRecovery {
                 try await file.write(bytes, at: UInt64(offset), sync: true)
             }
         }
-        if let spare {
-            if spare.isUsable {
-                log.prepared = try await open(spare.segment)
-            } else {
-                try await remove(spare.segment)
-            }
-        }
+        // Even a spare that looks right may have its zeros in the page cache only.
+        if let spare { try await remove(spare) }
         while let first = log.segments.first, first.segment < log.oldestSegment {
             try await remove(first.segment)
             log.segments.removeFirst()

@@ -19,13 +19,23 @@ extension WriteAheadLog {
     public func keepSegmentReady() async {
         precondition(preparer == nil, "two tasks keep segments ready")
         while state == .open {
-            if wantsSegment, offset > 0, case .none = prepared {
-                wantsSegment = false
-                await prepareAhead()
-            } else {
-                await withCheckedContinuation { preparer = $0 }
+            await withCheckedContinuation { continuation in
+                if state != .open || shouldPrepare {
+                    continuation.resume()
+                } else {
+                    preparer = continuation
+                }
             }
+            guard state == .open, shouldPrepare else { continue }
+            wantsSegment = false
+            prepared = .preparing
+            await prepareAhead()
         }
+    }
+
+    private var shouldPrepare: Bool {
+        guard wantsSegment, offset > 0, case .none = prepared else { return false }
+        return true
     }
 
     /// Whether ingest is refused: too little room is left on the disk, or no next segment could be
@@ -66,9 +76,9 @@ extension WriteAheadLog {
         do throws(DiskError) { freeBytes = try await disk.freeBytes() } catch { freeBytes = 0 }
     }
 
-    /// Makes the segment after the last one in use.
+    /// Makes the segment after the last one in use. The caller has set `prepared` to `preparing`, in
+    /// the step in which it saw `none`.
     private func prepare() async throws(DiskError) {
-        prepared = .preparing
         defer {
             let waiting = preparedWaiters
             preparedWaiters.removeAll()
@@ -126,20 +136,29 @@ extension WriteAheadLog {
                 prepared = .none
                 return file
             case .preparing:
-                await withCheckedContinuation { preparedWaiters.append($0) }
+                await waitForPrepared()
             case .none:
                 wantsSegment = false
+                prepared = .preparing
                 try await prepare()
                 couldNotPrepare = false
             }
         }
     }
 
+    private func waitForPrepared() async {
+        await withCheckedContinuation { continuation in
+            if case .preparing = prepared {
+                preparedWaiters.append(continuation)
+            } else {
+                continuation.resume()
+            }
+        }
+    }
+
     func closeFiles() async {
         wakePreparer()
-        while case .preparing = prepared {
-            await withCheckedContinuation { preparedWaiters.append($0) }
-        }
+        while case .preparing = prepared { await waitForPrepared() }
         if case .ready(let next) = prepared {
             prepared = .none
             await next.close()
@@ -180,7 +199,7 @@ extension WriteAheadLog {
                     group: LogFormat.nodeGroup, term: Term(0),
                     index: LogIndex(oldestSegment.rawValue), type: LogFormat.cutType,
                     time: LogTime(0), payload: []))
-            try await settle()
+            try await settle(upTo: lastGathered)
         }
         for segment in covered {
             try await orDisk { () async throws(DiskError) in

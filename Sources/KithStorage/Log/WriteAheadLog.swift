@@ -41,11 +41,13 @@ public actor WriteAheadLog {
     var gathering: [LogBatch] = []
     /// The sequence of the first of them.
     var nextSequence: LogSequence
+    /// The last durable frame.
+    var durable: LogSequence
     /// Entry bytes accepted and not yet durable.
     var waitingBytes = 0
     /// Whether some append has the disk.
     var isWriting = false
-    /// Appends that wait, in order of their last frame.
+    /// Appends that wait for a frame.
     var waiters: [Waiter] = []
 
     // Where frames go.
@@ -55,12 +57,12 @@ public actor WriteAheadLog {
     var oldestSegment: SegmentID
 
     // The segment after this one, and room on the disk.
-    var prepared: PreparedSegment
+    var prepared = PreparedSegment.none
     var preparedWaiters: [CheckedContinuation<Void, Never>] = []
     /// `keepSegmentReady` waits here for something to do.
     var preparer: CheckedContinuation<Void, Never>?
-    var wantsSegment: Bool
-    var freeBytes: UInt64
+    var wantsSegment = true
+    var freeBytes = UInt64.max
     var couldNotPrepare = false
     var isRemoving = false
 
@@ -115,13 +117,11 @@ public actor WriteAheadLog {
         self.onFailure = onFailure
         tails = recovered.report.tails
         nextSequence = recovered.nextSequence
+        durable = LogSequence(recovered.nextSequence.rawValue &- 1)
         segments = recovered.segments
         file = recovered.file
         offset = recovered.offset
         oldestSegment = recovered.oldestSegment
-        if let file = recovered.prepared { prepared = .ready(file) } else { prepared = .none }
-        wantsSegment = recovered.prepared == nil
-        freeBytes = .max
     }
 
     /// Bytes of the files of all segments in use.
@@ -145,7 +145,7 @@ public actor WriteAheadLog {
         try admit(entries, isIngest: isIngest)
         guard !entries.isEmpty else { return }
         for entry in entries { gather(entry) }
-        try await settle()
+        try await settle(upTo: lastGathered)
     }
 
     /// Waits until all appends so far are durable, writes a seal and closes the files. Later appends
@@ -201,26 +201,34 @@ public actor WriteAheadLog {
     /// Writes an empty frame and waits for it and all before it.
     func seal() async throws(LogError) {
         gathering.append(LogBatch())
-        try await settle()
+        try await settle(upTo: lastGathered)
+    }
+
+    /// The sequence of the frame that gathers.
+    var lastGathered: LogSequence {
+        LogSequence(nextSequence.rawValue &+ UInt64(gathering.count) &- 1)
     }
 
     // MARK: Writing
 
-    /// Waits until everything gathered so far is durable; writes it if nobody else does.
-    func settle() async throws(LogError) {
-        let last = LogSequence(nextSequence.rawValue &+ UInt64(gathering.count) &- 1)
-        if isWriting {
-            let wake = await withCheckedContinuation { continuation in
+    /// Waits until the frame `last` is durable; writes up to it if nobody else writes.
+    ///
+    /// Who gathered something always comes here next, though perhaps not at once: every `await` may
+    /// let others run first, so the decision is taken in one step inside the continuation.
+    func settle(upTo last: LogSequence) async throws(LogError) {
+        let wake = await withCheckedContinuation { continuation in
+            if let wake = turn(of: last) {
+                continuation.resume(returning: wake)
+            } else {
                 waiters.append(Waiter(sequence: last, continuation: continuation))
             }
-            switch wake {
-            case .durable: return
-            case .failed(let error): throw .failed(error)
-            case .write: break
-            }
         }
-        isWriting = true
-        while nextSequence <= last {
+        switch wake {
+        case .durable: return
+        case .failed(let error): throw .failed(error)
+        case .write: break
+        }
+        while durable < last {
             do throws(DiskError) {
                 try await writeFirst()
             } catch {
@@ -229,6 +237,15 @@ public actor WriteAheadLog {
             }
         }
         handOver()
+    }
+
+    /// What an append whose last frame is `last` has to do now; `nil` to wait.
+    private func turn(of last: LogSequence) -> Wake? {
+        if durable >= last { return .durable }
+        if case .failed(let error) = state { return .failed(error) }
+        if isWriting { return nil }
+        isWriting = true
+        return .write
     }
 
     /// Writes and syncs the oldest gathered frame.
@@ -254,25 +271,28 @@ public actor WriteAheadLog {
         segments[segments.count - 1].include(greatest)
         waitingBytes -= entryBytes
         if isFirst { wantNextSegment() }
-        wake(upTo: sequence)
+        durable = sequence
+        wakeDurable()
     }
 
-    private func wake(upTo sequence: LogSequence) {
-        let count = waiters.prefix { $0.sequence <= sequence }.count
-        for waiter in waiters.prefix(count) { waiter.continuation.resume(returning: .durable) }
-        waiters.removeFirst(count)
+    private func wakeDurable() {
+        let woken = waiters.filter { $0.sequence <= durable }
+        waiters.removeAll { $0.sequence <= durable }
+        for waiter in woken { waiter.continuation.resume(returning: .durable) }
     }
 
-    /// Gives the disk to the append that has waited longest. Each frame that still gathers has
-    /// somebody waiting for it, or for a later one.
+    /// Gives the disk to the append that waits for the earliest frame. With nobody waiting the disk
+    /// is free: whoever has gathered meanwhile is on its way to `settle`.
     private func handOver() {
-        guard let first = waiters.first else {
-            precondition(gathering.isEmpty, "\(gathering.count) frames that nobody waits for")
+        guard
+            let earliest = waiters.indices.min(by: {
+                waiters[$0].sequence < waiters[$1].sequence
+            })
+        else {
             isWriting = false
             return
         }
-        waiters.removeFirst()
-        first.continuation.resume(returning: .write)
+        waiters.remove(at: earliest).continuation.resume(returning: .write)
     }
 
     private func fail(_ error: DiskError) {
