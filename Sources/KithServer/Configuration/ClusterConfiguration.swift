@@ -93,7 +93,7 @@ public struct ClusterConfiguration: Hashable, Sendable {
 
     /// Four on one node, so that its cores share the work; else one a node.
     public static func groupsStandard(nodeCount: Int) -> Int {
-        nodeCount == 1 ? groupsOfOneNode : nodeCount
+        nodeCount <= 1 ? groupsOfOneNode : nodeCount
     }
 
     public static func replicasStandard(nodeCount: Int) -> Int {
