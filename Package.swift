@@ -58,7 +58,8 @@ let package = Package(
         .testTarget(
             name: "KithCoreTests", dependencies: ["KithCore", "KithBytes"], swiftSettings: common),
         .testTarget(
-            name: "KithWireTests", dependencies: ["KithWire", "KithCore", "KithBytes"],
+            name: "KithWireTests",
+            dependencies: ["KithClient", "KithWire", "KithCore", "KithPorts", "KithBytes"],
             swiftSettings: common),
         .testTarget(
             name: "KithStorageTests",

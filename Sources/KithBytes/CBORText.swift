@@ -2,26 +2,24 @@ extension RawSpan {
     /// Whether no byte is above 0x7f. O(n), eight bytes at a time.
     @inlinable
     public func isASCII() -> Bool {
-        let count = byteCount
-        if count < 8 {
-            if count >= 4 {
-                let first = unsafe unsafeLoadUnaligned(fromByteOffset: 0, as: UInt32.self)
-                let last = unsafe unsafeLoadUnaligned(
-                    fromByteOffset: count &- 4, as: UInt32.self)
-                return (first | last) & 0x8080_8080 == 0
+        // Through a pointer, as the span's own loads check their bounds each time; the offsets
+        // below stay inside by the loop's condition.
+        unsafe withUnsafeBytes { bytes in
+            let count = bytes.count
+            guard count >= 8 else {
+                var bits: UInt8 = 0
+                for offset in 0..<count { bits |= unsafe bytes[offset] }
+                return bits < 0x80
             }
-            var bits: UInt8 = 0
-            for offset in 0..<count { bits |= self[offset] }
-            return bits < 0x80
+            // The last word overlaps the one before rather than going on byte by byte.
+            var bits = unsafe bytes.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+            var offset = 0
+            while offset &+ 8 < count {
+                bits |= unsafe bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+                offset &+= 8
+            }
+            return bits & 0x8080_8080_8080_8080 == 0
         }
-        // The last word overlaps the one before rather than going on byte by byte.
-        var bits = unsafe unsafeLoadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
-        var offset = 0
-        while offset &+ 8 <= count {
-            bits |= unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
-            offset &+= 8
-        }
-        return bits & 0x8080_8080_8080_8080 == 0
     }
 
     /// Whether the bytes are UTF-8: no overlong form, no surrogate, nothing above U+10FFFF. O(n).

@@ -2,7 +2,6 @@ internal import CLinux
 internal import Glibc
 public import KithBytes
 public import KithPorts
-internal import Synchronization
 
 /// Nanoseconds of CLOCK_MONOTONIC.
 func monotonicNanoseconds() -> UInt64 {
@@ -34,9 +33,7 @@ public struct LinuxClock: Clock {
         let timer = loop.schedule(at: isOver ? .max : sum) { outcome in
             awakening.resolve(outcome)
         }
-        let outcome = await withTaskCancellationHandler {
-            await awakening.value()
-        } onCancel: {
+        let outcome = await awakening.value {
             loop.cancel(timer)
             awakening.resolve(.stopped)
         }
@@ -50,51 +47,4 @@ func eventLoop(_ loop: any Loop) -> EventLoop {
         preconditionFailure("KithRuntime runs on EventLoop, not on \(type(of: loop))")
     }
     return loop
-}
-
-/// A value that comes once, from whoever is first, and one task that waits for it.
-final class OneShot<Value: Sendable>: Sendable {
-    private enum State {
-        case empty
-        case waiting(UnsafeContinuation<Value, Never>)
-        case resolved(Value)
-        case taken
-    }
-    private let state = Mutex(State.empty)
-
-    /// Gives the value; nothing if there has been one.
-    func resolve(_ value: Value) {
-        let waiter: UnsafeContinuation<Value, Never>? = state.withLock { state in
-            switch state {
-            case .empty:
-                state = .resolved(value)
-                return nil
-            case .waiting(let continuation):
-                state = .taken
-                return continuation
-            case .resolved, .taken:
-                return nil
-            }
-        }
-        waiter?.resume(returning: value)
-    }
-
-    /// Waits for the value. Called once.
-    func value() async -> Value {
-        await withUnsafeContinuation { continuation in
-            let value: Value? = state.withLock { state in
-                switch state {
-                case .empty:
-                    state = .waiting(continuation)
-                    return nil
-                case .resolved(let value):
-                    state = .taken
-                    return value
-                case .waiting, .taken:
-                    preconditionFailure("a one-shot value is awaited once")
-                }
-            }
-            if let value { continuation.resume(returning: value) }
-        }
-    }
 }

@@ -1,1 +1,3 @@
-print("kith")
+import Glibc
+
+exit(KithCommand.run(Array(CommandLine.arguments.dropFirst()), Console()).rawValue)

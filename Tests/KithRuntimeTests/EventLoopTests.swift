@@ -61,6 +61,29 @@ struct EventLoopTests {
         }
     }
 
+    @Test func `calls between actors of one loop do not go through its queue`() async throws {
+        try await withLoops { loops in
+            let loop = loops[0]
+            let first = Recorder(loop: loop)
+            let second = Recorder(loop: loop)
+            let turns = OneShot<UInt64>()
+
+            // More calls than jobs in a turn: if each were a job, turns would pass.
+            loop.start { turns.resolve(await first.call(second, 10 * EventLoop.jobsPerTurnMax)) }
+
+            #expect(await turns.value() == 0)
+        }
+    }
+
+    @Test func `a wait begins and ends on the caller's loop`() async throws {
+        try await withLoops { loops in
+            let loop = loops[0]
+            let recorder = Recorder(loop: loop)
+            let wasCurrent = await recorder.waitThere()
+            #expect(wasCurrent)
+        }
+    }
+
     @Test func `claiming the isolation of another loop traps`() async {
         await #expect(processExitsWith: .failure) {
             let near = Recorder(loop: try EventLoop())

@@ -245,9 +245,11 @@ struct NetworkTests {
         try await withLoops { loops in
             let (client, server) = try await connectedPair(loops)
             let outcomes = await withTaskGroup(of: NetworkError?.self) { group in
-                group.addTask { await failure { () throws(NetworkError) in
+                group.addTask {
+                    await failure { () throws(NetworkError) in
                         _ = try await client.read(atMost: 10)
-                    } }
+                    }
+                }
                 group.addTask {
                     await failure { () throws(NetworkError) in
                         while true { try await client.write(Self.pattern(Self.megabyte)) }
@@ -274,9 +276,11 @@ struct NetworkTests {
         try await withLoops { loops in
             let (client, server) = try await connectedPair(loops)
             let outcome = await withTaskGroup(of: NetworkError?.self) { group in
-                group.addTask { await failure { () throws(NetworkError) in
+                group.addTask {
+                    await failure { () throws(NetworkError) in
                         _ = try await client.read(atMost: 10)
-                    } }
+                    }
+                }
                 _ = try? await eventually(loops[0]) {
                     client.socket.state.withLock { $0.reading.waiter != nil }
                 }

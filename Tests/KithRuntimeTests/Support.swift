@@ -50,11 +50,32 @@ actor Recorder {
         return appendInline(value, to: other)
     }
 
+    /// Calls another actor again and again; how many turns of this actor's loop that took.
+    func call(_ other: Recorder, _ count: Int) async -> UInt64 {
+        let before = loop.turn
+        for value in 0..<count {
+            await other.append(value)
+            values.append(value)
+        }
+        return loop.turn - before
+    }
+
+    /// Suspends by way of a nonisolated function; whether that happened on the loop.
+    func waitThere() async -> Bool { await isWaitOnLoop(loop) }
+
     /// Runs `body` as a part of this actor.
     func run<R: Sendable>(
         _ body: @Sendable (isolated Recorder) async throws -> R
     ) async rethrows -> R {
         try await body(self)
+    }
+}
+
+/// Whether a suspension in a nonisolated function stays on the loop of its caller.
+func isWaitOnLoop(_ loop: EventLoop) async -> Bool {
+    await suspend { continuation in
+        continuation.resume(returning: loop.isCurrent)
+    } onCancel: {
     }
 }
 

@@ -30,8 +30,9 @@ import Testing
             let values = (1...count).map { [UInt8](repeating: UInt8($0), count: $0 * 100) }
             let disk = try diskWith(values)
             #expect(try load(disk) == values.last)
-            #expect(try load(disk.crash(keeping: { _ in .nothing }, namesKept: { _, _ in 0 }))
-                == values.last)
+            #expect(
+                try load(disk.crash(keeping: { _ in .nothing }, namesKept: { _, _ in 0 }))
+                    == values.last)
         }
     }
 
@@ -77,7 +78,8 @@ import Testing
     }
 
     /// Stores 1, 2, 3 with a power loss at each operation, and again one during the next load.
-    @Test func `after a power loss at any moment the cell holds what was acknowledged, or the next`()
+    @Test
+    func `after a power loss at any moment the cell holds what was acknowledged, or the next`()
         throws
     {
         let loop = TestLoop()
@@ -119,14 +121,17 @@ import Testing
         }
     }
 
-    @Test func `whichever operation fails, the cell fails for good and loses nothing`() throws {
+    @Test(arguments: [KeptPart.nothing, .prefix(10), .sectors(1), .everything])
+    func `whichever operation fails, the cell fails for good and loses nothing`(
+        syncKeeps: KeptPart
+    ) throws {
         var number = 0
         while true {
             number += 1
             try #require(number < 100)
             let disk = SimulatedDisk()
             let loop = TestLoop()
-            disk.failAt(operation: number)
+            disk.failAt(operation: number, syncKeeps: syncKeeps)
             let acknowledged: UInt8 = try loop.run {
                 let cell = DurableCell(disk: disk, path: "vote", loop: loop)
                 var stored: UInt8 = 0
@@ -148,8 +153,21 @@ import Testing
                 let value = try load(disk.crash(keeping: survival.part))?.first ?? 0
                 #expect(value >= acknowledged, "operation \(number), \(survival)")
             }
-            let value = try load(disk)
+            // Only the process died, and then the power goes while the next one loads.
+            let during = Box<[SimulatedDisk]>([])
+            let value = try load(
+                disk.copy(onOperation: { disk, _ in
+                    let copy = disk.copy()
+                    during.update { $0.append(copy) }
+                }))
             #expect(value?.first ?? 0 >= acknowledged, "operation \(number)")
+            for disk in during.get() {
+                for survival in Survival.all {
+                    let later = try load(disk.crash(keeping: survival.part))?.first ?? 0
+                    #expect(later >= acknowledged, "operation \(number), \(survival)")
+                }
+            }
+            #expect(try load(disk) == value)
             #expect(try load(disk.crash(keeping: { _ in .nothing })) == value)
         }
         #expect(number > 10)

@@ -118,11 +118,12 @@ struct Survival: Sendable, CustomStringConvertible {
     }
 
     @Test(arguments: [
-        (SimulatedErrorCode.inputOutput, false), (SimulatedErrorCode.inputOutput, true),
-        (SimulatedErrorCode.noSpace, false),
+        (SimulatedErrorCode.inputOutput, false, KeptPart.nothing),
+        (SimulatedErrorCode.inputOutput, true, .prefix(100)),
+        (SimulatedErrorCode.noSpace, false, .everything),
     ])
     func `whichever operation fails, nothing acknowledged is lost`(
-        code: Int32, isPersistent: Bool
+        code: Int32, isPersistent: Bool, syncKeeps: KeptPart
     ) throws {
         var number = 0
         var failedLogs = 0
@@ -130,7 +131,8 @@ struct Survival: Sendable, CustomStringConvertible {
             number += 1
             try #require(number < 2000)
             let disk = SimulatedDisk()
-            disk.failAt(operation: number, code: code, isPersistent: isPersistent)
+            disk.failAt(
+                operation: number, code: code, isPersistent: isPersistent, syncKeeps: syncKeeps)
             let loop = TestLoop()
             let ledger = Box(Ledger())
             let failures = Box<[DiskError]>([])
@@ -190,7 +192,8 @@ struct Survival: Sendable, CustomStringConvertible {
         let disk = SimulatedDisk(pause: { await gate.pass() })
         let failures = Box(0)
         try loop.run {
-            let log = try await open(disk, loop, onFailure: { _ in failures.update { $0 += 1 } }).log
+            let log = try await open(disk, loop, onFailure: { _ in failures.update { $0 += 1 } })
+                .log
             gate.shut()
             let errors = await withTaskGroup(of: LogError?.self) { tasks in
                 for group in 0..<10 as Range<UInt16> {

@@ -232,6 +232,40 @@ struct DamageCase: CustomTestStringConvertible, Sendable {
         }
     }
 
+    @Test func `a prepared segment proves the first frame of the one before it`() throws {
+        let disk = SimulatedDisk()
+        let loop = TestLoop()
+        try loop.run {
+            let log = try await open(disk, loop).log
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask { await log.keepSegmentReady() }
+                while !disk.paths.contains(path(2)) { await loop.pause() }
+                await log.close()
+                try await tasks.waitForAll()
+            }
+        }
+        disk.decay(path(1)) { bytes in for offset in 64..<200 { bytes[offset] = 0 } }
+        #expect(
+            throws: LogError.corrupt(
+                segment: SegmentID(1), offset: 64,
+                reason: .frameBeforeSegment(expected: LogSequence(1), later: SegmentID(2)))
+        ) { try recover(disk) }
+    }
+
+    @Test func `what looks like another segment's frame in a torn payload proves nothing`() throws {
+        let inner = craftedFrame(sequence: 4, segment: 7, [entry(2, 1)])
+        let outer = LogEntry(
+            group: GroupID(1), term: Term(1), index: LogIndex(2), type: LogEntryType(1),
+            time: LogTime(0), payload: inner + [1, 2, 3])
+        let disk = try diskWith([entry(1, 1), outer])
+        disk.decay(path(1)) { $0[layout([entry(1, 1), outer]).last!.range.upperBound - 1] ^= 1 }
+
+        let opened = try recover(disk)
+
+        #expect(opened.entries == [entry(1, 1)])
+        #expect(opened.report.tornTail != nil)
+    }
+
     @Test func `a missing segment, first or in the middle, is corruption`() throws {
         let entries = (1...60).map { entry(1, $0, size: 300) }
         let base = try diskWith(entries)

@@ -1,4 +1,4 @@
-/* What Glibc's module map hides from Swift: epoll, eventfd, the kernel's thread id, a signal
+/* What Glibc's module map hides from Swift: epoll, eventfd, accept4, the kernel's thread id, a signal
  * handler, and the processor's CRC-32C instruction. */
 #ifndef KITH_CLINUX_H
 #define KITH_CLINUX_H

@@ -43,14 +43,14 @@ public struct EventReader: Sendable {
     private let typeWords: [UInt64]
 
     // The space that the prefixes are for.
-    private var space: [UInt8] = []
+    var space: [UInt8] = []
     private var prefixes: [SipHash128] = []
-    private var quarantinePrefixes: [SipHash128] = []
+    var quarantinePrefixes: [SipHash128] = []
 
     // Scratch of the event at hand.
     var slots: [Slot]
-    private var members: [EventMember] = []
-    private var traits: [EventMember] = []
+    var members: [EventMember] = []
+    var traits: [EventMember] = []
     var found: [FoundIdentifier] = []
     /// The values of `found`.
     var values: [UInt8] = []
@@ -359,137 +359,5 @@ public struct EventReader: Sendable {
         unsafe LeafHasher.leaf(
             class: namespaces[namespace].identifierClass, prefix: prefixes[namespace],
             value: values.span.bytes.extracting(place))
-    }
-
-    // MARK: The body
-
-    /// Writes head, identifiers and body; nothing can go wrong any more.
-    private mutating func append(
-        _ event: RawSpan, type: EventType, position: UInt32, time: Int64, stamp: Int64,
-        into batch: inout EventBatch, assignMessageID: () -> [UInt8]
-    ) {
-        let bodyStart = batch.body.count
-        let identifierStart = batch.identifiers.count
-        let hasAlias = found.contains { $0.flags != 0 }
-
-        batch.body.u8(type.rawValue)
-        batch.body.u8(0)
-        batch.body.u64(0)
-        batch.body.i64(time)
-        batch.body.i64(stamp)
-        let isAssigned = appendMessageID(event, to: &batch.body, assignMessageID: assignMessageID)
-        let idStart = bodyStart + EventBody.messageIDOffset + 1
-        let messageHash = unsafe SipHash64.hash(
-            batch.body.bytes.span.bytes.extracting(idStart..<batch.body.count), key: key)
-        batch.body.bytes[bodyStart + EventBody.flagsOffset] =
-            (hasAlias ? EventBody.hasAliasFlag : 0) | (isAssigned ? EventBody.assignedIDFlag : 0)
-        batch.body.patchU64(messageHash, at: bodyStart + EventBody.messageHashOffset)
-        appendCounterName(event, type: type, to: &batch.body)
-        batch.body.u8(UInt8(space.count))
-        batch.body.raw(space)
-        appendIdentifiers(to: &batch)
-        batch.body.u16(UInt16(traits.count))
-        for trait in traits {
-            batch.body.bytes16(
-                event.extracting(trait.nameStart..<(trait.nameStart + trait.nameCount)))
-            batch.body.bytes32(event.extracting(trait.valueStart..<trait.end))
-        }
-        appendRest(event, type: type, to: &batch.body)
-
-        batch.heads.append(
-            EventHead(
-                position: position, type: type, hasAlias: hasAlias, time: time, stamp: stamp,
-                messageHash: messageHash, identifierStart: identifierStart,
-                identifierCount: batch.identifiers.count - identifierStart, bodyStart: bodyStart,
-                bodyCount: batch.body.count - bodyStart))
-    }
-
-    /// Whether the id had to be assigned.
-    private mutating func appendMessageID(
-        _ event: RawSpan, to body: inout ByteWriter, assignMessageID: () -> [UInt8]
-    ) -> Bool {
-        guard let id = text(paths.messageID, event), id.byteCount > 0 else {
-            let id = assignMessageID()
-            precondition(1...Self.messageIDBytesMax ~= id.count, "a message id of \(id.count)")
-            body.u8(UInt8(id.count))
-            body.raw(id)
-            return true
-        }
-        if id.byteCount <= Self.messageIDBytesMax {
-            body.u8(UInt8(id.byteCount))
-            body.raw(id)
-            slots[paths.messageID].isCarried = true
-        } else {
-            let hash = SipHash128.hash(id, key: key)
-            let hex = Array(LeafID(high: hash.high, low: hash.low).hex.utf8)
-            body.u8(UInt8(hex.count))
-            body.raw(hex)
-        }
-        return false
-    }
-
-    private mutating func appendCounterName(
-        _ event: RawSpan, type: EventType, to body: inout ByteWriter
-    ) {
-        guard type == .track, let name = text(paths.event, event) else {
-            return body.text16(type.name)
-        }
-        var count = name.byteCount
-        if count > Self.counterNameBytesMax {
-            count = Self.counterNameBytesMax
-            // Back to where a character begins.
-            while name[count] & 0xc0 == 0x80 { count -= 1 }
-        } else {
-            slots[paths.event].isCarried = true
-        }
-        body.bytes16(name.extracting(0..<count))
-    }
-
-    private func appendIdentifiers(to batch: inout EventBatch) {
-        batch.body.u8(UInt8(found.count))
-        for identifier in found {
-            let identifierClass = namespaces[identifier.namespace].identifierClass
-            let limit = namespaces[identifier.namespace].limit
-            let place = identifier.valueStart..<(identifier.valueStart + identifier.valueCount)
-            batch.body.u64(identifier.leaf.high)
-            batch.body.u64(identifier.leaf.low)
-            batch.body.u8(identifier.flags)
-            batch.body.raw(namespaces[identifier.namespace].bodyBytes)
-            batch.body.u16(UInt16(place.count))
-            batch.identifiers.append(
-                EventIdentifier(
-                    leaf: identifier.leaf, flags: identifier.flags,
-                    namespaceIndex: UInt8(identifier.namespace), limit: limit,
-                    valueStart: batch.body.count, valueCount: place.count))
-            unsafe batch.body.raw(values.span.bytes.extracting(place))
-            if identifierClass == .anonymous {
-                let quarantine = unsafe LeafHasher.leaf(
-                    class: .anonymous, prefix: quarantinePrefixes[identifier.namespace],
-                    value: values.span.bytes.extracting(place))
-                batch.body.u64(quarantine.high)
-                batch.body.u64(quarantine.low)
-            } else {
-                batch.body.u64(0)
-                batch.body.u64(0)
-            }
-        }
-    }
-
-    /// Every member that has no field of its own in the body, as it came.
-    private mutating func appendRest(
-        _ event: RawSpan, type: EventType, to body: inout ByteWriter
-    ) {
-        for node in [
-            paths.type, paths.timestamp, paths.originalTimestamp, paths.sentAt, paths.receivedAt,
-        ] {
-            slots[node].isCarried = true
-        }
-        members.removeAll { $0.node >= 0 && slots[$0.node].isCarried }
-        members.sortKeepingLast(in: event)
-        let start = body.count
-        body.u32(0)
-        body.cborMap(count: members.count)
-        for member in members { body.raw(event.extracting(member.start..<member.end)) }
-        body.patchU32(UInt32(body.count - start - 4), at: start)
     }
 }

@@ -25,6 +25,10 @@ public struct GroupMachine: Sendable {
     /// Roots with leaves to release, in the order in which they dropped them. A work list for the
     /// driver, not state: rebuilt from the ledgers by `rebuildWork`.
     public var releasing: [LeafID]
+    /// `heard`, with the group's own mark in its place.
+    public private(set) var marks: [OperationIndex]
+    /// Absorbs from other groups since marks were last logged by themselves.
+    public private(set) var absorbsSinceMarks = 0
     /// How the entry now applied, or the last one, means its time.
     private var clock = EntryClock.wall
 
@@ -49,15 +53,16 @@ public struct GroupMachine: Sendable {
         heard = Array(repeating: .none, count: table.groupCount)
         sealed = []
         releasing = []
+        marks = heard
+        updateOwnMark()
     }
 
-    /// The settled marks this group vouches for: what it heard of others, and its own, the lowest
-    /// version still sealed or else the place after all it has applied.
-    public var marks: [OperationIndex] {
-        var marks = heard
+    /// The group's own settled mark is the lowest version still sealed, or else the place after all it
+    /// has applied. To be called when either changes.
+    private mutating func updateOwnMark() {
         let own = Int(group.rawValue)
-        marks[own] = max(marks[own], sealed.first?.version ?? OperationIndex(entry: applied.next, ordinal: 0))
-        return marks
+        marks[own] = max(
+            heard[own], sealed.first?.version ?? OperationIndex(entry: applied.next, ordinal: 0))
     }
 
     /// The context of a read at `time` (log time, where that is later).
@@ -124,6 +129,7 @@ public struct GroupMachine: Sendable {
             }
         }
         applied = index
+        updateOwnMark()
     }
 
     /// Hands out the places of an entry's steps.
@@ -151,7 +157,7 @@ public struct GroupMachine: Sendable {
             guard ordinal < body.identifierCount, owns(record) else { return .malformed }
             let target = ShardMachine.EventTarget(
                 record: record, ordinal: ordinal, isQuarantine: flags & 1 != 0,
-                evenIfContested: flags & 2 != 0, proof: proof)
+                evenIfContested: flags & 2 != 0, aliasJoinsAccounts: flags & 4 == 0, proof: proof)
             return applyEvent(target, body, &step, shards)
         case .seal:
             let order = try SealOrder(decoding: &reader)
@@ -175,7 +181,7 @@ public struct GroupMachine: Sendable {
             let leaf = try reader.leaf()
             let version = OperationIndex(rawValue: try reader.u64())
             let marks = try reader.marks()
-            let ledger = try reader.bytes32(limit: ShardMachine.payloadBytesMax * 2).copied()
+            let ledger = try reader.bytes32(limit: ShardMachine.absorbBytesMax).copied()
             guard owns(leaf) else { return .malformed }
             let order = ReleaseOrder(leaf: leaf, version: version, ledger: ledger, marks: marks)
             return release(order, &step, shards)
@@ -185,7 +191,9 @@ public struct GroupMachine: Sendable {
             let first = try reader.leaf()
             guard owns(root) else { return .malformed }
             let context = makeContext(at: step.next(), now: now)
-            return shards.machine(root.shard).contest(end, at: root, first: first, context)
+            let outcome = shards.machine(root.shard).contest(end, at: root, first: first, context)
+            noteDropped(root, shards)
+            return outcome
         case .refuse:
             let root = try reader.leaf()
             let first = try reader.leaf()
@@ -194,15 +202,19 @@ public struct GroupMachine: Sendable {
                 return .malformed
             }
             let context = makeContext(at: step.next(), now: now)
-            return shards.machine(root.shard).refuse(
-                Ledger.Refusal(first: first, other: other, rule: rule, time: now), at: root, context)
+            let outcome = shards.machine(root.shard).refuse(
+                Ledger.Refusal(first: first, other: other, rule: rule, time: now), at: root, context
+            )
+            noteDropped(root, shards)
+            return outcome
         case .erase:
             let record = try reader.leaf()
             let leaf = try reader.leaf()
             let proof = OperationIndex(rawValue: try reader.u64())
             guard owns(record) else { return .malformed }
             let context = makeContext(at: step.next(), now: now)
-            let outcome = shards.machine(record.shard).erase(leaf, at: record, proof: proof, context)
+            let outcome = shards.machine(record.shard).erase(
+                leaf, at: record, proof: proof, context)
             noteDropped(record, shards)
             return outcome
         case .touch:
@@ -224,6 +236,7 @@ public struct GroupMachine: Sendable {
             return outcome
         case .marks:
             hear(try reader.marks())
+            absorbsSinceMarks = 0
             return .done
         case .count:
             let statistics = shards.machine(firstShard)
@@ -240,7 +253,12 @@ public struct GroupMachine: Sendable {
             }
             return .done
         case .settings:
-            retentionMillis = max(1, try reader.i64())
+            let millis = max(1, try reader.i64())
+            if millis != retentionMillis {
+                retentionMillis = millis
+                let context = makeContext(at: step.next(), now: now)
+                for shard in table.shards(of: group) { shards.machine(shard).refileAll(context) }
+            }
             return .done
         case .time:
             return .done
@@ -262,6 +280,7 @@ public struct GroupMachine: Sendable {
     private mutating func hear(_ marks: [OperationIndex]) {
         for index in 0..<min(marks.count, heard.count) {
             heard[index] = max(heard[index], marks[index])
+            self.marks[index] = max(self.marks[index], heard[index])
         }
     }
 
@@ -283,6 +302,7 @@ public struct GroupMachine: Sendable {
         noteDropped(order.loser, shards)
         guard case .sealedNow(let version) = outcome else { return outcome }
         sealed.append(SealedRecord(version: version, leaf: order.loser))
+        updateOwnMark()
         if owns(order.winner), mergeLocally(order.loser, version, &step, shards) {
             // Since its find the winner may have been dropped and with it the other end's facet, or
             // it swallowed the loser: then the link is not settled by this.
@@ -316,6 +336,7 @@ public struct GroupMachine: Sendable {
         _ order: AbsorbOrder, _ step: inout Step, _ shards: some ShardAccess
     ) -> Outcome {
         if hears() { hear(order.marks) }
+        absorbsSinceMarks += 1
         let context = makeContext(at: step.next(), now: now)
         let outcome = shards.machine(order.target.shard).absorb(order, isLocal: false, context)
         noteDropped(order.target, shards)
@@ -336,7 +357,10 @@ public struct GroupMachine: Sendable {
         {
             return
         }
-        sealed.removeAll { $0.leaf == leaf }
+        // From the end: a merge within the group has put it there a moment ago.
+        guard let index = sealed.lastIndex(where: { $0.leaf == leaf }) else { return }
+        sealed.remove(at: index)
+        updateOwnMark()
     }
 
     // MARK: Events
@@ -378,7 +402,7 @@ public struct GroupMachine: Sendable {
             let machine = shards.machine(root.shard)
             guard
                 machine.allowsAttaching(
-                    body, from: target.ordinal, to: ordinal, root: root, context),
+                    body, target, to: ordinal, root: root, context),
                 let rootText = machine.ownText(root)
             else { break }
             let otherText = ShardMachine.text(other, space: body.space)
@@ -441,7 +465,8 @@ public struct GroupMachine: Sendable {
                 precondition(sealed.contains(record), "sealed \(record.leaf.hex) is not listed")
             }
         }
-        precondition(sealedFound == sealed.count, "\(sealed.count) seals listed, \(sealedFound) found")
+        precondition(
+            sealedFound == sealed.count, "\(sealed.count) seals listed, \(sealedFound) found")
     }
 }
 

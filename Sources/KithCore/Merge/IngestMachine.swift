@@ -45,8 +45,10 @@ public struct IngestMachine {
     /// The greatest log index that answered, by group.
     public private(set) var tokens: [LogIndex]
     public private(set) var retryAfterMillis: UInt32 = 0
-    private var pendingCounts: [[UInt8]] = []
-    private var countsSent: Bool
+    /// What is to be counted in the log beside the events themselves, and what of it is under way.
+    private var counts: Counts
+    private var countsUnderWay = Counts()
+    private var countTries = 0
     private let rejected: [(name: [UInt8], count: UInt32)]
 
     private struct Track {
@@ -63,7 +65,23 @@ public struct IngestMachine {
         /// Earlier events that must settle first, and the head of the list of those that wait for this.
         var waitsFor: UInt32 = 0
         var dependents: Int32 = -1
+        /// The event before this one that it travels with, and the head of the list of those that
+        /// start when this one does.
+        var companion: Int32 = -1
+        var followers: Int32 = -1
     }
+
+    private struct Counts {
+        /// The events refused and the identifiers ignored when the batch was read.
+        var ofBatch = false
+        /// Identifiers ignored because a limit refused their link.
+        var limits: UInt32 = 0
+
+        var isEmpty: Bool { !ofBatch && limits == 0 }
+    }
+
+    /// How often counts are sent while the group is overloaded, before they are given up.
+    static let countTriesMax = 8
 
     private enum Phase: UInt8 { case held, place, link, settled }
 
@@ -87,7 +105,7 @@ public struct IngestMachine {
         unsettled = count
         results = Array(repeating: .unknown, count: count)
         tokens = Array(repeating: .zero, count: table.groupCount)
-        countsSent = rejected.isEmpty && batch.ignored.isEmpty
+        counts = Counts(ofBatch: !(rejected.isEmpty && batch.ignored.isEmpty))
         heldBack = []
         tracks = []
         tracks.reserveCapacity(count)
@@ -98,7 +116,10 @@ public struct IngestMachine {
         if !isStamped { linkOrder() }
     }
 
-    public var isDone: Bool { unsettled == 0 && countsSent && pendingCounts.isEmpty }
+    /// What is left to do is counting refusals, which must not be refused itself.
+    public var isOnlyCounting: Bool { unsettled == 0 }
+
+    public var isDone: Bool { unsettled == 0 && counts.isEmpty }
 
     // MARK: Order
 
@@ -134,12 +155,23 @@ public struct IngestMachine {
 
     private mutating func wait(_ event: Int32, for earlier: Int32) {
         if hasSameIdentifiers(Int(event), Int(earlier)) {
-            // Travels with the earlier one: nothing to wait for if that waits for nothing.
+            tracks[Int(event)].companion = earlier
+            // Travels with the earlier one: there is nothing to wait for but that one's start.
             if tracks[Int(earlier)].waitsFor == 0 { return }
+            tracks[Int(event)].waitsFor += 1
+            edges.append(Edge(event: event, next: tracks[Int(earlier)].followers))
+            tracks[Int(earlier)].followers = Int32(edges.count - 1)
+            return
         }
-        tracks[Int(event)].waitsFor += 1
-        edges.append(Edge(event: event, next: tracks[Int(earlier)].dependents))
-        tracks[Int(earlier)].dependents = Int32(edges.count - 1)
+        // Of events that travel together any may be the last to settle. Each identifier of such a
+        // convoy is the next event's once, so all edges together are O(identifiers).
+        var last = earlier
+        while last >= 0 {
+            tracks[Int(event)].waitsFor += 1
+            edges.append(Edge(event: event, next: tracks[Int(last)].dependents))
+            tracks[Int(last)].dependents = Int32(edges.count - 1)
+            last = tracks[Int(last)].companion
+        }
     }
 
     private func hasSameIdentifiers(_ a: Int, _ b: Int) -> Bool {
@@ -159,6 +191,20 @@ public struct IngestMachine {
     private mutating func start(_ event: Int) {
         tracks[event].phase = .place
         active.append(Int32(event))
+        letGo(tracks[event].followers)
+    }
+
+    /// One thing less to wait for, for each event of a list.
+    private mutating func letGo(_ list: Int32) {
+        var edge = list
+        while edge >= 0 {
+            let waiting = Int(edges[Int(edge)].event)
+            tracks[waiting].waitsFor -= 1
+            if tracks[waiting].waitsFor == 0, waiting < nextToStart {
+                heldBack.append(Int32(waiting))
+            }
+            edge = edges[Int(edge)].next
+        }
     }
 
     /// Starts what may start now.
@@ -179,12 +225,8 @@ public struct IngestMachine {
             if tracks[nextToStart].waitsFor == 0 { start(nextToStart) }
             nextToStart += 1
         }
-        if !heldBack.isEmpty {
-            // In the order of the batch, whoever let them go.
-            heldBack.sort()
-            for event in heldBack { start(Int(event)) }
-            heldBack.removeAll(keepingCapacity: true)
-        }
+        // `active` is sorted before it is asked: the order of the batch, whoever let them go.
+        while let event = heldBack.popLast() { start(Int(event)) }
     }
 
     private mutating func settle(_ event: Int, _ result: EventResult) {
@@ -193,50 +235,63 @@ public struct IngestMachine {
         tracks[event].link = nil
         results[event] = result
         unsettled -= 1
-        var edge = tracks[event].dependents
-        while edge >= 0 {
-            let waiting = Int(edges[Int(edge)].event)
-            tracks[waiting].waitsFor -= 1
-            if tracks[waiting].waitsFor == 0, waiting < nextToStart {
-                heldBack.append(Int32(waiting))
-            }
-            edge = edges[Int(edge)].next
-        }
+        letGo(tracks[event].dependents)
     }
 
     // MARK: Asking
 
     /// The next round of requests; empty when all is settled.
     public mutating func nextRound() -> Round {
-        startReady()
         var round = Round(groupCount: table.groupCount)
-        if !countsSent {
-            let ignored = batch.ignored.present.map {
+        askCounts(&round)
+        repeat {
+            active.removeAll { tracks[Int($0)].phase == .settled }
+            startReady()
+            active.sort()
+            for index in active.indices {
+                let event = Int(active[index])
+                tracks[event].steps &+= 1
+                if Int(tracks[event].steps) >= Self.stepsMax {
+                    settle(event, .unknown)
+                    continue
+                }
+                ask(event, &round)
+            }
+            active.removeAll { tracks[Int($0)].phase == .settled }
+            // Where all that was active has been given up, what it held back may start.
+        } while round.isEmpty
+            && (!heldBack.isEmpty || active.isEmpty && nextToStart < tracks.count)
+        return round
+    }
+
+    /// Counts go to the first shard of the first group.
+    private mutating func askCounts(_ round: inout Round) {
+        guard !counts.isEmpty else { return }
+        var ignored: [(name: [UInt8], count: UInt32)] = []
+        if counts.ofBatch {
+            ignored = batch.ignored.present.map {
                 (name: Array($0.reason.name.utf8), count: $0.count)
             }
-            round.parts[0].operations.count(rejected: rejected, ignored: ignored)
-            round.parts[0].operationOwners.append(Round.Owner(event: -1, role: .none))
-            countsSent = true
         }
-        if !pendingCounts.isEmpty {
-            round.parts[0].operations.count(
-                rejected: [], ignored: [(name: pendingCounts[0], count: UInt32(pendingCounts.count))])
-            round.parts[0].operationOwners.append(Round.Owner(event: -1, role: .none))
-            pendingCounts.removeAll()
+        if counts.limits > 0 {
+            ignored.append(
+                (name: Array(IgnoredIdentifier.limit.name.utf8), count: counts.limits))
         }
-        active.removeAll { tracks[Int($0)].phase == .settled }
-        active.sort()
-        for index in active.indices {
-            let event = Int(active[index])
-            tracks[event].steps &+= 1
-            if Int(tracks[event].steps) >= Self.stepsMax {
-                settle(event, .unknown)
-                continue
-            }
-            ask(event, &round)
+        round.parts[0].operations.count(
+            rejected: counts.ofBatch ? rejected : [], ignored: ignored)
+        round.parts[0].operationOwners.append(Round.Owner(event: -1, role: .none))
+        countsUnderWay = counts
+        counts = Counts()
+    }
+
+    /// The group was overloaded and has stored nothing of the counts: they are sent again.
+    private mutating func takeBackCounts() {
+        countTries += 1
+        if countTries < Self.countTriesMax {
+            counts.ofBatch = counts.ofBatch || countsUnderWay.ofBatch
+            counts.limits += countsUnderWay.limits
         }
-        active.removeAll { tracks[Int($0)].phase == .settled }
-        return round
+        countsUnderWay = Counts()
     }
 
     private func group(_ leaf: LeafID) -> Int { Int(table.group(of: leaf).rawValue) }
@@ -253,7 +308,8 @@ public struct IngestMachine {
                 let target = ShardMachine.EventTarget(
                     record: cursor.record, ordinal: Int(tracks[event].ordinal),
                     isQuarantine: tracks[event].isQuarantine,
-                    evenIfContested: tracks[event].evenIfContested, proof: cursor.proof)
+                    evenIfContested: tracks[event].evenIfContested,
+                    aliasJoinsAccounts: policy.aliasJoinsAccounts, proof: cursor.proof)
                 unsafe round.parts[part].operations.event(
                     target, body: batch.body(event, in: batch.bytes.span.bytes), stamp: stamp)
                 round.parts[part].operationOwners.append(owner)
@@ -343,6 +399,7 @@ public struct IngestMachine {
             case .overloaded(let retryAfter):
                 retryAfterMillis = max(retryAfterMillis, retryAfter)
                 fail(part, .overloaded)
+                if part.operationOwners.contains(where: { $0.event < 0 }) { takeBackCounts() }
             case .unknown, .unanswered:
                 fail(part, .unknown)
             }
@@ -472,7 +529,7 @@ public struct IngestMachine {
 
     private mutating func finishLink(_ event: Int) {
         if let link = tracks[event].link, link.ignoresOther {
-            pendingCounts.append(Array("limit".utf8))
+            counts.limits += 1
         }
         nextLink(event)
     }

@@ -53,6 +53,7 @@ final class LinkTrack {
         b.startAgain()
         foundA = nil
         foundB = nil
+        ignoresOther = false
         step = .find
     }
 

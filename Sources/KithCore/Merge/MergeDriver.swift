@@ -20,6 +20,8 @@ public struct MergeDriver: Sendable {
 
     /// Absorbs and releases under way at a time; the rest waits in the group's lists.
     public static let underWayMax = 512
+    /// Bytes at which a round is sent; it holds one request more at most.
+    static let roundBytesGoal = 1 << 20
 
     private struct Merge: Sendable {
         let leaf: LeafID
@@ -57,20 +59,28 @@ public struct MergeDriver: Sendable {
     public var isBusy: Bool { !merges.isEmpty || !releases.isEmpty }
 
     /// The next requests. One round is out at a time: owners name jobs by their position.
-    public mutating func nextRound(_ machine: inout GroupMachine, on shards: some ShardAccess) -> Round {
+    public mutating func nextRound(_ machine: inout GroupMachine, on shards: some ShardAccess)
+        -> Round
+    {
         begin(&machine, on: shards)
         merges.removeAll { if case .done = $0.step { true } else { false } }
         releases.removeAll(where: \.isDone)
         var round = Round(groupCount: table.groupCount)
         let context = machine.context()
         for index in merges.indices where !merges[index].isAsked {
+            if isFull(round) { return round }
             merges[index].isAsked = true
             askMerge(index, context, shards, &round)
         }
         for index in releases.indices where !releases[index].isAsked {
+            if isFull(round) { return round }
             askRelease(index, context, shards, &round)
         }
         return round
+    }
+
+    private func isFull(_ round: Round) -> Bool {
+        round.parts.reduce(0) { $0 + $1.operations.byteCount } >= Self.roundBytesGoal
     }
 
     private mutating func begin(_ machine: inout GroupMachine, on shards: some ShardAccess) {

@@ -9,7 +9,8 @@ public import KithBytes
 /// `stamp` raises log time before the operation is judged where the retention clock is `event`; the
 /// least value means none. Payloads (leaf = 16 bytes: high u64, low u64):
 ///
-///     event    record leaf · proof u64 · ordinal u8 · flags u8 (1 quarantine, 2 even if contested)
+///     event    record leaf · proof u64 · ordinal u8 · flags u8 (1 quarantine, 2 even if contested,
+///              4 an alias joins no accounts)
 ///              · event body (`EventBody`)
 ///     seal     loser leaf · winner leaf · loser's end leaf · winner's end leaf · event time i64
 ///              · flags u8 (1 loser's end listed, 2 winner's end listed, 4 winner holds its end)
@@ -99,7 +100,9 @@ public struct OperationWriter: Sendable {
         writer.leaf(target.record)
         writer.u64(target.proof.rawValue)
         writer.u8(UInt8(target.ordinal))
-        writer.u8((target.isQuarantine ? 1 : 0) | (target.evenIfContested ? 2 : 0))
+        writer.u8(
+            (target.isQuarantine ? 1 : 0) | (target.evenIfContested ? 2 : 0)
+                | (target.aliasJoinsAccounts ? 0 : 4))
         writer.raw(body)
         count += 1
     }

@@ -40,8 +40,8 @@ public struct AbsorbOrder: Sendable, Equatable {
         version = OperationIndex(rawValue: try reader.u64())
         proof = OperationIndex(rawValue: try reader.u64())
         marks = try reader.marks()
-        ledger = try reader.bytes32(limit: ShardMachine.payloadBytesMax * 2).copied()
-        facets = try reader.bytes32(limit: ShardMachine.payloadBytesMax * 2).copied()
+        ledger = try reader.bytes32(limit: ShardMachine.absorbBytesMax).copied()
+        facets = try reader.bytes32(limit: ShardMachine.absorbBytesMax).copied()
     }
 
     public func encode(into writer: inout ByteWriter) {
@@ -105,6 +105,22 @@ extension ShardMachine {
             proof: .none, marks: context.planted(.noMarks) ? [] : marks, ledger: text.bytes,
             facets: facets.bytes)
     }
+
+    /// Whether the record, once sealed, fits one absorb. What the finds saw may have grown since, and
+    /// the absorb spells out every name: so the seal's own entry looks again.
+    func fitsAbsorb(_ slot: SlotIndex) -> Bool {
+        let room = Self.absorbBytesMax - Self.attachBytesMax
+        guard table.payloadBytes(slot) > Self.absorbBytesMax / Self.portableGrowthMax else {
+            return true
+        }
+        return table.ledger(slot).count <= room && table.portableBytes(slot) <= room
+    }
+
+    /// Bytes that the facets of an absorb, and its ledger, may have at most.
+    static let absorbBytesMax = 2 * payloadBytesMax
+    /// How many times longer a payload can be when its names are spelt out: a trait cell of 7 bytes
+    /// comes to a name of 4,096, a message id of 255 and 16 more.
+    private static let portableGrowthMax = 1024
 
     /// Takes a sealed record's facets in: *the entry that applies this is the instant of the merge*.
     /// The caller has taken the marks in already. `isLocal`: seal and absorb are one entry, so no

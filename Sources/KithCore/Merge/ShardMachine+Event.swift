@@ -11,17 +11,20 @@ extension ShardMachine {
         public var isQuarantine: Bool
         /// Count it although the leaf is contested (`sharedDevice: first`, nothing else left).
         public var evenIfContested: Bool
+        /// `alias: merge`: the link between an alias's two user ids joins them.
+        public var aliasJoinsAccounts: Bool
         /// The version of the leaf's own Forward, where the message came along it.
         public var proof: OperationIndex
 
         public init(
             record: LeafID, ordinal: Int, isQuarantine: Bool = false, evenIfContested: Bool = false,
-            proof: OperationIndex = .none
+            aliasJoinsAccounts: Bool = true, proof: OperationIndex = .none
         ) {
             self.record = record
             self.ordinal = ordinal
             self.isQuarantine = isQuarantine
             self.evenIfContested = evenIfContested
+            self.aliasJoinsAccounts = aliasJoinsAccounts
             self.proof = proof
         }
     }
@@ -80,7 +83,8 @@ extension ShardMachine {
             facet = addFacet(
                 at, leaf, seen: time, forgetTime: forgetTime, isContested: isContested,
                 flags: target.isQuarantine ? .quarantine : identifier.isUnlisted ? .unlisted : [],
-                space: body.space, namespace: identifier.namespace, value: identifier.value, context)
+                space: body.space, namespace: identifier.namespace, value: identifier.value, context
+            )
             if !isLive { countRoot(w, by: 1) }
         }
         table.touch(facet, eventTime: time)
@@ -89,7 +93,10 @@ extension ShardMachine {
         setTraits(&facet, body, time)
         statistics.accepted += 1
         if target.isQuarantine { statistics.quarantined += 1 }
-        if !isLive || w.identifierClass == .anonymous { fileForExpiry(at, context) }
+        if w.identifierClass == .anonymous {
+            // A record that waited with its ledger is filed for another day than its new life ends.
+            if isLive { fileForExpiry(at, context) } else { refile(at, context) }
+        }
         return .counted(root: w, open: openLinks(at, leaf, target, body, context))
     }
 
@@ -99,6 +106,14 @@ extension ShardMachine {
         guard body.traitCount > 0 else { return }
         let messageID = body.messageID
         body.forEachTrait { key, value in
+            // A deletion is always taken: it is how a full profile gets room again.
+            if value.byteCount > 1,
+                table.payloadBytes(facet.slot) + key.byteCount + value.byteCount
+                    > Self.payloadBytesMax - Self.attachBytesMax
+            {
+                statistics.traitsRefused += 1
+                return
+            }
             let outcome = table.setTrait(
                 &facet, name: key, time: time, messageID: messageID, value: value)
             if outcome == .limit { statistics.traitsRefused += 1 }

@@ -58,6 +58,20 @@ extension ShardMachine {
         return true
     }
 
+    /// Files every anonymous profile anew, after retention has changed: totals and reclaiming look at
+    /// the days that records are filed for. O(records).
+    func refileAll(_ context: ApplyContext) {
+        var slots: [SlotIndex] = []
+        table.forEachSlot { slot in
+            if table.state(slot) == .root, table.facetCount(slot) > 0,
+                table.id(slot).identifierClass == .anonymous
+            {
+                slots.append(slot)
+            }
+        }
+        for slot in slots { refile(slot, context) }
+    }
+
     /// Whether a reclaim step, one that is not exact, would do anything.
     public func hasReclaimable(_ context: ApplyContext) -> Bool {
         guard let day = table.earliestFiledDay() else { return false }

@@ -66,6 +66,7 @@ extension ShardMachine {
         {
             return .void
         }
+        if let slot, !fitsAbsorb(slot) { return .refused(.limit) }
 
         let at = slot ?? table.insert(loser)
         let wasLive = table.facetCount(at) > 0
@@ -103,7 +104,9 @@ extension ShardMachine {
 
     /// Step 3: the winner has answered; the payload goes and the record points at whoever answered.
     /// An answer to another version is of another life and counts for nothing.
-    func forward(_ leaf: LeafID, version: OperationIndex, to parent: LeafID, _ context: ApplyContext)
+    func forward(
+        _ leaf: LeafID, version: OperationIndex, to parent: LeafID, _ context: ApplyContext
+    )
         -> Outcome
     {
         guard let slot = table.find(leaf), table.state(slot) == .sealed,
@@ -138,7 +141,8 @@ extension ShardMachine {
     }
 
     /// Marks a shared device: an account's event names `end`, which belongs to another account.
-    func contest(_ end: LeafID, at root: LeafID, first: LeafID, _ context: ApplyContext) -> Outcome {
+    func contest(_ end: LeafID, at root: LeafID, first: LeafID, _ context: ApplyContext) -> Outcome
+    {
         guard let slot = current(root, context) else { return .again }
         if table.state(slot) != .root {
             if context.planted(.contestedSkipped) { return .refused(.twoAccounts) }
@@ -211,16 +215,17 @@ extension ShardMachine {
     /// Whether an event's entry may attach identifier `ordinal`, which is absent, to `root` at once.
     /// False leaves it to the full link, which refuses what must be refused.
     func allowsAttaching(
-        _ body: borrowing EventBody, from first: Int, to ordinal: Int, root: LeafID,
+        _ body: borrowing EventBody, _ target: EventTarget, to ordinal: Int, root: LeafID,
         _ context: ApplyContext
     ) -> Bool {
         guard let slot = table.find(root), table.state(slot) == .root else { return false }
-        let own = body.identifier(at: first)
+        let own = body.identifier(at: target.ordinal)
         let other = body.identifier(at: ordinal)
         let known = known(own.leaf, at: root, slot)
         guard known.holds, body.time > known.forgetTime else { return false }
         if known.isContested, own.leaf.identifierClass == .anonymous { return false }
-        let isAlias = body.isAliasLink(from: first, to: ordinal)
+        let isAlias =
+            target.aliasJoinsAccounts && body.isAliasLink(from: target.ordinal, to: ordinal)
         if root.identifierClass == .account, other.leaf.identifierClass == .account, !isAlias {
             return false
         }
@@ -235,7 +240,8 @@ extension ShardMachine {
     static let attachBytesMax = 4096
 
     /// The text of an event's identifier, for a facet that a link may have to create.
-    static func text(_ identifier: borrowing EventBodyIdentifier, space: RawSpan) -> IdentifierText {
+    static func text(_ identifier: borrowing EventBodyIdentifier, space: RawSpan) -> IdentifierText
+    {
         IdentifierText(
             flags: identifier.isUnlisted ? .unlisted : [], space: space.copied(),
             namespace: identifier.namespace.copied(), value: identifier.value.copied())

@@ -16,19 +16,8 @@ internal import Glibc
 internal import Synchronization
 
 final class JobQueue: @unchecked Sendable {
-    /// Which facet of the loop a job came in by; it must be run as the same.
-    enum Role: UInt8 {
-        case serial
-        case task
-    }
-
-    struct Entry {
-        let job: UnownedJob
-        let role: Role
-    }
-
     private struct Inbound {
-        var entries: [Entry] = []
+        var jobs: [UnownedJob] = []
         var isSleeping = false
         var isWakeRequested = false
         var isRetired = false
@@ -40,9 +29,9 @@ final class JobQueue: @unchecked Sendable {
     private let inbound = Mutex(Inbound())
     private let thread = Atomic<Int64>(0)
 
-    private var local: [Entry] = []
+    private var local: [UnownedJob] = []
     private var head = 0
-    private var spare: [Entry] = []
+    private var spare: [UnownedJob] = []
 
     init() throws(SystemError) {
         let raw = try systemCall("eventfd") { eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK)) }
@@ -54,15 +43,14 @@ final class JobQueue: @unchecked Sendable {
     var isCurrent: Bool { thread.load(ordering: .relaxed) == kith_thread_id() }
 
     /// Adds a job at the back. After the loop has ended it is dropped.
-    func push(_ job: UnownedJob, _ role: Role) {
-        let entry = Entry(job: job, role: role)
+    func push(_ job: UnownedJob) {
         if isCurrent {
-            local.append(entry)
+            local.append(job)
             return
         }
         let mustWake = inbound.withLock { inbound in
             if inbound.isRetired { return false }
-            inbound.entries.append(entry)
+            inbound.jobs.append(job)
             let wasSleeping = inbound.isSleeping
             inbound.isSleeping = false
             return wasSleeping
@@ -95,7 +83,7 @@ final class JobQueue: @unchecked Sendable {
     /// Ends the queue for good; false, and nothing done, while jobs are left.
     func retire() -> Bool {
         let isDone = inbound.withLock { inbound in
-            guard inbound.entries.isEmpty, !hasLocal else { return false }
+            guard inbound.jobs.isEmpty, !hasLocal else { return false }
             inbound.isRetired = true
             return true
         }
@@ -107,7 +95,7 @@ final class JobQueue: @unchecked Sendable {
     func abandon() {
         inbound.withLock { inbound in
             inbound.isRetired = true
-            inbound.entries = []
+            inbound.jobs = []
         }
         thread.store(0, ordering: .relaxed)
     }
@@ -116,9 +104,9 @@ final class JobQueue: @unchecked Sendable {
     var hasLocal: Bool { head < local.count }
 
     /// The next job, in order.
-    func pop() -> Entry? {
+    func pop() -> UnownedJob? {
         guard head < local.count else { return nil }
-        let entry = local[head]
+        let job = local[head]
         head += 1
         if head == local.count {
             local.removeAll(keepingCapacity: true)
@@ -127,7 +115,7 @@ final class JobQueue: @unchecked Sendable {
             local.removeFirst(head)
             head = 0
         }
-        return entry
+        return job
     }
 
     /// Moves what other threads have sent behind the local jobs. O(jobs moved).
@@ -135,7 +123,7 @@ final class JobQueue: @unchecked Sendable {
         inbound.withLock { inbound in
             inbound.isSleeping = false
             inbound.isWakeRequested = false
-            swap(&inbound.entries, &spare)
+            swap(&inbound.jobs, &spare)
         }
         if spare.isEmpty { return }
         if hasLocal {
@@ -151,7 +139,7 @@ final class JobQueue: @unchecked Sendable {
     func prepareToSleep() -> Bool {
         if hasLocal { return false }
         return inbound.withLock { inbound in
-            guard inbound.entries.isEmpty, !inbound.isWakeRequested else { return false }
+            guard inbound.jobs.isEmpty, !inbound.isWakeRequested else { return false }
             inbound.isSleeping = true
             return true
         }

@@ -111,7 +111,8 @@ struct TimerHeap {
     /// Traps if the order or a timer's idea of its place is wrong. O(n).
     func checkInvariants() {
         for (place, timer) in entries.enumerated() {
-            precondition(timer.place == place, "timer thinks it is at \(timer.place), is at \(place)")
+            precondition(
+                timer.place == place, "timer thinks it is at \(timer.place), is at \(place)")
             precondition(place == 0 || !timer.isBefore(entries[(place - 1) / 2]))
         }
     }

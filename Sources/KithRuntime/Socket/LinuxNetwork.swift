@@ -51,7 +51,8 @@ public final class LinuxNetwork: Network {
         }
     }
 
-    private static func listeningSocket(_ address: SocketAddress) throws(SystemError) -> Descriptor {
+    private static func listeningSocket(_ address: SocketAddress) throws(SystemError) -> Descriptor
+    {
         let descriptor = try newSocket(address)
         let raw = descriptor.raw
         var one: Int32 = 1
@@ -169,11 +170,7 @@ public final class LinuxNetwork: Network {
         let timer = loop.schedule(at: deadline) { _ in
             answer.resolve(.failure("the name was not resolved in time"))
         }
-        let result = await withTaskCancellationHandler {
-            await answer.value()
-        } onCancel: {
-            answer.resolve(.failure("cancelled"))
-        }
+        let result = await answer.value { answer.resolve(.failure("cancelled")) }
         loop.cancel(timer)
         return result
     }
@@ -199,7 +196,8 @@ extension Socket {
 
     fileprivate var isConnectedToItself: Bool {
         state.withLock { state in
-            guard state.descriptor.isOpen, let local = SocketAddress.local(of: state.descriptor.raw),
+            guard state.descriptor.isOpen,
+                let local = SocketAddress.local(of: state.descriptor.raw),
                 let peer = SocketAddress.peer(of: state.descriptor.raw)
             else { return false }
             return local.port == peer.port && local.text == peer.text

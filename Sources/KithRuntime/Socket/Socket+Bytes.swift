@@ -54,7 +54,7 @@ extension Socket {
                 let scratch = loop.scratch
                 result = systemCall { recv(raw, scratch.baseAddress, count, Self.flags) }
                 guard case .success(let received) = result else { return Self.read(&state, result) }
-                bytes = [UInt8](scratch[..<received])
+                bytes = [UInt8](UnsafeRawBufferPointer(rebasing: scratch[..<received]))
             } else {
                 var outcome = CallResult.success(0)
                 bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in

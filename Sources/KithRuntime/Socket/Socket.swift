@@ -136,15 +136,13 @@ final class Socket: Watcher, Sendable {
 
     /// Suspends until a direction may be ready, the socket is closed, or the task is cancelled.
     func wait(_ direction: Direction) async {
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { continuation in
-                let isParked = state.withLock { state in
-                    guard state.descriptor.isOpen, state.failure == nil else { return false }
-                    return Self.park(continuation, &state, direction)
-                }
-                // Cancellation that came before parking found nobody to wake: look again.
-                if !isParked { continuation.resume() } else if Task.isCancelled { wake(direction) }
+        await suspend { continuation in
+            let isParked = state.withLock { state in
+                guard state.descriptor.isOpen, state.failure == nil else { return false }
+                return Self.park(continuation, &state, direction)
             }
+            // Cancellation that came before parking found nobody to wake: look again.
+            if !isParked { continuation.resume() } else if Task.isCancelled { wake(direction) }
         } onCancel: {
             wake(direction)
         }

@@ -73,7 +73,8 @@ struct SocketAddress: Sendable {
                 NI_NUMERICHOST | NI_NUMERICSERV)
         }
         guard code == 0 else { return "unknown address" }
-        let name = String(decoding: host.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let name = String(
+            decoding: host.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
         return family == AF_INET6 ? "[\(name)]:\(port)" : "\(name):\(port)"
     }
 

@@ -73,7 +73,8 @@ public struct ClusterConfiguration: Hashable, Sendable {
 
     public static let hostStandard = "127.0.0.1"
     /// The key of a cluster file without one. Everybody knows it.
-    public static let hashKeyStandard = HashKey(k0: 0x6e69_6b20_666f_206b, k1: 0x796c_696d_6166_2079)
+    public static let hashKeyStandard = HashKey(
+        k0: 0x6e69_6b20_666f_206b, k1: 0x796c_696d_6166_2079)
     /// Groups of a cluster of one node.
     public static let groupsOfOneNode = 4
     /// Copies where there are as many nodes.
@@ -92,7 +93,7 @@ public struct ClusterConfiguration: Hashable, Sendable {
 
     /// Four on one node, so that its cores share the work; else one a node.
     public static func groupsStandard(nodeCount: Int) -> Int {
-        nodeCount == 1 ? groupsOfOneNode : nodeCount
+        nodeCount <= 1 ? groupsOfOneNode : nodeCount
     }
 
     public static func replicasStandard(nodeCount: Int) -> Int {

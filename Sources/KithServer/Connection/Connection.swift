@@ -15,6 +15,7 @@ actor Connection {
     private var decoder = FrameDecoder()
     private var reader: EventReader
     private var batch = EventBatch()
+    private var hints = HintCache()
     private var isGreeted = false
 
     private var ingestQueue: [Frame] = []
@@ -197,9 +198,13 @@ actor Connection {
             }
             var machine = IngestMachine(
                 batch: batch, table: service.router.table, policy: service.policy,
-                isStamped: plan.hasStamps, rejected: plan.takeRejected(), hint: { _ in nil })
+                isStamped: plan.hasStamps, rejected: plan.takeRejected(),
+                hint: { hints.root(of: $0) })
             await service.router.settle(&machine)
             plan.take(machine, batch)
+            for event in batch.heads.indices {
+                if let learned = machine.learned(event) { hints.learn(learned.leaf, learned.root) }
+            }
         }
         await send(plan.reply, frame.requestID)
     }

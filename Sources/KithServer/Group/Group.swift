@@ -22,10 +22,12 @@ actor Group {
     var machine: GroupMachine
     private var consensus = ConsensusMachine(lastTerm: Term(0), lastIndex: .zero)
 
-    private var pending = Pending()
+    /// What merges and the node itself need logged, an element for each entry to be; then events.
+    private var pending: [Pending] = []
     private var pendingIngest = Pending()
     private var pump = Doorbell()
     private var mergeBell = Doorbell()
+    private var marksBell = Doorbell()
     private var waits: [(leaf: LeafID, continuation: CheckedContinuation<Bool, Never>)] = []
     private(set) var isStopped = false
     private var isReclaiming = false
@@ -33,6 +35,10 @@ actor Group {
 
     /// Bytes of operations that may wait for the log; above it `overloaded`.
     static let pendingBytesMax = 6 << 20
+    /// Bytes of operations that one entry gathers; a larger submission is an entry by itself.
+    static let entryBytesGoal = 2 << 20
+    /// Bytes of entries that one append takes beside events; what is more waits for the next.
+    static let appendBytesGoal = 8 << 20
     /// What a client is told to wait where the log refused.
     static let retryAfterMillis: UInt32 = 200
     /// Records that one reclaim operation handles at most.
@@ -42,6 +48,12 @@ actor Group {
     private struct Pending {
         var operations = OperationWriter()
         var submissions: [Submission] = []
+
+        var isEmpty: Bool { submissions.isEmpty }
+
+        func hasRoom(for operations: OperationWriter) -> Bool {
+            self.operations.byteCount + operations.byteCount <= Group.entryBytesGoal
+        }
 
         struct Submission {
             let count: Int
@@ -98,7 +110,9 @@ actor Group {
     /// Logs operations and answers with their outcomes once they are durable and applied.
     func submit(_ operations: OperationWriter, isIngest: Bool) async -> SubmitAnswer {
         guard !isStopped else { return .unknown }
-        let waiting = pending.operations.byteCount + pendingIngest.operations.byteCount
+        let waiting = pending.reduce(pendingIngest.operations.byteCount) {
+            $0 + $1.operations.byteCount
+        }
         if isIngest, waiting + operations.byteCount > Self.pendingBytesMax {
             return .overloaded(retryAfterMillis: 50)
         }
@@ -117,8 +131,12 @@ actor Group {
             pendingIngest.operations.append(operations)
             pendingIngest.submissions.append(submission)
         } else {
-            pending.operations.append(operations)
-            pending.submissions.append(submission)
+            // An entry holds whole submissions and stays far below what the log takes.
+            if pending.last.map({ !$0.hasRoom(for: operations) }) ?? true {
+                pending.append(Pending())
+            }
+            pending[pending.count - 1].operations.append(operations)
+            pending[pending.count - 1].submissions.append(submission)
         }
         pump.ring()
     }
@@ -130,7 +148,7 @@ actor Group {
         opening.settings(retentionMillis: retentionMillis)
         enqueue(opening, nil, isIngest: false)
         while !isStopped {
-            if pending.submissions.isEmpty && pendingIngest.submissions.isEmpty {
+            if pending.isEmpty && pendingIngest.isEmpty {
                 await withCheckedContinuation { pump.wait($0) }
                 continue
             }
@@ -139,19 +157,25 @@ actor Group {
         finishAll()
     }
 
-    /// Takes all that waits into one append: what merges need in one entry, events in the next.
+    /// Takes what waits into one append: what merges need first, then events.
     private func step() async {
-        let work = pending
+        var work: [Pending] = []
+        var byteCount = 0
+        for entry in pending {
+            byteCount += entry.operations.byteCount
+            if !work.isEmpty, byteCount > Self.appendBytesGoal { break }
+            work.append(entry)
+        }
+        pending.removeFirst(work.count)
         let ingest = pendingIngest
-        pending = Pending()
         pendingIngest = Pending()
-        let batches = [work, ingest].filter { !$0.submissions.isEmpty }
-        guard await !append(batches, isIngest: !ingest.submissions.isEmpty) else { return }
+        let batches = work + [ingest].filter { !$0.isEmpty }
+        guard await !append(batches, isIngest: !ingest.isEmpty) else { return }
         // Refused, and nothing stored: events wait outside, merges may use the reserve.
         answer([ingest], .overloaded(retryAfterMillis: Self.retryAfterMillis))
-        guard !work.submissions.isEmpty else { return }
-        if await !append([work], isIngest: false) {
-            answer([work], .overloaded(retryAfterMillis: Self.retryAfterMillis))
+        guard !work.isEmpty else { return }
+        if await !append(work, isIngest: false) {
+            answer(work, .overloaded(retryAfterMillis: Self.retryAfterMillis))
         }
     }
 
@@ -208,7 +232,8 @@ actor Group {
         for submission in batch.submissions {
             let end = min(outcomes.count, start + submission.count)
             if let continuation = submission.continuation {
-                let slice = start == 0 && end == outcomes.count
+                let slice =
+                    start == 0 && end == outcomes.count
                     ? outcomes : Array(outcomes[start..<end])
                 continuation.resume(returning: .applied(slice, entry.index))
             }
@@ -220,6 +245,7 @@ actor Group {
     /// What applying may have set free or begun.
     private func afterApply() {
         if !machine.sealed.isEmpty || !machine.releasing.isEmpty { mergeBell.ring() }
+        if machine.absorbsSinceMarks > 0 { marksBell.ring() }
         if !waits.isEmpty {
             var kept: [(leaf: LeafID, continuation: CheckedContinuation<Bool, Never>)] = []
             for wait in waits {
@@ -271,10 +297,12 @@ actor Group {
                 return .unknown
             }
         }
-        var finds: [Outcome] = []
-        for request in part.finds {
-            guard let outcome = await find(request) else { return .unknown }
-            finds.append(outcome)
+        guard await touch(part.finds) else { return .unknown }
+        let context = machine.context()
+        let finds = part.finds.map { request in
+            shards.machine(request.record.shard).find(
+                request.leaf, other: request.other, at: request.record, proof: request.proof,
+                context)
         }
         var frees: [Bool] = []
         for leaf in part.waits {
@@ -283,16 +311,22 @@ actor Group {
         return .answered(operations: outcomes, finds: finds, waits: frees, token: token)
     }
 
-    private func find(_ request: FindRequest) async -> Outcome? {
-        let isBehind = entryClock == .event && request.stamp > machine.now.rawValue
-        if isBehind || shards.machine(request.record.shard).needsTouch(request.record, machine.context()) {
-            var operations = OperationWriter()
-            operations.touch(request.record, stamp: request.stamp)
-            guard case .applied = await submit(operations, isIngest: false) else { return nil }
+    /// Logs what finds need logged before they are answered, all of it in one entry: that log time
+    /// has reached their stamp, and that a profile past its retention is gone. False where it could
+    /// not be logged.
+    private func touch(_ requests: [FindRequest]) async -> Bool {
+        var operations = OperationWriter()
+        let context = machine.context()
+        for request in requests {
+            let isBehind = entryClock == .event && request.stamp > machine.now.rawValue
+            if isBehind || shards.machine(request.record.shard).needsTouch(request.record, context)
+            {
+                operations.touch(request.record, stamp: request.stamp)
+            }
         }
-        return shards.machine(request.record.shard).find(
-            request.leaf, other: request.other, at: request.record, proof: request.proof,
-            machine.context())
+        if operations.isEmpty { return true }
+        guard case .applied = await submit(operations, isIngest: false) else { return false }
+        return true
     }
 
     private func isSealed(_ leaf: LeafID) -> Bool {
@@ -369,6 +403,9 @@ actor Group {
         return totals
     }
 
+    /// Traps where a rule of the group's records is broken. O(records).
+    func checkInvariants() { machine.checkInvariants(on: shards) }
+
     // MARK: Merging
 
     /// Suspends until there is merge work, or the group stops (then false).
@@ -388,6 +425,23 @@ actor Group {
 
     var marks: [OperationIndex] { machine.marks }
 
+    /// Suspends until some absorb was taken that no logged marks have followed (false: stopped).
+    func marksWork() async -> Bool {
+        while !isStopped, machine.absorbsSinceMarks == 0 {
+            await withCheckedContinuation { marksBell.wait($0) }
+        }
+        return !isStopped
+    }
+
+    func logMarks(_ marks: [OperationIndex]) async -> Bool {
+        var operations = OperationWriter()
+        operations.marks(marks)
+        switch await submit(operations, isIngest: false) {
+        case .applied, .overloaded: return true
+        case .unknown: return false
+        }
+    }
+
     // MARK: Stopping
 
     /// Ends `run`; what waits is answered `unknown`.
@@ -395,11 +449,12 @@ actor Group {
         isStopped = true
         pump.ring()
         mergeBell.ring()
+        marksBell.ring()
     }
 
     private func finishAll() {
-        answer([pending, pendingIngest], .unknown)
-        pending = Pending()
+        answer(pending + [pendingIngest], .unknown)
+        pending = []
         pendingIngest = Pending()
         for wait in waits { wait.continuation.resume(returning: false) }
         waits = []

@@ -49,4 +49,21 @@ actor MergeCoordinator {
             }
         }
     }
+
+    /// Logs the settled marks of all groups in this one, at most once a minute and only where an
+    /// absorb was taken since: its ledgers wait for them to let absorbed entries go.
+    func shareMarks() async {
+        while await group.marksWork() {
+            do {
+                try await clock.sleep(nanoseconds: Self.marksNanoseconds, on: loop)
+            } catch {
+                return  // cancelled: the node stops
+            }
+            let marks = await router.marks()
+            guard await group.logMarks(marks) else { return }
+        }
+    }
+
+    /// The least time between two logged marks of a group.
+    static let marksNanoseconds: UInt64 = 60_000_000_000
 }

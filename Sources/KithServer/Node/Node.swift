@@ -37,7 +37,8 @@ public actor Node {
     /// Nothing on disk is changed where the folder or the log is refused. `print` takes lines for
     /// people; no identifier or trait is ever in one.
     public static func open(
-        _ settings: NodeSettings, _ ports: NodePorts, log print: @escaping @Sendable (String) -> Void
+        _ settings: NodeSettings, _ ports: NodePorts,
+        log print: @escaping @Sendable (String) -> Void
     ) async throws(NodeError) -> Node {
         let configuration = settings.configuration
         guard let place = configuration.nodes.first(where: { $0.id == settings.nodeID }) else {
@@ -144,21 +145,26 @@ public actor Node {
         await withDiscardingTaskGroup { tasks in
             let log = log
             tasks.addTask { await log.keepSegmentReady() }
+            // A task runs on the loop of the actor it serves: waking it costs no trip elsewhere.
             for group in groups {
-                tasks.addTask { await group.run() }
+                let home = group.loop.tasks
+                tasks.addTask(executorPreference: home) { await group.run() }
                 let coordinator = MergeCoordinator(
                     group, router: router, clock: ports.clock, table: router.table)
-                tasks.addTask { await coordinator.run() }
+                tasks.addTask(executorPreference: home) { await coordinator.run() }
+                tasks.addTask(executorPreference: home) { await coordinator.shareMarks() }
             }
+            tasks.addTask { await self.watchDisk() }
             let failure = failure
             tasks.addTask {
                 if await failure.wait() { await self.stop() }
             }
             await accept(service, &tasks)
-            for connection in connections.values { connection.close() }
+            for number in connections.keys.sorted() { connections[number]?.close() }
             for group in groups { await group.stop() }
             failure.finish()
             await log.close()
+            tasks.cancelAll()
         }
         if let error = failure.error { throw .disk(error) }
     }
@@ -175,7 +181,7 @@ public actor Node {
                 let number = nextConnection
                 nextConnection += 1
                 connections[number] = connection
-                tasks.addTask {
+                tasks.addTask(executorPreference: stream.loop.tasks) {
                     await connection.run()
                     await self.forget(number)
                 }
@@ -185,6 +191,20 @@ public actor Node {
             }
         }
     }
+
+    /// Looks at the room on the disk now and then, so that a disk that others fill is noticed.
+    private func watchDisk() async {
+        while !isStopping {
+            do {
+                try await ports.clock.sleep(nanoseconds: Self.diskWatchNanoseconds, on: loop)
+            } catch {
+                return  // cancelled: the node stops
+            }
+            await log.refreshFreeBytes()
+        }
+    }
+
+    static let diskWatchNanoseconds: UInt64 = 1_000_000_000
 
     private func forget(_ number: UInt64) { connections[number] = nil }
 
@@ -197,6 +217,11 @@ public actor Node {
     }
 
     // MARK: Answering about itself
+
+    /// Traps where a rule of a group's records is broken. For tests. O(records).
+    public func checkInvariants() async {
+        for group in groups { await group.checkInvariants() }
+    }
 
     private func makeService() -> Service {
         let configuration = settings.configuration

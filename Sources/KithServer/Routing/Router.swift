@@ -36,8 +36,8 @@ struct Router: Sendable {
         while !machine.isDone {
             let round = machine.nextRound()
             if round.isEmpty { break }
-            // A first try may be refused where the disk is nearly full; a link under way may not.
-            machine.take(await perform(round, isIngest: true, waiting: true))
+            let isIngest = !machine.isOnlyCounting
+            machine.take(await perform(round, isIngest: isIngest, waiting: true))
         }
     }
 
@@ -71,6 +71,13 @@ struct Router: Sendable {
             guard await group.advance(to: stamp) else { return false }
         }
         return true
+    }
+
+    /// The settled mark of each group, as the group itself knows it.
+    func marks() async -> [OperationIndex] {
+        var marks: [OperationIndex] = []
+        for (number, group) in groups.enumerated() { marks.append(await group.marks[number]) }
+        return marks
     }
 
     /// Totals of all groups, each at one index and log time; nil where one cannot answer.

@@ -51,12 +51,16 @@ struct Service: Sendable {
             default:
                 await send(
                     ErrorReply(
-                        code: .unknownType, text: "frame type \(frame.type.rawValue) is not a request"))
+                        code: .unknownType,
+                        text: "frame type \(frame.type.rawValue) is not a request"))
             }
         } catch {
             await send(ErrorReply(code: .malformed, text: "\(error)"))
         }
     }
+
+    /// Bytes of a frame beside the profile in it, at most: header, age, token.
+    private static let replyOverheadBytes = 8 << 10
 
     private func get(_ request: Get) async -> any WireMessage {
         let space = Array(request.space.utf8)
@@ -92,6 +96,11 @@ struct Service: Sendable {
         case .profile(let profile):
             var writer = ByteWriter()
             profile.encode(into: &writer)
+            guard writer.count <= Int(limits.frameBytesMax) - Self.replyOverheadBytes else {
+                return ErrorReply(
+                    code: .tooLarge,
+                    text: "the profile has \(writer.count) bytes, more than a frame takes")
+            }
             return ProfileReply(profile: writer.bytes)
         case .absent:
             return ProfileReply(profile: nil)

@@ -82,7 +82,7 @@ extension SimulatedDisk {
         return after
     }
 
-    private static func survivors(
+    static func survivors(
         of change: FileContent.Change, _ part: KeptPart
     ) -> [FileContent.Change] {
         guard case .write(let offset, let bytes) = change else {
@@ -106,14 +106,15 @@ extension SimulatedDisk {
     }
 
     /// Makes the `count`-th operation from now fail (1 is the next), and with `isPersistent` every
-    /// later one.
+    /// later one. A sync that fails leaves `syncKeeps` of each of its writes on the platter.
     public func failAt(
         operation count: Int, code: Int32 = SimulatedErrorCode.inputOutput,
-        isPersistent: Bool = false
+        isPersistent: Bool = false, syncKeeps: KeptPart = .nothing
     ) {
         state.withLock {
             $0.failure = PlannedFailure(
-                operation: $0.operations + count, code: code, isPersistent: isPersistent)
+                operation: $0.operations + count, code: code, isPersistent: isPersistent,
+                syncKeeps: syncKeeps)
         }
     }
 

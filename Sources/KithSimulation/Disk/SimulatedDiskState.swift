@@ -64,6 +64,7 @@ struct PlannedFailure {
     let operation: Int
     let code: Int32
     let isPersistent: Bool
+    let syncKeeps: KeptPart
     var hasFired = false
 }
 
@@ -88,8 +89,14 @@ struct FileContent {
         unsynced.removeAll()
     }
 
-    /// After a failed sync: the cache shows the writes, the platter never gets them.
-    mutating func loseUnsynced() { unsynced.removeAll() }
+    /// After a failed sync: the cache shows the writes, the platter has `part` of each and never
+    /// gets the rest.
+    mutating func loseUnsynced(keeping part: KeptPart) {
+        for change in unsynced.flatMap({ SimulatedDisk.survivors(of: $0, part) }) {
+            Self.apply(change, to: &synced)
+        }
+        unsynced.removeAll()
+    }
 
     /// Changes the bytes below the file system, as decay would.
     mutating func decay(_ body: (inout [UInt8]) -> Void) {
@@ -107,18 +114,21 @@ struct FileContent {
     static func apply(_ change: Change, to bytes: inout [UInt8]) {
         switch change {
         case .write(let offset, let data):
-            if bytes.count < offset + data.count {
-                bytes.append(
-                    contentsOf: repeatElement(0, count: offset + data.count - bytes.count))
+            grow(&bytes, to: offset)
+            let overlap = min(data.count, bytes.count - offset)
+            // One block copy: `replaceSubrange` goes byte by byte where nothing is optimised.
+            bytes.withUnsafeMutableBytes {
+                $0[offset..<(offset + overlap)].copyBytes(from: data[..<overlap])
             }
-            bytes.replaceSubrange(offset..<(offset + data.count), with: data)
+            bytes += data[overlap...]
         case .truncate(let size):
-            if size < bytes.count {
-                bytes.removeSubrange(size...)
-            } else {
-                bytes.append(contentsOf: repeatElement(0, count: size - bytes.count))
-            }
+            if size < bytes.count { bytes.removeLast(bytes.count - size) }
+            grow(&bytes, to: size)
         }
+    }
+
+    private static func grow(_ bytes: inout [UInt8], to size: Int) {
+        if bytes.count < size { bytes += [UInt8](repeating: 0, count: size - bytes.count) }
     }
 }
 

@@ -90,7 +90,7 @@ final class SimulatedFile: DiskFile {
                 state.files[id].sync()
                 return
             }
-            state.files[id].loseUnsynced()
+            state.files[id].loseUnsynced(keeping: state.failure?.syncKeeps ?? .nothing)
             throw fault
         }
     }

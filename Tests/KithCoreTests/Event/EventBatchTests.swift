@@ -83,6 +83,28 @@ import Testing
         #expect(leaves[0] == leaves[2] && leaves[0] != leaves[1])
     }
 
+    @Test func `the event that grows most still gives a body that reads`() throws {
+        // Two-byte keys cost 4 bytes each in the event, 9 in the traits and 4 more in the rest.
+        let keys = (0..<15_000).map {
+            "\(UnicodeScalar(UInt8($0 / 127)))\(UnicodeScalar(UInt8($0 % 127)))"
+        }
+        let event: CBORValue = [
+            "type": "page",
+            "userId": .text(String(repeating: "u", count: 1024)),
+            "context": ["traits": .map(keys.map { CBORMember(.text($0), 1) })],
+        ]
+        var reader = EventReader(
+            rules: .standard, key: EventFixture.key, eventBytesMax: EventReader.eventBytesLimit)
+        var batch = EventBatch()
+
+        let rejection = Self.append(event, at: 0, with: &reader, to: &batch)
+        let body = batch.bytes
+        let traitCount = try EventBody(body.span.bytes).traitCount
+
+        #expect(rejection == nil)
+        #expect(traitCount == 15_000)
+    }
+
     @Test func `indefinite lengths give the same body as definite ones`() {
         let plain: CBORValue = [
             "type": "track", "event": "Order Completed", "messageId": "m1", "userId": "u1",

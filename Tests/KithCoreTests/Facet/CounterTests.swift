@@ -105,9 +105,10 @@ import Testing
 }
 
 @Suite struct FacetTimeTests {
-    @Test(arguments: [
-        0, -1, 1_700_000_000_000, -(1 << 47) + 1, 1 << 47 - 2, Int64.min, Int64.max,
-    ] as [Int64])
+    @Test(
+        arguments: [
+            0, -1, 1_700_000_000_000, -(1 << 47) + 1, 1 << 47 - 2, Int64.min, Int64.max,
+        ] as [Int64])
     func `a time comes back as it was`(time: Int64) {
         var table = RecordTable()
         let slot = table.insert(testLeaf(1))

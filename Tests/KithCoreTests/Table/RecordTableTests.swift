@@ -157,7 +157,6 @@ import Testing
 
         let bytes = Double(table.memoryBytes) / Double(profiles)
         #expect(bytes < 300, "\(bytes) bytes a profile")
-        print("\(bytes) bytes a profile, lockstep: \(inLockstep)")
         #expect(table.fold(table.find(testLeaf(7))!, retentionMillis: 0).eventsTotal == 4)
     }
 }

@@ -9,10 +9,12 @@ import KithStorage
 func entry(_ group: UInt16, _ index: UInt64, size: Int? = nil, term: UInt64 = 1) -> LogEntry {
     var random = SplitMix(UInt64(group) << 32 | index)
     let count = size ?? Int(random.next() % 200)
+    let place = littleEndian(random.next()).prefix(count)
+    let payload = place + [UInt8](repeating: place.first ?? 0, count: count - place.count)
     return LogEntry(
         group: GroupID(group), term: Term(term), index: LogIndex(index),
         type: LogEntryType(UInt8(index % 200)), time: LogTime(Int64(index % 1_000_000) * 1000),
-        payload: (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) })
+        payload: Array(payload))
 }
 
 func smallOptions(segmentBytes: Int = 4096) -> LogOptions {

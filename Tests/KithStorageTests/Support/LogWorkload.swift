@@ -67,10 +67,12 @@ struct LogWorkload {
             let found = opened.entries.filter { $0.group == GroupID(group) }
             let first = found.first?.index.rawValue ?? 1
             let last = found.last?.index.rawValue ?? 0
-            if last < ledger.acknowledged[group] ?? 0, last > 0 || ledger.floors[group] == nil
-                || ledger.floors[group]! < ledger.acknowledged[group]!
+            if last < ledger.acknowledged[group] ?? 0,
+                last > 0 || ledger.floors[group] == nil
+                    || ledger.floors[group]! < ledger.acknowledged[group]!
             {
-                return "group \(group): \(ledger.acknowledged[group]!) was acknowledged, has \(last)"
+                return
+                    "group \(group): \(ledger.acknowledged[group]!) was acknowledged, has \(last)"
             }
             if first > (ledger.floors[group] ?? 0) + 1 {
                 return "group \(group) starts at \(first), above \(ledger.floors[group] ?? 0)"

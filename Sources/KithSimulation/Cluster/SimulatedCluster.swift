@@ -1,0 +1,196 @@
+public import KithBytes
+public import KithClient
+internal import KithPorts
+public import KithServer
+
+/// A cluster of real nodes in one simulated world, with clients beside it.
+///
+///     n1/0 n1/1   n2/0 n2/1 …   client/0        lanes
+///        Node        Node       Client …        SimulatedClock, SimulatedHost, SimulatedDisk each
+///
+/// Wall clocks stand still until `setWallTime`, so that a test says the day to the millisecond;
+/// monotonic time goes on by itself. Calls run the world until they are done, and throw a
+/// `SimulationError` where that never happens.
+public final class SimulatedCluster {
+    public let settings: ClusterSettings
+    public let simulator: Simulator
+    public let network: SimulatedNetwork
+    /// The lane that clients run on.
+    public let clientLane: Lane
+    let clientClock: SimulatedClock
+    private(set) var nodes: [SimulatedNode] = []
+    private var clients: [Int: Client] = [:]
+    private var random: Xoshiro256
+
+    /// A cluster whose nodes are down and whose disks are empty.
+    public init(_ settings: ClusterSettings) {
+        self.settings = settings
+        simulator = Simulator(seed: settings.seed, settings: settings.world)
+        network = SimulatedNetwork(simulator, settings: settings.cables)
+        clientLane = simulator.lane(node: "client")
+        clientClock = SimulatedClock(simulator, node: "client", start: settings.start)
+        random = simulator.random("cluster")
+        for number in 1...settings.nodeCount {
+            let lanes = (0..<settings.loopCount).map {
+                simulator.lane(node: "n\(number)", loop: $0)
+            }
+            let clock = SimulatedClock(simulator, node: "n\(number)", start: settings.start)
+            clock.setDrift(partsPerMillion: -1_000_000)
+            nodes.append(
+                SimulatedNode(
+                    number: number, lanes: lanes, clock: clock,
+                    disk: SimulatedDisk(pause: pause(number))))
+        }
+    }
+
+    /// What a disk waits at the start of each call: a scheduling point, and some time.
+    private func pause(_ node: Int) -> @Sendable () async -> Void {
+        let delays = SeededRandom(seed: random.next())
+        return { [simulator] in
+            await simulator.wait(
+                nanoseconds: 10_000 + delays.nextUInt64() % 190_000, kind: .disk,
+                subject: UInt64(node))
+        }
+    }
+
+    // MARK: Lives
+
+    /// Opens the node on what its disk holds and has it serve. Throws what `Node.open` throws.
+    public func start(_ number: Int = 1) throws {
+        let place = node(number)
+        precondition(!place.isUp, "node \(number) is up")
+        var settings = NodeSettings(
+            configuration: settings.configuration(), nodeID: NodeID(UInt16(number)),
+            software: "kith simulation")
+        settings.log = self.settings.log
+        let ports = NodePorts(
+            disk: place.disk, network: network.host(place.name), clock: place.clock,
+            randomness: SeededRandom(seed: random.next()), loops: place.lanes)
+        let said = place.said
+        let opened = try simulator.run(on: place.lanes[0]) { [settings] in
+            try await Node.open(settings, ports) { said.lines.append($0) }
+        }
+        let life = SimulatedNode.Life()
+        life.node = opened
+        place.life = life
+        place.lanes[0].start {
+            do throws(NodeError) {
+                try await opened.run()
+                life.end = .success(())
+            } catch {
+                life.end = .failure(error)
+            }
+        }
+    }
+
+    /// Stops the node cleanly and waits until nothing of it runs. Throws what ended it, if
+    /// something did.
+    public func stop(_ number: Int = 1) throws {
+        let place = node(number)
+        guard let life = place.life, let node = life.node else { return }
+        if life.end == nil { place.lanes[0].start { await node.stop() } }
+        try simulator.run(until: { life.end != nil })
+        place.life = nil
+        // A process that ends gives its locks back and leaves its files as they are.
+        place.disk = place.disk.crash(keeping: { _ in .everything }, pause: pause(number))
+        try life.end?.get()
+    }
+
+    /// The node's process dies and its machine loses power: of what was not synced, the disk keeps
+    /// what `keeping` says, or the seed. The old life is cut off and unwinds in the background.
+    public func crash(_ number: Int = 1, keeping: ((UnsyncedWrite) -> KeptPart)? = nil) {
+        let place = node(number)
+        network.crash(place.name)
+        if let keeping {
+            place.disk = place.disk.crash(keeping: keeping, pause: pause(number))
+        } else {
+            place.disk = place.disk.crash(using: &random, pause: pause(number))
+        }
+        guard let life = place.life else { return }
+        place.life = nil
+        for lane in place.lanes { lane.cancelRootTasks() }
+        if let node = life.node { place.lanes[0].start { await node.stop() } }
+    }
+
+    /// Whether the node serves, and how its life ended if it does not any more.
+    public func isUp(_ number: Int = 1) -> Bool { node(number).isUp }
+
+    /// What ended the node by itself; nil while it serves or where it was stopped.
+    public func failure(_ number: Int = 1) -> NodeError? {
+        guard case .failure(let error)? = node(number).life?.end else { return nil }
+        return error
+    }
+
+    /// What the node said, over all its lives.
+    public func said(_ number: Int = 1) -> [String] { node(number).said.lines }
+
+    /// The node's present disk.
+    public func disk(_ number: Int = 1) -> SimulatedDisk { node(number).disk }
+
+    /// Gives the node another disk; it must be down.
+    public func setDisk(_ disk: SimulatedDisk, _ number: Int = 1) {
+        precondition(!node(number).isUp, "node \(number) is up")
+        node(number).disk = disk
+    }
+
+    func node(_ number: Int) -> SimulatedNode {
+        precondition(1...nodes.count ~= number, "no node \(number)")
+        return nodes[number - 1]
+    }
+
+    // MARK: Time
+
+    /// Sets the wall clocks of all nodes.
+    public func setWallTime(_ time: LogTime) {
+        for node in nodes { node.clock.setWallTime(time) }
+    }
+
+    // MARK: Clients
+
+    /// The client called `number`, on a connection of its own; made when it is first asked for.
+    public func client(_ number: Int = 1) -> Client {
+        if let client = clients[number] { return client }
+        var options = ClientOptions()
+        options.clusterName = settings.name
+        let client = Client(
+            addresses: nodes.map { NodeAddress(host: "127.0.0.1", port: UInt16(7100 + $0.number)) },
+            options: options, network: network.host("client"), clock: clientClock, loop: clientLane)
+        clients[number] = client
+        clientLane.start { await client.run() }
+        return client
+    }
+
+    /// Runs `body` with a client, and the world until it returns.
+    public func run<Value: Sendable>(
+        as number: Int = 1, maxSteps: Int = 5_000_000,
+        _ body: @escaping @Sendable (Client) async throws -> Value
+    ) throws -> Value {
+        let client = client(number)
+        return try simulator.run(on: clientLane, maxSteps: maxSteps) { try await body(client) }
+    }
+
+    // MARK: Checking and the end
+
+    /// Traps where a rule of any running node's records is broken. O(records).
+    public func checkInvariants() throws {
+        for place in nodes where place.isUp {
+            guard let node = place.life?.node else { continue }
+            try simulator.run(on: place.lanes[0]) { await node.checkInvariants() }
+        }
+    }
+
+    /// Ends all lives and clients and lets go of the world. A cluster that is not shut down lives
+    /// for ever.
+    public func shutdown() throws {
+        for number in clients.keys.sorted() {
+            let client = client(number)
+            clientLane.start { await client.close() }
+        }
+        for place in nodes {
+            guard let life = place.life, life.end == nil, let node = life.node else { continue }
+            place.lanes[0].start { await node.stop() }
+        }
+        try? simulator.run(nanoseconds: 1_000_000_000)  // shutdown says what is left, if anything
+        try simulator.shutdown()
+    }
+}

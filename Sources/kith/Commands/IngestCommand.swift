@@ -1,0 +1,160 @@
+import Foundation
+import KithBytes
+import KithClient
+import KithCore
+import KithPorts
+import KithRuntime
+import KithWire
+
+/// `kith ingest`: events from files into a cluster.
+enum IngestCommand: Command {
+    static let syntax = CommandSyntax(
+        name: "ingest", summary: "Send events from files to a cluster",
+        operands: "FILE…", operandCount: 1...Int.max,
+        options: [
+            NodeChoice.option, NodeChoice.spaceOption,
+            CommandSyntax.Option(
+                "spread",
+                help: "send batch after batch to the nodes in turn, each when the one before "
+                    + "is acknowledged"),
+            CommandSyntax.Option(
+                "in-flight", value: "N", standard: "4", help: "batches under way at once, 1 to 64"),
+            CommandSyntax.Option(
+                "errors", value: "all|N", standard: "20", help: "refused lines to show one by one"),
+            CommandSyntax.Option("quiet", help: "no progress bar and no summary"),
+            CommandSyntax.Option("json", help: "print the summary as one JSON object"),
+        ],
+        notes: [
+            "A file holds one event of the Segment spec a line, as JSON (NDJSON). A name that ends in "
+                + ".gz is unpacked by the gzip program, and - is standard input.",
+            "A line that is refused is shown with its number and the reason, and counts in kith stats; all "
+                + "others are taken. An event is acknowledged when it is on disk and its links are "
+                + "settled.",
+            "An event that gets no certain answer is sent again for up to 30 seconds under the same "
+                + "message id, so that it counts once; an event without a messageId is given one for "
+                + "that. Ingesting a file again counts events once only where they carry a messageId "
+                + "of their own.",
+            "Where the cluster's retention clock is \"event\", events are sent one batch at a time with the "
+                + "stamps that the clock runs on, and at the end every group logs the greatest.",
+        ],
+        examples: [
+            "kith ingest events.ndjson.gz", "zcat *.gz | kith ingest - --space shop-1 --errors all",
+        ],
+        exitCodes: [.done, .failed, .usage, .unavailable])
+
+    static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
+        let nodes = try NodeChoice(arguments)
+        let names = arguments.operands
+        var batches = LineBatcher.Settings(
+            space: try NodeChoice.space(arguments), eventBytesMax: 0, runID: "")
+        var settings = IngestRun.Settings(
+            names: names, space: batches.space,
+            window: try arguments.number("in-flight", in: 1...64) ?? 4,
+            errorsShownMax: try errorsShown(arguments),
+            isQuiet: arguments.has("quiet"))
+        do throws(InputError) {
+            settings.bytesTotal = try byteTotal(names)
+        } catch {
+            console.complain("kith ingest: \(error)")
+            return .failed
+        }
+        let (isJSON, isQuiet) = (arguments.has("json"), arguments.has("quiet"))
+        let lists = arguments.has("spread") ? nodes.addresses.map { [$0] } : [nodes.addresses]
+        batches.runID = "kith-" + hex(SystemRandomness().nextUInt64())
+        return NodeChoice.withRuntime("ingest", console, loopCount: 2) {
+            [batches, settings] runtime in
+            let result = await ingest(lists, batches, settings, runtime, console)
+            switch result {
+            case .failure(let error): return NodeChoice.report(error, "ingest", console)
+            case .success(let outcome):
+                let tally = outcome.tally
+                if isJSON {
+                    console.print(
+                        tally.json(
+                            fileCount: names.count, seconds: outcome.seconds,
+                            errors: outcome.errors))
+                } else if !isQuiet {
+                    console.print(tally.text(fileCount: names.count, seconds: outcome.seconds))
+                }
+                if let stop = outcome.stop { return NodeChoice.report(stop, "ingest", console) }
+                return tally.refusedTotal > 0 || tally.unknown > 0 || tally.overloaded > 0
+                    || !outcome.errors.isEmpty ? .failed : .done
+            }
+        }
+    }
+
+    /// Connects one client a list, and runs.
+    private static func ingest(
+        _ lists: [[NodeAddress]], _ batches: LineBatcher.Settings, _ settings: IngestRun.Settings,
+        _ runtime: Runtime, _ console: Console
+    ) async -> Result<IngestRun.Outcome, ClientError> {
+        let loop = runtime.loops[0]
+        let clients = lists.map { addresses in
+            Client(
+                addresses: addresses, options: NodeChoice.clientOptions, network: runtime.network,
+                clock: runtime.clock, loop: loop)
+        }
+        return await withTaskGroup(of: Void.self) { group in
+            for client in clients { group.addTask { await client.run() } }
+            let result: Result<IngestRun.Outcome, ClientError>
+            do throws(ClientError) {
+                let hello = try await hello(of: clients)
+                var batches = batches
+                batches.eventBytesMax = Int(hello.limits.eventBytesMax)
+                batches.isStamped = hello.retentionClock == .event
+                batches.itemsMax = min(batches.itemsMax, Int(hello.limits.batchEventsMax))
+                let feed = BatchFeed(
+                    names: settings.names, settings: batches, clock: runtime.clock,
+                    loop: runtime.loops[1])
+                let run = IngestRun(
+                    settings, clients: clients, feed: feed, console: console,
+                    clock: runtime.clock, loop: loop)
+                result = .success(await run.run(isEventClock: batches.isStamped))
+            } catch {
+                result = .failure(error)
+            }
+            for client in clients { await client.close() }
+            await group.waitForAll()
+            return result
+        }
+    }
+
+    /// Asks every node whether it answers, before anything is sent; what the first one is.
+    private static func hello(of clients: [Client]) async throws(ClientError) -> HelloReply {
+        for client in clients { try await client.ping() }
+        guard let hello = await clients[0].hello else {
+            throw .unreachable(
+                address: clients[0].addresses.map(\.description).joined(separator: ", "),
+                message: "the connection ended at once")
+        }
+        return hello
+    }
+
+    private static func errorsShown(_ arguments: Arguments) throws(UsageError) -> Int {
+        guard let text = arguments["errors"] else { return 20 }
+        if text == "all" { return .max }
+        guard let count = Int(text), count >= 0 else {
+            throw UsageError("--errors must be all or a number, not \"\(text)\"")
+        }
+        return count
+    }
+
+    /// Bytes of all files; nil where one is no regular file. Throws where one cannot be opened, so that a
+    /// wrong name is known before anything is sent.
+    private static func byteTotal(_ names: [String]) throws(InputError) -> UInt64? {
+        var total: UInt64? = 0
+        for name in names {
+            guard let size = try InputFile.byteCount(name) else {
+                total = nil
+                continue
+            }
+            total = total.map { $0 + size }
+        }
+        return total
+    }
+
+    private static func hex(_ number: UInt64) -> String {
+        let digits = String(number, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}

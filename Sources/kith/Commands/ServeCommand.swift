@@ -1,0 +1,154 @@
+// `kith serve`: one node, until a signal or a failure ends it.
+//
+//   open ─▶ "listening" ─▶ run ── SIGTERM, SIGINT ─▶ stop ─▶ 0
+//                           └──── the log fails ───────────▶ 1
+//
+// A second signal ends the process at once, and so does one while the log is still being recovered: what
+// was acknowledged is on disk, so nothing is lost by it.
+
+import Glibc
+import KithBytes
+import KithPorts
+import KithRuntime
+import KithServer
+import Synchronization
+
+/// The node, once it is open.
+private final class RunningNode: Sendable {
+    let node = Mutex<Node?>(nil)
+}
+
+/// `kith serve`.
+enum ServeCommand: Command {
+    static let syntax = CommandSyntax(
+        name: "serve", summary: "Run a node of a cluster",
+        options: [
+            CommandSyntax.Option("config", value: "FILE", help: "the cluster file; required"),
+            CommandSyntax.Option(
+                "node", value: "N", help: "which node of the cluster file to be; required"),
+            CommandSyntax.Option(
+                "data", value: "DIR", help: "the node's data folder, made where absent; required"),
+            CommandSyntax.Option(
+                "port", value: "P", help: "listen on this port instead; 0 picks a free one"),
+            CommandSyntax.Option(
+                "loops", value: "N", standard: "one a processor", help: "event loops, 1 to 64"),
+        ],
+        notes: [
+            "Prints one line when it listens, and runs until SIGTERM or SIGINT; a second signal ends it at "
+                + "once. What was acknowledged is on disk and survives either, as it does kill -9.",
+            "There is no authentication and no encryption: listen on loopback or in a private network.",
+        ],
+        examples: [
+            "kith serve --config cluster-config/local-1.json --node 1 --data kith-data/node-1"
+        ],
+        exitCodes: [.done, .failed, .usage])
+
+    static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
+        let file = try required("config", arguments)
+        let data = try required("data", arguments)
+        _ = try required("node", arguments)
+        guard let number = try arguments.number("node", in: UInt16(1)...UInt16.max) else {
+            throw UsageError("--node must be given")
+        }
+        let port = try arguments.number("port", in: UInt16.min...UInt16.max)
+        let loops = try arguments.number("loops", in: 1...64) ?? Runtime.processorCount
+        guard let configuration = CheckConfigCommand.load(file, "serve", console) else {
+            return .failed
+        }
+        guard configuration.node(NodeID(number)) != nil else {
+            let known = configuration.nodes.map { String($0.id.rawValue) }
+            throw UsageError(
+                "--node must be a node of \(file): \(known.joined(separator: ", ")), not \(number)")
+        }
+        var settings = NodeSettings(
+            configuration: configuration, nodeID: NodeID(number), software: KithCommand.software)
+        settings.port = port
+        do {
+            return try Runtime.run(loopCount: loops, dataFolder: data) { [settings] runtime in
+                await serve(settings, data: data, runtime, console)
+            }
+        } catch let error as DiskError {
+            console.complain("kith serve: \(NodeFailure.text(.disk(error)))")
+        } catch {
+            console.complain("kith serve: \(error)")
+        }
+        return .failed
+    }
+
+    private static func required(
+        _ option: String, _ arguments: Arguments
+    ) throws(UsageError) -> String {
+        guard let value = arguments[option], !value.isEmpty else {
+            throw UsageError("--\(option) must be given, as in: \(syntax.examples[0])")
+        }
+        return value
+    }
+
+    private static func serve(
+        _ settings: NodeSettings, data: String, _ runtime: Runtime, _ console: Console
+    ) async -> ExitCode {
+        guard let disk = runtime.disk else { preconditionFailure("a runtime without a disk") }
+        let ports = NodePorts(
+            disk: disk, network: runtime.network, clock: runtime.clock,
+            randomness: runtime.randomness, loops: runtime.loops)
+        let running = RunningNode()
+        do {
+            let watch = try SignalWatch(loop: runtime.loops[0])
+            return await withTaskGroup(of: ExitCode?.self) { group in
+                group.addTask {
+                    await obey(watch, running)
+                    return nil
+                }
+                group.addTask {
+                    await run(settings, ports, data: data, running, console)
+                }
+                while let ended = await group.next() {
+                    guard let code = ended else { continue }
+                    watch.close()
+                    group.cancelAll()
+                    return code
+                }
+                return .failed
+            }
+        } catch {
+            console.complain("kith serve: \(error)")
+            return .failed
+        }
+    }
+
+    private static func run(
+        _ settings: NodeSettings, _ ports: NodePorts, data: String, _ running: RunningNode,
+        _ console: Console
+    ) async -> ExitCode {
+        let number = settings.nodeID.rawValue
+        do throws(NodeError) {
+            let node = try await Node.open(settings, ports) { line in
+                console.complain("kith node \(number): \(line)")
+            }
+            running.node.withLock { $0 = node }
+            let host = settings.configuration.node(settings.nodeID)?.host ?? ""
+            let address = (host.contains(":") ? "[\(host)]" : host) + ":\(node.port)"
+            console.print(
+                "kith node \(number) of \"\(settings.configuration.name)\" listening on \(address), "
+                    + "data in \(data)")
+            try await node.run()
+            console.complain("kith node \(number): stopped")
+            return .done
+        } catch {
+            console.complain("kith node \(number): \(NodeFailure.text(error))")
+            return .failed
+        }
+    }
+
+    /// Stops the node at the first signal, and the process at the second.
+    private static func obey(_ watch: SignalWatch, _ running: RunningNode) async {
+        var isStopping = false
+        while let signal = await watch.next() {
+            guard !isStopping, let node = running.node.withLock({ $0 }) else {
+                _exit(128 + (signal == .interrupt ? SIGINT : SIGTERM))
+            }
+            isStopping = true
+            await node.stop()
+        }
+    }
+}

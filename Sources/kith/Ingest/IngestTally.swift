@@ -1,0 +1,121 @@
+import KithBytes
+package import KithWire
+
+/// What became of the lines of one `kith ingest`.
+package struct IngestTally: Equatable, Sendable {
+    package var accepted = 0
+    package var duplicate = 0
+    /// By reason.
+    package var refused: [RejectionReason: Int] = [:]
+    package var expiredOnArrival = 0
+    package var forgotten = 0
+    package var suppressed = 0
+    /// May or may not be stored: no answer, also after trying again.
+    package var unknown = 0
+    /// Not stored, since the cluster had no room for them, also after trying again.
+    package var overloaded = 0
+
+    package init() {}
+
+    package var refusedTotal: Int { refused.values.reduce(0, +) }
+
+    /// Lines that have their answer.
+    package var total: Int {
+        accepted + duplicate + refusedTotal + expiredOnArrival + forgotten + suppressed + unknown
+            + overloaded
+    }
+
+    package mutating func count(_ result: IngestResult) {
+        switch result {
+        case .ok: accepted += 1
+        case .duplicate: duplicate += 1
+        case .rejected(let reason): refused[reason, default: 0] += 1
+        case .expiredOnArrival: expiredOnArrival += 1
+        case .forgotten: forgotten += 1
+        case .suppressed: suppressed += 1
+        case .unknown: unknown += 1
+        case .overloaded: overloaded += 1
+        }
+    }
+
+    // MARK: Rendering
+
+    /// The summary for people.
+    package func text(fileCount: Int, seconds: Double) -> String {
+        let files = "\(Words.grouped(fileCount)) " + (fileCount == 1 ? "file" : "files")
+        let lines = "\(Words.grouped(total)) " + (total == 1 ? "event" : "events")
+        var text = "\(files), \(lines) in \(Words.seconds(seconds))"
+        if total > 0, seconds > 0 {
+            text += " (\(Words.grouped(Int(Double(total) / seconds))) events/s)"
+        }
+        var rows = [("accepted", accepted)]
+        rows.append(("duplicate", duplicate))
+        rows.append(("refused", refusedTotal))
+        for (reason, count) in refusedSorted { rows.append(("  " + reason.name, count)) }
+        for (name, count) in [("forgotten", forgotten), ("suppressed", suppressed)]
+        where count > 0 {
+            rows.append((name, count))
+        }
+        let width = rows.map { Words.grouped($0.1).count }.max() ?? 0
+        for (name, count) in rows {
+            text +=
+                "\n  " + Words.padded(name, to: 24)
+                + Words.padded(Words.grouped(count), to: width, isRight: true)
+        }
+        if expiredOnArrival > 0 {
+            text +=
+                "\n"
+                + (expiredOnArrival == 1
+                    ? "1 event of an anonymous visitor is older than retention and was not kept."
+                    : "\(Words.grouped(expiredOnArrival)) events of anonymous visitors are older than "
+                        + "retention and were not kept.")
+        }
+        if unknown > 0 {
+            text +=
+                "\n\(Words.grouped(unknown)) events may or may not be stored: no node answered "
+                + "for them. Ingest the file again: events with a messageId count once."
+        }
+        if overloaded > 0 {
+            text +=
+                "\n\(Words.grouped(overloaded)) events were not taken: the cluster is overloaded. "
+                + "Ingest the file again later: events with a messageId count once."
+        }
+        return text
+    }
+
+    private var refusedSorted: [(RejectionReason, Int)] {
+        refused.sorted { $0.key.name < $1.key.name }.map { ($0.key, $0.value) }
+    }
+
+    /// The summary for programs.
+    package func json(fileCount: Int, seconds: Double, errors: [String]) -> String {
+        let reasons = refusedSorted.map { CBORMember(.text($0.0.name), .integer(Int64($0.1))) }
+        let value: CBORValue = [
+            "files": .integer(Int64(fileCount)), "events": .integer(Int64(total)),
+            "accepted": .integer(Int64(accepted)), "duplicate": .integer(Int64(duplicate)),
+            "rejected": .integer(Int64(refusedTotal)), "rejectedByReason": .map(reasons),
+            "expiredOnArrival": .integer(Int64(expiredOnArrival)),
+            "forgotten": .integer(Int64(forgotten)), "suppressed": .integer(Int64(suppressed)),
+            "unknown": .integer(Int64(unknown)), "overloaded": .integer(Int64(overloaded)),
+            "seconds": .double(seconds),
+            "eventsPerSecond": .double(seconds > 0 ? (Double(total) / seconds).rounded() : 0),
+            "errors": .array(errors.map { .text($0) }),
+        ]
+        return JSONText.make(value)
+    }
+}
+
+extension RejectionReason {
+    /// What the reason means to somebody who looks at the line.
+    package var explanation: String {
+        switch self {
+        case .invalidJSON: "not one JSON object"
+        case .invalidType: "type must be identify, track, page, screen, group or alias"
+        case .missingEventName: "a track needs the event's name in \"event\""
+        case .noIdentifier: "no identifier that can be used"
+        case .eventTooLarge: "larger than the node takes"
+        case .invalidTimestamp: "a time is not ISO 8601 or milliseconds, or not in 1970 to 9999"
+        case .missingPreviousID: "an alias needs \"previousId\""
+        }
+    }
+}

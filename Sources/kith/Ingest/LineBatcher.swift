@@ -1,0 +1,159 @@
+// From lines to the payloads of `Ingest`. Pure: what files and the wall clock say comes in.
+//
+//   line ─▶ JSON? ─▶ CBOR ─▶ message id, stamp ─▶ item ─▶ payload of at most `itemsMax`, `bytesMax`
+//             └─ no, or too large ─▶ an item that says so, which the node counts
+//
+// A line without a message id gets one here: then a batch whose answer was lost can be sent again, and
+// what was stored of it counts once.
+
+package import KithBytes
+import KithWire
+
+/// Where a line is.
+package struct LinePlace: Hashable, Comparable, Sendable {
+    /// Place of the file among those that are read.
+    package var file: Int
+    /// From 1.
+    package var line: Int
+
+    package init(file: Int, line: Int) {
+        self.file = file
+        self.line = line
+    }
+
+    package static func < (a: Self, b: Self) -> Bool {
+        a.file != b.file ? a.file < b.file : a.line < b.line
+    }
+}
+
+/// A batch that is ready to be sent, and what its answer will be about.
+package struct LineBatch: Sendable {
+    package var payload: [UInt8]
+    /// By item.
+    package var places: [LinePlace]
+    /// Why a line was no JSON, by item.
+    package var notes: [Int: String]
+    /// Items that are not events: sending those again could count them twice.
+    package var uncertain: Set<Int>
+    /// Bytes of all files that were read up to here.
+    package var bytesTaken: UInt64
+    /// The greatest event time of all lines up to here; nil with the wall clock.
+    package var stamp: LogTime?
+}
+
+/// Gathers lines into batches.
+package struct LineBatcher: Sendable {
+    /// What the node and the command line ask for.
+    package struct Settings: Sendable {
+        package var space: String
+        package var eventBytesMax: Int
+        /// Events of one batch.
+        package var itemsMax = 1_000
+        /// Bytes at which a batch is full.
+        package var bytesMax = 256 << 10
+        /// Whether items carry the stamps of the event clock.
+        package var isStamped = false
+        /// Begins the message ids that are assigned here: not the same in two runs.
+        package var runID: String
+
+        package init(space: String, eventBytesMax: Int, runID: String) {
+            self.space = space
+            self.eventBytesMax = eventBytesMax
+            self.runID = runID
+        }
+    }
+
+    private let settings: Settings
+    private var writer: IngestBatchWriter
+    private var transcoder = JSONTranscoder()
+    private var event = ByteWriter()
+    private var places: [LinePlace] = []
+    private var notes: [Int: String] = [:]
+    private var uncertain: Set<Int> = []
+    private var assigned = 0
+    /// The greatest event time so far.
+    private var stamp = LogTime(0)
+    private var hasStamp = false
+
+    package init(_ settings: Settings) {
+        self.settings = settings
+        writer = IngestBatchWriter(
+            space: settings.space, hasStamps: settings.isStamped, capacity: settings.bytesMax)
+    }
+
+    package var isEmpty: Bool { writer.count == 0 }
+
+    /// Whether the batch is to be sent before more is added.
+    package var isFull: Bool {
+        writer.count >= settings.itemsMax || writer.byteCount >= settings.bytesMax
+    }
+
+    /// The greatest event time of all lines so far; nil where no line had one.
+    package var greatestTime: LogTime? { hasStamp ? stamp : nil }
+
+    /// Adds a line, or nothing for one of blanks only. `line` is nil for one that was too long to keep.
+    /// `arrival` is the wall clock in milliseconds since 1970.
+    package mutating func add(_ line: RawSpan?, at place: LinePlace, arrival: Int64) {
+        guard let line else { return refuse(.tooLarge, at: place) }
+        guard !Self.isBlank(line) else { return }
+        event.removeAll()
+        do throws(JSONError) {
+            try transcoder.append(line, to: &event)
+        } catch {
+            notes[places.count] = "\(error), at byte \(error.offset + 1)"
+            return refuse(.invalidJSON, at: place)
+        }
+        let peek = EventPeek(
+            event.bytes.span.bytes, arrival: settings.isStamped ? arrival : nil)
+        if let time = peek.time {
+            stamp = max(stamp, LogTime(time))
+            hasStamp = true
+        }
+        guard event.count <= settings.eventBytesMax else { return refuse(.tooLarge, at: place) }
+        if peek.isMap, !peek.hasMessageID { assignMessageID() }
+        writer.append(
+            .event, stamp: settings.isStamped ? stamp : nil, bytes: event.bytes)
+        places.append(place)
+    }
+
+    private mutating func assignMessageID() {
+        let id = "\(settings.runID)-\(assigned)"
+        assigned += 1
+        // An event that has no room for it goes without: the node will assign one.
+        guard event.count + id.utf8.count + 24 <= settings.eventBytesMax else { return }
+        let before = event
+        do {
+            try EventPeek.append(name: "messageId", text: id, to: &event)
+        } catch {
+            event = before
+        }
+    }
+
+    private mutating func refuse(_ kind: IngestItemKind, at place: LinePlace) {
+        uncertain.insert(places.count)
+        writer.append(kind, stamp: settings.isStamped ? stamp : nil)
+        places.append(place)
+    }
+
+    /// Takes the batch out; the next one begins.
+    package mutating func take(bytesTaken: UInt64) -> LineBatch {
+        let batch = LineBatch(
+            payload: writer.payload, places: places, notes: notes, uncertain: uncertain,
+            bytesTaken: bytesTaken, stamp: settings.isStamped && hasStamp ? stamp : nil)
+        writer.removeAll()
+        places.removeAll(keepingCapacity: true)
+        notes = [:]
+        uncertain = []
+        return batch
+    }
+
+    private static func isBlank(_ line: RawSpan) -> Bool {
+        for place in 0..<line.byteCount {
+            switch line[place] {
+            case 0x20, 0x09, 0x0d: continue
+            default: return false
+            }
+        }
+        return true
+    }
+}

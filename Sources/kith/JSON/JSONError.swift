@@ -1,0 +1,44 @@
+/// Where and why bytes are not JSON.
+package struct JSONError: Error, Equatable, Sendable {
+    package enum Problem: Equatable, Sendable {
+        case endOfText
+        /// Something else must stand here: the text says what.
+        case expected(String)
+        case badEscape
+        case loneSurrogate
+        case controlCharacter
+        case notUTF8
+        case badNumber
+        case numberTooLarge
+        /// More than `JSONTranscoder.depthMax` objects and arrays inside one another.
+        case tooDeep
+        case textAfterValue
+    }
+
+    package var problem: Problem
+    /// Bytes from the start of the text.
+    package var offset: Int
+
+    package init(_ problem: Problem, offset: Int) {
+        self.problem = problem
+        self.offset = offset
+    }
+}
+
+extension JSONError: CustomStringConvertible {
+    /// What is wrong, without the place.
+    package var description: String {
+        switch problem {
+        case .endOfText: "the text ends too early"
+        case .expected(let what): "\(what) must stand here"
+        case .badEscape: "no such escape"
+        case .loneSurrogate: "half of a surrogate pair"
+        case .controlCharacter: "a control character inside a string"
+        case .notUTF8: "bytes that are not UTF-8"
+        case .badNumber: "not a number as JSON writes them"
+        case .numberTooLarge: "a number too large for 64 bits of floating point"
+        case .tooDeep: "nested deeper than \(JSONTranscoder.depthMax)"
+        case .textAfterValue: "text behind the value"
+        }
+    }
+}

@@ -1,0 +1,189 @@
+import KithBytes
+import KithCore
+import KithWire
+import Testing
+import kith
+
+@Suite struct TextTests {
+    private static let day: Int64 = 86_400_000
+
+    private static var member: Profile {
+        var profile = Profile(id: LeafID(high: 0x0123, low: 0x0456))
+        profile.space = "default"
+        profile.identifiers = [
+            .init(
+                identifierClass: .account, namespace: "user_id", value: "u-17", isContested: false),
+            .init(
+                identifierClass: .anonymous, namespace: "anonymous_id", value: "a\u{1b}[2J",
+                isContested: true),
+        ]
+        profile.traits = [
+            .init(name: "city", value: CBORValue.text("Rome/\"Lazio\"").encoded()),
+            .init(name: "tags", value: (["b": 1, "a": [1.5, nil]] as CBORValue).encoded()),
+        ]
+        profile.firstSeen = 0
+        profile.lastSeen = 10 * day + 1
+        profile.eventsTotal = 1_203
+        profile.events = [
+            .init(name: "Order Completed", count: 1_200), .init(name: "page", count: 3),
+        ]
+        return profile
+    }
+
+    @Test func `a member reads well, and nothing in it reaches the terminal`() {
+        let text = ProfileText(Self.member, style: Style(isOn: false), now: 12 * Self.day).text
+
+        #expect(
+            text == """
+                Member  00000000000001230000000000000456, space default
+                  user_id       u-17
+                  anonymous_id  a\\u{1b}[2J  shared by several accounts
+
+                Traits
+                  city  Rome/"Lazio"
+                  tags  {"a":[1.5,null],"b":1}
+
+                First seen  1970-01-01T00:00:00Z      12 days ago
+                Last seen   1970-01-11T00:00:00.001Z  1 day ago
+                Expires     never
+
+                Events      1,203
+                  Order Completed  1,200  ████████████████████████
+                  page                 3  █
+                """)
+    }
+
+    @Test func `an anonymous visitor shows when it expires`() {
+        var profile = Profile(id: LeafID(high: .max, low: 1))
+        profile.space = "shop"
+        profile.identifiers = [
+            .init(
+                identifierClass: .anonymous, namespace: "device_id", value: "d",
+                isContested: false)
+        ]
+        profile.firstSeen = 5
+        profile.lastSeen = 5
+        profile.expiresAt = 90 * Self.day + 5
+
+        #expect(
+            ProfileText(profile, style: Style(isOn: false), now: 88 * Self.day).text == """
+                Anonymous visitor  ffffffffffffffff0000000000000001, space shop
+                  device_id  d
+
+                First seen  1970-01-01T00:00:00.005Z  2 months ago
+                Last seen   1970-01-01T00:00:00.005Z  2 months ago
+                Expires     1970-04-01T00:00:00.005Z  in 2 days
+
+                Events      0
+                """)
+    }
+
+    @Test func `the JSON of a profile has the keys that programs depend on`() {
+        #expect(
+            ProfileText.json(Self.member) == """
+                {"events":{"byName":{"Order Completed":1200,"page":3},"total":1203},\
+                "expiresAt":null,"firstSeen":0,"identifiers":[{"namespace":"user_id",\
+                "value":"u-17"},{"contested":true,"namespace":"anonymous_id",\
+                "value":"a\\u001b[2J"}],"kind":"member","lastSeen":864000001,\
+                "profileId":"00000000000001230000000000000456","space":"default",\
+                "traits":{"city":"Rome/\\"Lazio\\"","tags":{"a":[1.5,null],"b":1}}}
+                """)
+    }
+
+    @Test func `a quarantine profile says that it is one`() {
+        var profile = Profile(id: LeafID(high: .max, low: 1))
+        profile.isQuarantine = true
+
+        #expect(ProfileText.json(profile).contains(#""quarantine":true"#))
+        #expect(
+            ProfileText(profile, style: Style(isOn: false), now: 0).text.hasPrefix("Shared device"))
+    }
+
+    @Test func `colours are there only when asked for`() {
+        #expect(Style(isOn: true).bold("x") == "\u{1b}[1mx\u{1b}[0m")
+        #expect(Style(isOn: false).bold("x") == "x")
+    }
+
+    @Test func `totals are columns, whatever their keys`() {
+        let nodes: [CBORValue] = [
+            ["id": 1, "address": "h:1", "logBytes": 2048], ["id": 10, "address": "host:22"],
+        ]
+        let totals: CBORValue = [
+            "profiles": ["total": 12_345, "byKind": ["member": 3]], "none": .map([]), "expired": 2,
+            "nodes": .array(nodes),
+        ]
+
+        #expect(
+            TreeText.make(totals, style: Style(isOn: false)) == """
+                profiles
+                  total                   12,345
+                  by kind
+                    member                     3
+
+                nodes
+                  id  address      log
+                   1  h:1      2.0 KiB
+                  10  host:22         
+
+                expired                 2
+                """)
+    }
+
+    @Test(arguments: [
+        (0 as Int64, "1970-01-01T00:00:00Z"), (951_782_400_123, "2000-02-29T00:00:00.123Z"),
+        (-1, "1969-12-31T23:59:59.999Z"), (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+    ])
+    func `times are ISO 8601 in UTC`(_ time: Int64, _ text: String) {
+        #expect(Words.time(time) == text)
+        if time >= 0 { #expect(Timestamp.parse(text.utf8.span.bytes) == time) }
+    }
+
+    @Test(arguments: [(0.25, "250 ms"), (1.04, "1.0 s"), (75, "1 min 15 s"), (7_260, "2 h 1 min")])
+    func `durations are short`(_ seconds: Double, _ text: String) {
+        #expect(Words.seconds(seconds) == text)
+    }
+
+    @Test func `the bar tells what is done and how long the rest takes`() {
+        var progress = IngestProgress(bytesTotal: 400)
+        progress.bytesDone = 100
+        progress.events = 12_000
+        progress.refused = 3
+        progress.seconds = 2
+
+        #expect(
+            progress.line
+                == "██████░░░░░░░░░░░░░░░░░░  25 %   12,000 events   6,000/s   6.0 s left   3 refused"
+        )
+        progress.bytesTotal = nil
+        #expect(progress.line == "12,000 events   6,000/s   3 refused")
+    }
+
+    @Test func `the summary names every reason and says what expired on arrival`() {
+        var tally = IngestTally()
+        for _ in 0..<1_500 { tally.count(.ok) }
+        tally.count(.duplicate)
+        tally.count(.rejected(.noIdentifier))
+        tally.count(.rejected(.invalidJSON))
+        tally.count(.rejected(.invalidJSON))
+        tally.count(.expiredOnArrival)
+
+        #expect(tally.total == 1_505)
+        #expect(
+            tally.text(fileCount: 2, seconds: 0.5) == """
+                2 files, 1,505 events in 500 ms (3,010 events/s)
+                  accepted                1,500
+                  duplicate                   1
+                  refused                     3
+                    invalid_json              2
+                    no_identifier             1
+                1 event of an anonymous visitor is older than retention and was not kept.
+                """)
+        #expect(
+            tally.json(fileCount: 2, seconds: 0.5, errors: []) == """
+                {"accepted":1500,"duplicate":1,"errors":[],"events":1505,"eventsPerSecond":3010.0,\
+                "expiredOnArrival":1,"files":2,"forgotten":0,"overloaded":0,"rejected":3,\
+                "rejectedByReason":{"invalid_json":2,"no_identifier":1},"seconds":0.5,\
+                "suppressed":0,"unknown":0}
+                """)
+    }
+}

@@ -1,0 +1,39 @@
+import KithSimulation
+import Testing
+
+/// Every case of the identity contract, over several placements of its identifiers and several
+/// orders of everything that has no order.
+@Suite struct ScenarioFileTests {
+    @Test(arguments: ScenarioFiles.chosen)
+    func `the story holds`(_ name: String) throws {
+        let scenario = try ScenarioFiles.load(name)
+        for groups in ScenarioFiles.placements {
+            for seed in ScenarioFiles.seeds {
+                // A seed places the identifiers; each number of groups gets placements of its own.
+                let seed = ScenarioFiles.environment["KITH_SEED"] == nil
+                    ? seed &* 1000 &+ UInt64(groups) : seed
+                let profiles = try runVariants(of: scenario, seed: seed, groups: groups)
+                guard scenario.naming.isEmpty, let first = profiles.first else { continue }
+                #expect(
+                    profiles.allSatisfy { $0 == first },
+                    "\(name): profiles depend on the order, seed \(seed), \(groups) groups")
+            }
+        }
+    }
+
+    private func runVariants(
+        of scenario: Scenario, seed: UInt64, groups: Int
+    ) throws -> [[[UInt8]?]] {
+        var profiles: [[[UInt8]?]] = []
+        for variant in ScenarioFiles.variants(of: scenario) {
+            let run = ScenarioRun(seed: seed, groups: groups, variant: variant)
+            do {
+                profiles.append(try ScenarioRunner.run(scenario, run).profiles)
+            } catch {
+                Issue.record("\(error)")
+                return []
+            }
+        }
+        return profiles
+    }
+}

@@ -1,0 +1,111 @@
+import Testing
+
+/// How files look: what a reader, a terminal and a diff can take.
+@Suite struct FormTests {
+    static let columnsMax = 100
+    static let fileBytesMax = 24 << 10
+
+    /// Larger files, each with the reason why it is one thing.
+    static let largeFiles: [String: String] = [:]
+
+    @Test func `no line of code is longer than 100 columns`() {
+        let violations = (Repository.sources + Repository.tests).flatMap { source in
+            source.lines.enumerated().filter { $0.element.count > Self.columnsMax }.map {
+                Violation(
+                    path: source.path, line: $0.offset + 1, what: "\($0.element.count) columns")
+            }
+        }
+
+        violations.expectNone()
+    }
+
+    @Test func `no file is larger than 24 KiB`() {
+        let violations = (Repository.sources + Repository.tests)
+            .filter { $0.byteCount > Self.fileBytesMax && Self.largeFiles[$0.path] == nil }
+            .map { Violation(path: $0.path, line: 0, what: "\($0.byteCount) bytes") }
+
+        violations.expectNone()
+    }
+
+    @Test func `there are no tabs, no blanks at line ends, and one newline at the end`() {
+        var violations: [Violation] = []
+        for source in Repository.sources + Repository.tests {
+            for (place, line) in source.lines.enumerated() {
+                if line.contains("\t") {
+                    violations.append(Violation(path: source.path, line: place + 1, what: "a tab"))
+                }
+                if line.last?.isWhitespace == true {
+                    violations.append(
+                        Violation(path: source.path, line: place + 1, what: "a blank at the end"))
+                }
+            }
+            if source.lines.last != "" || source.lines.dropLast().last == "" {
+                violations.append(
+                    Violation(path: source.path, line: 0, what: "the end of the file"))
+            }
+        }
+
+        violations.expectNone()
+    }
+
+    @Test func `nothing is left for later`() {
+        let marker = /\b(?:TODO|FIXME|XXX|HACK)\b/.wordBoundaryKind(.simple)
+        var violations: [Violation] = []
+        for source in Repository.sources + Repository.tests
+        where !source.path.hasPrefix("Tests/RepositoryTests/") {
+            for (place, line) in source.lines.enumerated() where line.contains(marker) {
+                violations.append(Violation(path: source.path, line: place + 1, what: "a marker"))
+            }
+            violations += source.violations(/\bcatch\s*\{\s*\}/, "an error that nobody hears of")
+        }
+        for path in Repository.all where path.contains("Placeholder") || path.contains("TEMP_") {
+            violations.append(Violation(path: path, line: 0, what: "a stand-in"))
+        }
+
+        violations.expectNone()
+    }
+
+    /// A catch that only has a comment in it says why; one that has nothing at all hides something.
+    @Test func `every catch does something or says why it does not`() {
+        var violations: [Violation] = []
+        for source in Repository.sources {
+            let text = source.code.joined(separator: "\n")
+            for match in text.matches(of: /(?:\W|^)catch(?!\w)[^\{\n]*\{\s*\}/) {
+                let line = text[..<match.range.lowerBound].count { $0 == "\n" }
+                let end = line + match.output.count { $0 == "\n" }
+                if !source.lines[line...end].contains(where: { $0.contains("//") }) {
+                    violations.append(
+                        Violation(path: source.path, line: line + 1, what: "an empty catch"))
+                }
+            }
+        }
+
+        violations.expectNone()
+    }
+
+    /// Functions and properties are left out: those that a documented protocol asks for, and those
+    /// whose name is the whole of it, cannot be told from the others here.
+    @Test func `every public type says what it is`() {
+        let pattern =
+            #/
+            ^ \s* (?: @\w+ (?: \( [^)]* \) )? \s+ )* public \s+ (?: (?:final|indirect) \s+ )*
+            (?: struct | class | enum | actor | protocol ) \s+ (?<name> \w+ )
+            /#
+        var violations: [Violation] = []
+        for source in Repository.sources {
+            for (place, line) in source.code.enumerated() {
+                guard let match = line.firstMatch(of: pattern) else { continue }
+                var above = place - 1
+                while above >= 0, source.lines[above].trimmed().hasPrefix("@") { above -= 1 }
+                if above < 0 || !source.lines[above].trimmed().hasPrefix("///") {
+                    violations.append(
+                        Violation(
+                            path: source.path, line: place + 1,
+                            what: "\(match.output.name) has no comment"))
+                }
+            }
+        }
+
+        violations.expectNone()
+    }
+}

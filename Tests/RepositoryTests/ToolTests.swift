@@ -1,0 +1,53 @@
+import Foundation
+import Testing
+
+/// What other programs say of the repository, where they are installed.
+@Suite struct ToolTests {
+    static let scripts: [String] = (Repository.files(in: "scripts") + Repository.files(in: ".ci"))
+        .filter { (Repository.text($0) ?? "").hasPrefix("#!") }
+
+    @Test(arguments: scripts)
+    func `a script can be run and parses`(_ path: String) throws {
+        let file = Repository.root.appending(path: path).path
+        #expect(FileManager.default.isExecutableFile(atPath: file), "\(path) is not executable")
+        guard (Repository.text(path) ?? "").prefix(80).contains("bash") else { return }
+        let result = try #require(run(["bash", "-n", file]), "bash is not installed")
+        #expect(result.status == 0, "\(path): \(result.output)")
+    }
+
+    @Test func `scripts are files that say what runs them`() {
+        let silent = (Repository.files(in: "scripts") + Repository.files(in: ".ci"))
+            .filter { !Self.scripts.contains($0) }
+        #expect(silent.isEmpty, "without #!: \(silent)")
+    }
+
+    /// `swift format lint --strict`, as the project's rules ask for.
+    @Test func `swift format has nothing to say`() throws {
+        let command = [
+            "swift", "format", "lint", "--strict", "--parallel", "--recursive", "Sources", "Tests",
+            "Package.swift",
+        ]
+        guard run(["swift", "format", "--version"])?.status == 0 else {
+            print("swift format is not installed: its rules were not looked at")
+            return
+        }
+        let result = try #require(run(command))
+        #expect(result.status == 0, "\(result.output)")
+    }
+
+    /// Runs a program in the repository's folder; nil where it cannot be started.
+    private func run(_ command: [String]) -> (status: Int32, output: String)? {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = command
+        process.currentDirectoryURL = Repository.root
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        process.standardError = pipe
+        guard (try? process.run()) != nil else { return nil }
+        // Read before waiting: a full pipe would stop the program.
+        let data = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+    }
+}
