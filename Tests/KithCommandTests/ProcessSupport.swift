@@ -33,7 +33,7 @@ final class Run {
     private var buffer: [UInt8] = []
 
     /// Seconds after which a process that hangs is ended, so that the test fails and does not hang too.
-    private static let secondsMax = 120
+    private static let secondsMax = 300
 
     /// Starts `kith` with `arguments`. `input` is its standard input.
     init(_ arguments: [String], input: String? = nil) throws {
