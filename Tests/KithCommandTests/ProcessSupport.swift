@@ -115,7 +115,8 @@ final class TestNode {
     deinit {
         run?.signal(SIGKILL)
         run?.process.waitUntilExit()
-        try? FileManager.default.removeItem(at: folder)  // Leftovers in a temporary folder do no harm.
+        // Leftovers in a temporary folder do no harm.
+        try? FileManager.default.removeItem(at: folder)
     }
 
     var address: String { "127.0.0.1:\(port)" }
