@@ -15,7 +15,10 @@ final class MergeScript {
     /// Wall time of every group.
     var now: Int64 = 1_700_000_000_000
 
-    init(groupCount: Int, sharedDevice: IdentityRules.SharedDevice = .quarantine, fault: String? = nil) {
+    init(
+        groupCount: Int, sharedDevice: IdentityRules.SharedDevice = .quarantine,
+        fault: String? = nil
+    ) {
         table = GroupTable(groupCount: groupCount)
         let table = table
         groups = table.groups.map { GroupMachine(group: $0, table: table) }
@@ -46,10 +49,12 @@ final class MergeScript {
         var leaf: LeafID
     }
 
-    /// An identifier whose leaf lies in `group` and above `floor`.
-    func name(_ namespace: String, group: Int, above floor: LeafID? = nil) -> Name {
+    /// An identifier whose leaf lies in `group` and above `floor`; another one for each `number`.
+    func name(
+        _ namespace: String, group: Int, above floor: LeafID? = nil, number first: Int = 0
+    ) -> Name {
         let rank = IdentityRules.standard.namespaces.first { $0.name == namespace }!.identifierClass
-        for number in 0... {
+        for number in (first * 1000)... {
             let value = namespace == "email" ? "n\(number)@x" : "n\(number)"
             let leaf = hasher.leaf(
                 class: rank, space: ModelSetup.space.span.bytes,
