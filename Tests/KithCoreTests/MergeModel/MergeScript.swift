@@ -49,6 +49,16 @@ final class MergeScript {
         var leaf: LeafID
     }
 
+    private func read(_ bytes: [UInt8], _ space: [UInt8], into batch: inout EventBatch) {
+        do {
+            try reader.read(
+                bytes.span.bytes, position: 0, space: space.span.bytes, arrival: now, stamp: nil,
+                into: &batch, assignMessageID: { [] })
+        } catch {
+            preconditionFailure("a made event is refused: \(error)")
+        }
+    }
+
     /// An identifier whose leaf lies in `group` and above `floor`; another one for each `number`.
     func name(
         _ namespace: String, group: Int, above floor: LeafID? = nil, number first: Int = 0
@@ -56,9 +66,12 @@ final class MergeScript {
         let rank = IdentityRules.standard.namespaces.first { $0.name == namespace }!.identifierClass
         for number in (first * 1000)... {
             let value = namespace == "email" ? "n\(number)@x" : "n\(number)"
+            let space = ModelSetup.space
+            let name = Array(namespace.utf8)
+            let text = Array(value.utf8)
             let leaf = hasher.leaf(
-                class: rank, space: ModelSetup.space.span.bytes,
-                namespace: Array(namespace.utf8).span.bytes, value: Array(value.utf8).span.bytes)
+                class: rank, space: space.span.bytes, namespace: name.span.bytes,
+                value: text.span.bytes)
             if table.group(of: leaf).rawValue == UInt16(group), floor.map({ $0 < leaf }) ?? true {
                 return Name(namespace: namespace, value: value, leaf: leaf)
             }
@@ -123,13 +136,7 @@ final class MergeScript {
             writer.cborText(name.namespace)
         }
         var batch = EventBatch()
-        do {
-            try reader.read(
-                writer.bytes.span.bytes, position: 0, space: ModelSetup.space.span.bytes,
-                arrival: now, stamp: nil, into: &batch, assignMessageID: { [] })
-        } catch {
-            preconditionFailure("a made event is refused: \(error)")
-        }
+        read(writer.bytes, ModelSetup.space, into: &batch)
         var machine = IngestMachine(
             batch: batch, table: table, policy: policy, isStamped: false, hint: { _ in nil })
         for _ in 0..<200 where !machine.isDone {

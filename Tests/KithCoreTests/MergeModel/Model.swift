@@ -382,6 +382,19 @@ final class Model {
         if random.chance(0.25) { add(isLate: random.chance(0.5)) }
     }
 
+    private static func read(
+        _ bytes: [UInt8], _ space: [UInt8], _ reader: inout EventReader, _ batch: inout EventBatch
+    ) {
+        do {
+            try reader.read(
+                bytes.span.bytes, position: UInt32(batch.heads.count), space: space.span.bytes,
+                arrival: Int64(4_000_000_000_000), stamp: nil, into: &batch,
+                assignMessageID: { preconditionFailure("the event has an id") })
+        } catch {
+            preconditionFailure("a made event is refused: \(error)")
+        }
+    }
+
     private func makeEvent(_ batch: inout EventBatch) -> ModelEvent {
         var writer = ByteWriter()
         let key = counterNames.count
@@ -451,14 +464,7 @@ final class Model {
             writer.cborText("type")
             writer.cborText(leaves[leaf].namespace)
         }
-        do {
-            try reader.read(
-                writer.bytes.span.bytes, position: UInt32(batch.heads.count),
-                space: ModelSetup.space.span.bytes, arrival: Int64(4_000_000_000_000), stamp: nil,
-                into: &batch, assignMessageID: { preconditionFailure("the event has an id") })
-        } catch {
-            preconditionFailure("a made event is refused: \(error)")
-        }
+        Self.read(writer.bytes, ModelSetup.space, &reader, &batch)
         let head = batch.heads[batch.heads.count - 1]
         let identifiers = batch.identifiers[head.identifierRange]
         messageHashes.append(head.messageHash)
