@@ -133,7 +133,13 @@ extension ShardMachine {
         case .forward: if !matches { return .done }
         }
         var reader = unsafe ByteReader(order.ledger.span.bytes)
-        guard let ledger = try? Ledger(decoding: &reader) else { return .malformed }
+        guard var ledger = try? Ledger(decoding: &reader) else { return .malformed }
+        if context.planted(.forgetClearsContested) {
+            for place in ledger.remembered.indices where ledger.remembered[place].leaf == order.leaf
+            {
+                ledger.remembered[place].isContested = false
+            }
+        }
         table.setState(slot, .root)
         table.setVersion(slot, .none)
         settle(slot, ledger, context)

@@ -59,10 +59,12 @@ final class MergeScript {
         }
     }
 
-    /// An identifier whose leaf lies in `group` and above `floor`.
-    func name(_ namespace: String, group: Int, above floor: LeafID? = nil) -> Name {
+    /// An identifier whose leaf lies in `group` and above `floor`; another one for each `number`.
+    func name(
+        _ namespace: String, group: Int, above floor: LeafID? = nil, number first: Int = 0
+    ) -> Name {
         let rank = IdentityRules.standard.namespaces.first { $0.name == namespace }!.identifierClass
-        for number in 0... {
+        for number in (first * 1000)... {
             let value = namespace == "email" ? "n\(number)@x" : "n\(number)"
             let space = ModelSetup.space
             let name = Array(namespace.utf8)

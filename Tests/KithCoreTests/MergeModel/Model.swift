@@ -73,7 +73,9 @@ final class Model {
     static let stepsMax = 40_000
     static let messagesMax = 60
 
-    init(seed: UInt64, profile wanted: ModelProfile?, faults: [String] = [], isTracing: Bool = false) {
+    init(
+        seed: UInt64, profile wanted: ModelProfile?, faults: [String] = [], isTracing: Bool = false
+    ) {
         self.seed = seed
         self.isTracing = isTracing
         random = ModelRandom(seed: seed)
@@ -469,7 +471,8 @@ final class Model {
         let event = ModelEvent(
             key: key, time: head.time, messageHash: head.messageHash,
             identifiers: identifiers.map { index($0.leaf) },
-            isAliasEnd: identifiers.map(\.isAliasEnd), isPrevious: identifiers.map { $0.flags != 0 },
+            isAliasEnd: identifiers.map(\.isAliasEnd),
+            isPrevious: identifiers.map { $0.flags != 0 },
             isAlias: isAlias)
         trace(
             "send e\(key)\(isAlias ? " alias" : "") t\((time - base) / unit): "

@@ -304,7 +304,9 @@ extension Model {
             }
             return
         }
-        if isRunning, let errand = request.errand, errand.driver >= 0, random.chance(drag) { return }
+        if isRunning, let errand = request.errand, errand.driver >= 0, random.chance(drag) {
+            return
+        }
         switch request.kind {
         case .completion:
             remove()
@@ -403,7 +405,9 @@ extension Model {
             find: ModelAttempt.Find(
                 leaf: leaf, life: oracle.life[leaf], root: root, rootLife: oracle.life[root]),
             isFirst: request.isFirstEnd)
-        if finding.holds != views[root].holds(leaf) || finding.holdsOther != views[root].holds(other) {
+        if finding.holds != views[root].holds(leaf)
+            || finding.holdsOther != views[root].holds(other)
+        {
             fail("a find that is not so")
         }
         let (x, y) = request.isFirstEnd ? (leaf, other) : (other, leaf)
@@ -614,7 +618,8 @@ extension Model {
         }
         if profile.events.count != expected.count { fail("profile: wrong events") }
         for entry in expected {
-            if !profile.events.contains(where: { $0.name == entry.name && $0.count == entry.count }) {
+            if !profile.events.contains(where: { $0.name == entry.name && $0.count == entry.count })
+            {
                 fail("profile: an event missing or counted twice")
             }
         }

@@ -7,15 +7,17 @@ import Testing
 /// random model or a directed story must notice. `scripts/model --faults NAME` searches for one.
 @Suite struct `Planted faults` {
     /// Runs within which a search from seed 1 must come upon the fault: about four times what it took.
+    ///
+    /// Left to `scripts/model`, each some thousand runs away: absany, refsfirst, relnoab.
     static let found: [(fault: String, runs: Int)] = [
-        ("nowin", 20), ("noproof", 40), ("higher", 40), ("noab", 60), ("abnomove", 600),
-        ("evthrough", 60), ("through", 1_500), ("proof", 400), ("abdrop", 200), ("abdropall", 60),
-        ("rootany", 400), ("swallow0", 100), ("swallow1", 100), ("forgothome", 20),
-        ("tombnocopy", 600), ("tombnomove", 600), ("linkold", 200), ("linkdead", 40),
-        ("contnodup", 400), ("nocontest", 40), ("contlinks", 1_500), ("prunefree", 60),
-        ("relnover", 40), ("acknover", 60), ("members", 60), ("duplinks", 20),
-        ("swallowroot", 2_000), ("twofinds", 100), ("contsealed", 2_500), ("contskip", 1_500),
-        ("contstay", 60), ("aliasall", 1_500), ("refsalias", 500), ("refsfirst", 5_000),
+        ("nowin", 40), ("noproof", 40), ("higher", 40), ("noab", 40), ("abnomove", 5_000),
+        ("evthrough", 60), ("through", 1_500), ("proof", 200), ("abdrop", 200), ("abdropall", 200),
+        ("rootany", 200), ("swallow0", 40), ("swallow1", 40), ("forgothome", 40),
+        ("tombnocopy", 60), ("tombnomove", 3_500), ("linkold", 400), ("linkdead", 100),
+        ("contnodup", 100), ("nocontest", 60), ("contreset", 400), ("contlinks", 1_200),
+        ("prunefree", 40), ("relnover", 60), ("acknover", 5_500), ("members", 60),
+        ("duplinks", 40), ("swallowroot", 100), ("twofinds", 150), ("contsealed", 1_500),
+        ("contskip", 1_500), ("contstay", 60), ("aliasall", 200), ("refsalias", 200),
         ("stalelo", 1_500),
     ]
 
@@ -26,7 +28,8 @@ import Testing
 
         search.search(from: 1, runs: runs, faults: [fault])
 
-        print("planted \(fault): \(search.runs) runs, \(search.failures.first?.what ?? "not found")")
+        print(
+            "planted \(fault): \(search.runs) runs, \(search.failures.first?.what ?? "not found")")
         #expect(search.failures.count == 1)
     }
 
@@ -57,15 +60,14 @@ import Testing
         for fault in [nil, "nofence"] {
             let script = MergeScript(groupCount: 2, fault: fault)
             let winner = script.name("user_id", group: 0)
-            var last: MergeScript.Name?
-            for _ in 0..<30 {
-                let device = script.name("device_id", group: 1, above: last?.leaf)
-                last = device
+            for number in 0..<30 {
+                let device = script.name("device_id", group: 1, number: number)
                 script.send(device)
                 script.send(winner, device)
             }
             let machine = script.shards.machine(winner.leaf.shard)
-            sizes.append(machine.table.find(winner.leaf).map { machine.table.ledger($0).count } ?? 0)
+            sizes.append(
+                machine.table.find(winner.leaf).map { machine.table.ledger($0).count } ?? 0)
         }
         #expect(sizes[1] > sizes[0] * 5)
     }
