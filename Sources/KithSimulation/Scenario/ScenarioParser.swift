@@ -4,7 +4,7 @@
 //     with sharedDevice first|quarantine        settings, before anything else
 //     with alias refuse|merge
 //     with retention.days 30
-//     with retention.clock event                events carry stamps; `advance 90` logs one everywhere
+//     with retention.clock event                events carry stamps; `advance 90` logs one
 //     with blockedValues ["0000", "demo"]
 //     with limit email 2
 //     with namespace card class=known limit=3 from=traits.card
@@ -23,7 +23,7 @@
 //     … -> ok or duplicate · rejected no_identifier · expiredOnArrival · any
 //     on c2: page a:1                           on the second connection
 //     batch … end                               one frame
-//     together … end                            all at once, a connection each; with a line `crash`,
+//     together … end                            all at once, a connection each; with `crash` in it
 //                                               the node dies in the middle and what is unanswered
 //                                               is sent again
 //     in every order … end                      one run for each order of the frames
