@@ -31,6 +31,7 @@ public struct Scenario: Sendable {
         public let action: Action
     }
 
+    /// What a step does. Times are milliseconds since 1970.
     public enum Action: Sendable {
         /// Wall clocks show this.
         case clock(Int64)
@@ -167,6 +168,7 @@ extension Scenario {
         public var lastSeen: Int64?
         public var expiresAt: Expiry?
 
+        /// When a profile goes, in milliseconds since 1970.
         public enum Expiry: Sendable {
             case at(Int64)
             case never

@@ -4,7 +4,7 @@
 //     with sharedDevice first|quarantine        settings, before anything else
 //     with alias refuse|merge
 //     with retention.days 30
-//     with retention.clock event                events carry stamps; `advance 90` logs one everywhere
+//     with retention.clock event                events carry stamps; `advance 90` logs one
 //     with blockedValues ["0000", "demo"]
 //     with limit email 2
 //     with namespace card class=known limit=3 from=traits.card
@@ -23,7 +23,7 @@
 //     … -> ok or duplicate · rejected no_identifier · expiredOnArrival · any
 //     on c2: page a:1                           on the second connection
 //     batch … end                               one frame
-//     together … end                            all at once, a connection each; with a line `crash`,
+//     together … end                            all at once, a connection each; with `crash` in it
 //                                               the node dies in the middle and what is unanswered
 //                                               is sent again
 //     in every order … end                      one run for each order of the frames
@@ -52,12 +52,12 @@ public struct ScenarioParser {
     private var next = 0
     var space = "default"
     private var mentioned: Set<Scenario.Mention> = []
-    private var connectionMax = 1
+    private var connectionCount = 1
     /// Events so far, for message ids.
     private var eventCount = 0
 
     /// Times a line may be repeated.
-    static let repeatMax = 100_000
+    static let repeatLimit = 100_000
     /// Events of one frame of a repeated line.
     static let repeatFrameEvents = 500
 
@@ -144,7 +144,7 @@ public struct ScenarioParser {
             return try scanner.expectEnd()
         }
         if scanner.takeWord("connections") {
-            connectionMax = Int(try scanner.integer())
+            connectionCount = Int(try scanner.integer())
             return try scanner.expectEnd()
         }
         if try expectation(&scanner, line: line.number) { return }
@@ -209,8 +209,8 @@ public struct ScenarioParser {
         _ scanner: inout ScenarioScanner, _ line: (number: Int, text: String)
     ) throws(ScenarioError) -> [(number: Int, text: String)] {
         let count = Int(try scanner.integer())
-        guard 1...Self.repeatMax ~= count else {
-            throw scanner.error("a line is repeated 1 to \(Self.repeatMax) times")
+        guard 1...Self.repeatLimit ~= count else {
+            throw scanner.error("a line is repeated 1 to \(Self.repeatLimit) times")
         }
         let body = scanner.rest
         guard !body.hasPrefix("repeat") else { throw scanner.error("repeat in repeat") }
@@ -308,9 +308,9 @@ public struct ScenarioParser {
             guard word.hasPrefix("c"), word.hasSuffix(":"),
                 let number = Int(word.dropFirst().dropLast())
             else { throw scanner.error("expected: on c2: …") }
-            guard 1...connectionMax ~= number else {
+            guard 1...connectionCount ~= number else {
                 throw scanner.error(
-                    "connection \(number) of \(connectionMax); say `connections` first")
+                    "connection \(number) of \(connectionCount); say `connections` first")
             }
             connection = number
         }

@@ -1,8 +1,8 @@
-// Runs one scenario once: the story, then the cluster's invariants, then a restart from the disk, after
-// which the last expectations and every profile and total must be what they were.
+// Runs one scenario once: the story, then the cluster's invariants, then a restart from the disk,
+// after which the last expectations and every profile and total must be what they were.
 //
-// What a run is, is said by its `ScenarioRun` alone. Expectations come from the file; the runner knows
-// no rule of the contract.
+// What a run is, is said by its `ScenarioRun` alone. Expectations come from the file; the runner
+// knows no rule of the contract.
 
 internal import KithBytes
 internal import KithClient
@@ -26,7 +26,7 @@ public final class ScenarioRunner {
     var line = 0
 
     /// Rounds in which what is unanswered is sent again.
-    static let attemptsMax = 20
+    static let attemptLimit = 20
 
     /// Runs the scenario. Throws `ScenarioFailure` where something is not as the file says, also
     /// where the world comes to a halt.
@@ -161,10 +161,10 @@ public final class ScenarioRunner {
     private func sendTogether(_ frames: [Scenario.Frame], withCrash: Bool) throws {
         let payloads = frames.map { self.payload($0) }
         let answers = Answers(count: frames.count)
-        for attempt in 0..<Self.attemptsMax {
+        for attempt in 0..<Self.attemptLimit {
             let open = frames.indices.filter { !answers.isSettled[$0] }
             if open.isEmpty { break }
-            guard attempt < Self.attemptsMax - 1 else {
+            guard attempt < Self.attemptLimit - 1 else {
                 throw failure(
                     expected: "an answer", found: "none after \(attempt) attempts")
             }
