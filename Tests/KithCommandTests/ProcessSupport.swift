@@ -33,7 +33,7 @@ final class Run {
     private var buffer: [UInt8] = []
 
     /// Seconds after which a process that hangs is ended, so that the test fails and does not hang too.
-    private static let secondsMax = 120
+    private static let secondsMax = 300
 
     /// Starts `kith` with `arguments`. `input` is its standard input.
     init(_ arguments: [String], input: String? = nil) throws {
@@ -115,7 +115,8 @@ final class TestNode {
     deinit {
         run?.signal(SIGKILL)
         run?.process.waitUntilExit()
-        try? FileManager.default.removeItem(at: folder)  // Leftovers in a temporary folder do no harm.
+        // Leftovers in a temporary folder do no harm.
+        try? FileManager.default.removeItem(at: folder)
     }
 
     var address: String { "127.0.0.1:\(port)" }

@@ -34,7 +34,11 @@ import Testing
                 if line.contains("\t") {
                     violations.append(Violation(path: source.path, line: place + 1, what: "a tab"))
                 }
-                if line.last?.isWhitespace == true {
+                // A literal of several lines may need its blanks.
+                let isLiteral =
+                    source.code[place].trimmed().isEmpty && !line.trimmed().isEmpty
+                    && !line.trimmed().hasPrefix("//")
+                if line.last?.isWhitespace == true, !isLiteral {
                     violations.append(
                         Violation(path: source.path, line: place + 1, what: "a blank at the end"))
                 }

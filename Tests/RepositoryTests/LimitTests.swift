@@ -36,7 +36,9 @@ import Testing
         return Repository.sources.flatMap { source in
             source.codeLines.compactMap { place in
                 let text = source.code[place]
+                // A private variable is a running value, not a limit.
                 guard text.contains("let ") || text.contains("var "),
+                    !text.contains("private var "),
                     let match = text.firstMatch(of: pattern)
                 else { return nil }
                 return Declared(

@@ -207,17 +207,21 @@ public struct IngestMachine {
         }
     }
 
+    /// Whether time decides nothing about the event: it makes no link, and its profile is a member's.
+    private func isLone(_ event: Int) -> Bool {
+        batch.heads[event].identifierCount == 1
+            && batch.identifier(event, 0).leaf.identifierClass != .anonymous
+    }
+
     /// Starts what may start now.
     private mutating func startReady() {
         if isStamped {
+            // Active is a run of lone events, or one that is not lone.
+            active.removeAll { tracks[Int($0)].phase == .settled }
             while nextToStart < tracks.count {
-                let isLone =
-                    batch.heads[nextToStart].identifierCount == 1
-                    && tracks[nextToStart].cursor.leaf.identifierClass != .anonymous
-                if !isLone, !active.isEmpty { return }
+                if let first = active.first, !isLone(Int(first)) || !isLone(nextToStart) { return }
                 start(nextToStart)
                 nextToStart += 1
-                if !isLone { return }
             }
             return
         }

@@ -32,7 +32,14 @@ public struct MergeDriver: Sendable {
         var proof: OperationIndex = .none
         var step: Step = .absorb
         var isAsked = false
+        /// Absorbs that came to nothing, and the rounds that the merge sits out for them.
+        var failures: UInt8 = 0
+        var rest = 0
     }
+
+    /// A merge that cannot get on is asked again after 2, 4, … rounds, at most this power of two: each
+    /// try is a log entry as long as the absorb.
+    private static let failuresMax: UInt8 = 12
 
     private enum Step: Sendable {
         case absorb
@@ -69,6 +76,10 @@ public struct MergeDriver: Sendable {
         let context = machine.context()
         for index in merges.indices where !merges[index].isAsked {
             if isFull(round) { return round }
+            if merges[index].rest > 0 {
+                merges[index].rest -= 1
+                continue
+            }
             merges[index].isAsked = true
             askMerge(index, context, shards, &round)
         }
@@ -165,7 +176,8 @@ public struct MergeDriver: Sendable {
     /// Takes a round back with its answers. True when some request failed or has to be asked again
     /// later, so that the caller pauses before the next round.
     public mutating func take(_ round: Round) -> Bool {
-        var mustPause = false
+        // Nothing was asked, yet something waits: for its turn.
+        var mustPause = round.isEmpty && isBusy
         for part in round.parts where !part.isEmpty {
             switch part.answer {
             case .answered(let operations, _, let waits, _):
@@ -216,6 +228,8 @@ public struct MergeDriver: Sendable {
         default:
             // Stale or malformed: the record itself says what is left to do; ask it again later.
             startAgain(index)
+            merges[index].failures = min(merges[index].failures + 1, Self.failuresMax)
+            merges[index].rest = 1 << Int(merges[index].failures)
             return true
         }
         return false

@@ -18,6 +18,8 @@ actor Group {
     private var log: WriteAheadLog?
     private let entryClock: GroupMachine.EntryClock
     private let retentionMillis: Int64
+    /// Told once what ended the group, unless the log itself failed and said so.
+    private let onFailure: @Sendable (LogError) -> Void
     let shards: ShardSet
     var machine: GroupMachine
     private var consensus = ConsensusMachine(lastTerm: Term(0), lastIndex: .zero)
@@ -69,13 +71,15 @@ actor Group {
 
     init(
         id: GroupID, table: GroupTable, loop: any Loop, clock: any Clock,
-        entryClock: GroupMachine.EntryClock, retentionMillis: Int64
+        entryClock: GroupMachine.EntryClock, retentionMillis: Int64,
+        onFailure: @escaping @Sendable (LogError) -> Void
     ) {
         self.id = id
         self.loop = loop
         self.clock = clock
         self.entryClock = entryClock
         self.retentionMillis = retentionMillis
+        self.onFailure = onFailure
         shards = ShardSet(group: id, table: table, loop: loop)
         machine = GroupMachine(group: id, table: table)
     }
@@ -203,6 +207,7 @@ actor Group {
             default:
                 // Stored or not is not known. The node stops, and says why.
                 answer(batches, .unknown)
+                if !isStopped { tell(error) }
                 stop()
                 return true
             }
@@ -212,6 +217,13 @@ actor Group {
             apply(entry, batch)
         }
         return true
+    }
+
+    private func tell(_ error: LogError) {
+        switch error {
+        case .failed, .closed: break  // the log has told, or the node stops
+        default: onFailure(error)
+        }
     }
 
     private func answer(_ batches: [Pending], _ answer: SubmitAnswer) {

@@ -1,19 +1,18 @@
-internal import KithPorts
 internal import Synchronization
 
-/// Where the log leaves the error that ended it, and what wakes the node to stop for it.
+/// Where the log, or a group, leaves the error that ended it, and what wakes the node to stop for it.
 final class FailureBox: Sendable {
     private struct State {
-        var error: DiskError?
+        var error: NodeError?
         var isFinished = false
         var waiter: CheckedContinuation<Bool, Never>?
     }
 
     private let state = Mutex(State())
 
-    var error: DiskError? { state.withLock { $0.error } }
+    var error: NodeError? { state.withLock { $0.error } }
 
-    func fail(_ error: DiskError) {
+    func fail(_ error: NodeError) {
         let waiter = state.withLock { state in
             state.error = state.error ?? error
             defer { state.waiter = nil }

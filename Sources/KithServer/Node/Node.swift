@@ -54,14 +54,15 @@ public actor Node {
         try await FolderIdentity.check(settings, disk: ports.disk, loop: loop)
 
         let table = GroupTable(groupCount: configuration.groups)
+        let failure = FailureBox()
         let groups = table.groups.map { id in
             Group(
                 id: id, table: table, loop: ports.loops[Int(id.rawValue) % ports.loops.count],
                 clock: ports.clock,
                 entryClock: configuration.retention.clock == .event ? .event : .wall,
-                retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000)
+                retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000,
+                onFailure: { failure.fail(.log($0)) })
         }
-        let failure = FailureBox()
         let log = try await recover(settings, ports, groups, failure, print)
         for group in groups { await group.open(log) }
 
@@ -89,7 +90,7 @@ public actor Node {
         do throws(LogError) {
             opened = try await WriteAheadLog.open(
                 disk: ports.disk, loop: ports.loops[0], options: settings.log,
-                onFailure: { bell.fail($0) },
+                onFailure: { bell.fail(.disk($0)) },
                 onEntry: { entry in
                     guard misplaced == nil else { return }
                     let group = Int(entry.group.rawValue)
@@ -166,7 +167,7 @@ public actor Node {
             await log.close()
             tasks.cancelAll()
         }
-        if let error = failure.error { throw .disk(error) }
+        if let error = failure.error { throw error }
     }
 
     private func accept(_ service: Service, _ tasks: inout DiscardingTaskGroup) async {

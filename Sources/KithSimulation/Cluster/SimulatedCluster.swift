@@ -127,10 +127,10 @@ public final class SimulatedCluster {
     /// The node's present disk.
     public func disk(_ number: Int = 1) -> SimulatedDisk { node(number).disk }
 
-    /// Gives the node another disk; it must be down.
+    /// Gives the node, which must be down, a disk in the state of `disk`, its locks included.
     public func setDisk(_ disk: SimulatedDisk, _ number: Int = 1) {
         precondition(!node(number).isUp, "node \(number) is up")
-        node(number).disk = disk
+        node(number).disk = disk.copy(pause: pause(number))
     }
 
     func node(_ number: Int) -> SimulatedNode {

@@ -19,6 +19,9 @@ public final class ScenarioRunner {
     /// The greatest event time so far (event clock).
     private var stamp: Int64?
     private var random: Xoshiro256
+    /// In every third run the power fails after every second frame or so: what was acknowledged
+    /// must be there all the same.
+    private let isRestless: Bool
     /// The line at hand, for failures.
     var line = 0
 
@@ -53,6 +56,7 @@ public final class ScenarioRunner {
         settings.start = LogTime(ScenarioScanner.epoch)
         cluster = SimulatedCluster(settings)
         random = Xoshiro256(seed: run.seed, label: "scenario")
+        isRestless = random.oneIn(3)
         if scenario.isEventClock { stamp = 0 }
     }
 
@@ -150,6 +154,7 @@ public final class ScenarioRunner {
         let payload = self.payload(frame)
         let reply = try cluster.run(as: frame.connection) { try await $0.ingest(payload) }
         try check(reply.results, of: frame)
+        if isRestless, random.oneIn(2) { try crash() }
     }
 
     /// Sends everything at once; what stays unanswered is sent again, the very same bytes.

@@ -60,6 +60,7 @@ enum ServeCommand: Command {
             throw UsageError(
                 "--node must be a node of \(file): \(known.joined(separator: ", ")), not \(number)")
         }
+        unblockStopSignals()
         var settings = NodeSettings(
             configuration: configuration, nodeID: NodeID(number), software: KithCommand.software)
         settings.port = port
@@ -73,6 +74,16 @@ enum ServeCommand: Command {
             console.complain("kith serve: \(error)")
         }
         return .failed
+    }
+
+    /// Lets SIGTERM and SIGINT through, before there is any other thread: a parent that blocks them, as the
+    /// threads of some libraries do, passes that on.
+    private static func unblockStopSignals() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGTERM)
+        sigaddset(&signals, SIGINT)
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     }
 
     private static func required(

@@ -50,6 +50,11 @@ final class Model {
     let isSlow: Bool
     /// The machines look at themselves now and then. Dear, so only in a few runs.
     let checksInvariants: Bool
+    /// How many events name more than one identifier.
+    let linkShare: Double
+    /// How often a late copy is left for later, and how often a driver's request is.
+    let lateness: Double
+    let drag: Double
     let loss: Double
     let duplication: Double
 
@@ -84,6 +89,9 @@ final class Model {
         baseTime = 1_700_000_000_000 + Int64(random.below(86_400)) * 1000
         isSlow = profile == .slow || profile == .chain
         checksInvariants = random.chance(0.01)
+        linkShare = profile == .expire ? 0.5 : random.pick([0.45, 0.75])
+        lateness = random.pick([0, 0.5, 0.95])
+        drag = isSlow ? random.pick([0.7, 0.95]) : random.pick([0, 0, 0.5])
         loss = random.pick([0.02, 0.15, 0.3])
         duplication = random.pick([0.05, 0.2, 0.4])
         let table = table
@@ -140,24 +148,34 @@ final class Model {
         let attempt = request?.attempt
         var operation = decode(bytes, attempt)
         var outcomes: [Outcome] = []
+        var entry = bytes
+        var count = 1
+        if operation.record >= 0, random.chance(0.15) {
+            // Two operations in one entry: the first one only lets a record expire.
+            var writer = OperationWriter()
+            writer.touch(leaves[random.pick(members[group])].id)
+            entry = writer.bytes + bytes
+            count = 2
+        }
         groups[group].apply(
             index: groups[group].applied.next, time: LogTime(clock(group)), clock: .wall,
-            operations: bytes.span.bytes, on: shards, outcomes: &outcomes)
+            operations: entry.span.bytes, on: shards, outcomes: &outcomes)
         // An event time is never later than the stamp of the leader that logs it.
         operation.time = min(operation.time, logTime(group))
-        guard outcomes.count == 1 else {
-            fail("\(outcomes.count) outcomes of one operation")
+        guard outcomes.count == count else {
+            fail("\(outcomes.count) outcomes of \(count) operations")
             return .malformed
         }
+        let outcome = outcomes[count - 1]
         if isTracing {
             trace(
                 "g\(group)@\(groups[group].applied.rawValue) t\((logTime(group) - base) / unit) "
-                    + "\(show(operation, attempt)) \(from) -> \(show(outcomes[0]))")
+                    + "\(show(operation, attempt)) \(from) -> \(show(outcome))")
         }
-        observe(operation, outcomes[0], group: group, request)
+        observe(operation, outcome, group: group, request)
         if isTracing { for record in changed { trace("    \(show(record))") } }
-        if outcomes[0] == .malformed { fail("malformed \(operation.type)") }
-        return outcomes[0]
+        if outcome == .malformed { fail("malformed \(operation.type)") }
+        return outcome
     }
 
     // MARK: The schedule
@@ -362,6 +380,19 @@ final class Model {
         if random.chance(0.25) { add(isLate: random.chance(0.5)) }
     }
 
+    private static func read(
+        _ bytes: [UInt8], _ space: [UInt8], _ reader: inout EventReader, _ batch: inout EventBatch
+    ) {
+        do {
+            try reader.read(
+                bytes.span.bytes, position: UInt32(batch.heads.count), space: space.span.bytes,
+                arrival: Int64(4_000_000_000_000), stamp: nil, into: &batch,
+                assignMessageID: { preconditionFailure("the event has an id") })
+        } catch {
+            preconditionFailure("a made event is refused: \(error)")
+        }
+    }
+
     private func makeEvent(_ batch: inout EventBatch) -> ModelEvent {
         var writer = ByteWriter()
         let key = counterNames.count
@@ -386,7 +417,7 @@ final class Model {
             let others = (0..<identifierCount).filter { leaves[$0].rank > 0 }
             named = [random.pick(accounts), random.pick(others)]
         } else {
-            let links = random.chance(profile == .expire ? 0.5 : 0.75)
+            let links = random.chance(linkShare)
             let wanted = links ? random.pick([2, 2, 2, 3]) : 1
             var pool = Array(0..<identifierCount)
             random.shuffle(&pool)
@@ -431,14 +462,7 @@ final class Model {
             writer.cborText("type")
             writer.cborText(leaves[leaf].namespace)
         }
-        do {
-            try reader.read(
-                writer.bytes.span.bytes, position: UInt32(batch.heads.count),
-                space: ModelSetup.space.span.bytes, arrival: Int64(4_000_000_000_000), stamp: nil,
-                into: &batch, assignMessageID: { preconditionFailure("the event has an id") })
-        } catch {
-            preconditionFailure("a made event is refused: \(error)")
-        }
+        Self.read(writer.bytes, ModelSetup.space, &reader, &batch)
         let head = batch.heads[batch.heads.count - 1]
         let identifiers = batch.identifiers[head.identifierRange]
         messageHashes.append(head.messageHash)

@@ -291,6 +291,7 @@ extension Model {
             || (request.agent?.isGone ?? false)
             || (request.group >= 0 && (request.errand?.parts[request.group].isFailed ?? false))
         if isStale {
+            if isRunning, random.chance(lateness) { return }
             remove()
             switch request.kind {
             case .operation(let bytes), .forget(let bytes, _):
@@ -303,9 +304,7 @@ extension Model {
             }
             return
         }
-        if isSlow, isRunning, let errand = request.errand, errand.driver >= 0, random.chance(0.7) {
-            return
-        }
+        if isRunning, let errand = request.errand, errand.driver >= 0, random.chance(drag) { return }
         switch request.kind {
         case .completion:
             remove()

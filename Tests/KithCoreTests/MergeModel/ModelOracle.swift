@@ -239,6 +239,9 @@ extension Model {
                 was.state == .root && !was.facets.isEmpty && !isOverdue(winner, was.facets)
             for facet in facets { oracle.place[facet.leaf] = winner }
             if seal.wasLive, wasLive { oracle.totals.merges += 1 }
+            if oracle.erased[seal.winner] != never, seal.time <= oracle.erased[seal.winner] {
+                fail("an absorb revives a forgotten leaf")
+            }
             justify(seal.winner, loser, 2)
         } else if moved == 0 {
             oracle.swallowed += 1
@@ -445,6 +448,13 @@ extension Model {
                     justify(x, y, isAlias ? 1 : 0)
                     checkJoin(x, y, attempt)
                 }
+                if !event.isPrevious[ordinal],
+                    views[root].facets.contains(where: {
+                        $0.leaf == y && $0.flags.contains(.unlisted)
+                    })
+                {
+                    fail("an identifier that an event carried is not listed")
+                }
                 attempt.note(
                     operation.event, ordinal, together: (oracle.life[x], oracle.life[y]))
             } else if oracle.refused.contains(where: {
@@ -535,6 +545,9 @@ extension Model {
         }
         noteSeal(operation, request)
         justify(winner, loser, 2)
+        if oracle.erased[winner] != never, operation.time <= oracle.erased[winner] {
+            fail("an absorb revives a forgotten leaf")
+        }
         let facets = before[loser].facets
         let was = changed.contains(winner) ? before[winner] : views[winner]
         if !facets.isEmpty, oracle.name[facets[0].leaf] == facets[0].life, was.state == .root,
@@ -577,6 +590,11 @@ extension Model {
                 ModelEdge(x: winner, lifeX: rootLife, y: winnerEnd, lifeY: endLife, kind: 2))
         }
         if !(leaves[winner].id < leaves[loser].id) { fail("parent order") }
+        if leaves[winner].rank == 3, bornNow.contains(loserEnd),
+            operation.time + retention <= logTime(leaves[loser].group)
+        {
+            fail("a link older than retention is not void")
+        }
     }
 
     private func observeFreshWinner(_ operation: ModelOperation) {
@@ -596,6 +614,7 @@ extension Model {
         switch outcome {
         case .refused:
             oracle.contests += 1
+            if views[operation.record].holds(x) { fail("contested at a root that holds both") }
             checkRefusal(x, y, attempt)
             let facet = views[operation.record].facets.first { $0.leaf == y }
             if isLive(operation.record), let facet, facet.flags.contains(.contested) {
@@ -625,6 +644,11 @@ extension Model {
         oracle.refused.append(
             ModelEdge(x: x, lifeX: oracle.life[x], y: y, lifeY: oracle.life[y]))
         checkRefusal(x, y, attempt)
+        if operation.rule == .twoAccounts, leaves[x].rank == 0, leaves[y].rank == 3,
+            !oracle.isContested[y]
+        {
+            fail("a device of two accounts is not contested")
+        }
         if operation.rule == .twoAccounts, policy.aliasJoinsAccounts,
             attempt.joinsAccounts(request.event, to: y)
         {

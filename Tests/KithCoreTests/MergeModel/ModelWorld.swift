@@ -90,6 +90,8 @@ struct ModelSetup {
 
     init(_ random: inout ModelRandom, _ profile: ModelProfile) {
         contactLimit = random.pick([2, 5])
+        // One user id a profile, or no limit that could stand in for the rule about two accounts.
+        let accountLimit = random.pick([1, 9])
         groupCount = random.pick([1, 2, 3, 3])
         let isQuarantining = !random.chance(0.1)
         let aliasJoins = !random.chance(0.05)
@@ -97,7 +99,7 @@ struct ModelSetup {
             sharedDevice: isQuarantining ? .quarantine : .first,
             alias: aliasJoins ? .merge : .refuse,
             namespaces: [
-                .init(name: "user_id", class: .account, limit: 1, from: ["userId"]),
+                .init(name: "user_id", class: .account, limit: accountLimit, from: ["userId"]),
                 .init(name: "email", class: .contact, limit: contactLimit, from: ["traits.email"]),
                 .init(name: "device_id", class: .anonymous, limit: 100, from: ["device"]),
                 .init(name: "anonymous_id", class: .anonymous, limit: 100, from: ["anonymousId"]),

@@ -279,4 +279,27 @@ import Testing
         #expect(world.totals.mergesCompleted == 1)
         world.checkInvariants()
     }
+
+    @Test func `a merge that cannot get on is not logged again and again`() {
+        let world = ReviewWorld(groups: 2)
+        let user = world.value("user_id", "u") { world.group(of: $0) == 0 }
+        let visitor = world.value("anonymous_id", "a") { world.group(of: $0) == 1 }
+        world.ingest(world.event("page", id: "1", user: user))
+        world.ingest(world.event("page", id: "2", anonymous: visitor))
+        // The winner holds the loser's facet: an absorb that no rule allows.
+        let machine = world.machine(world.leaf("user_id", user).shard)
+        let text = Array(visitor.utf8)
+        let namespace = Array("anonymous_id".utf8)
+        let space = ReviewWorld.space
+        _ = machine.table.addFacet(
+            machine.table.find(world.leaf("user_id", user))!,
+            leaf: world.leaf("anonymous_id", visitor), life: OperationIndex(rawValue: 7),
+            group: GroupID(0), seen: world.now, flags: [], forgetTime: nil,
+            space: space.span.bytes, namespace: namespace.span.bytes, value: text.span.bytes)
+        world.join(visitor, into: user, of: "user_id")
+        let before = world.groups[0].applied.rawValue
+        #expect(!world.drive(until: world.leaf("anonymous_id", visitor), rounds: 1000))
+        #expect(world.groups[0].applied.rawValue - before < 12)
+        #expect(world.drivers[1].isBusy)
+    }
 }

@@ -98,12 +98,12 @@ final class ReviewWorld: ShardAccess {
         return round
     }
 
-    /// Merges two anonymous profiles of one group, the higher into the lower.
-    func join(_ high: String, into low: String) {
+    /// Seals an anonymous profile into another one, above it in strength; in one group, merges them.
+    func join(_ high: String, into low: String, of namespace: String = "anonymous_id") {
         let loser = leaf("anonymous_id", high)
-        let winner = leaf("anonymous_id", low)
+        let winner = leaf(namespace, low)
         let text = IdentifierText(
-            flags: [], space: Self.space, namespace: Array("anonymous_id".utf8),
+            flags: [], space: Self.space, namespace: Array(namespace.utf8),
             value: Array(low.utf8))
         var seal = OperationWriter()
         seal.seal(

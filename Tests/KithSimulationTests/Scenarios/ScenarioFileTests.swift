@@ -8,9 +8,12 @@ import Testing
     func `the story holds`(_ name: String) throws {
         let scenario = try ScenarioFiles.load(name)
         for groups in ScenarioFiles.placements {
-            for seed in ScenarioFiles.seeds {
+            // A file with many orders meets many schedules with one seed.
+            let seeds = ScenarioFiles.seeds.prefix(scenario.variantCount > 30 ? 1 : .max)
+            for seed in seeds {
                 // A seed places the identifiers; each number of groups gets placements of its own.
-                let seed = ScenarioFiles.environment["KITH_SEED"] == nil
+                let seed =
+                    ScenarioFiles.environment["KITH_SEED"] == nil
                     ? seed &* 1000 &+ UInt64(groups) : seed
                 let profiles = try runVariants(of: scenario, seed: seed, groups: groups)
                 guard scenario.naming.isEmpty, let first = profiles.first else { continue }
