@@ -1,0 +1,1 @@
+../../KithBytesTests/Fuzz/FuzzSearch.swift
