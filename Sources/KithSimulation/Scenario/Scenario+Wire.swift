@@ -2,7 +2,8 @@ internal import KithBytes
 internal import KithCore
 internal import KithWire
 
-/// Which of its runs a scenario takes: what the names stand for, and the order of the ordered block.
+/// Which of its runs a scenario takes: what the names stand for, and the order of the ordered
+/// block.
 struct ScenarioVariant {
     private let names: [ScenarioIdentifier: ScenarioIdentifier]
     let order: [Int]
@@ -26,7 +27,8 @@ struct ScenarioVariant {
 
 /// How a scenario's events look on the wire.
 extension Scenario.Event {
-    /// Adds the event to a frame. `stamp` is the event clock's so far; it rises to this event's time.
+    /// Adds the event to a frame. `stamp` is the event clock's so far; it rises to this event's
+    /// time.
     func append(
         to batch: inout IngestBatchWriter, as variant: ScenarioVariant, now: Int64,
         stamp: inout Int64?

@@ -1,8 +1,8 @@
-// Runs one scenario once: the story, then the cluster's invariants, then a restart from the disk, after
-// which the last expectations and every profile and total must be what they were.
+// Runs one scenario once: the story, then the cluster's invariants, then a restart from the disk,
+// after which the last expectations and every profile and total must be what they were.
 //
-// What a run is, is said by its `ScenarioRun` alone. Expectations come from the file; the runner knows
-// no rule of the contract.
+// What a run is, is said by its `ScenarioRun` alone. Expectations come from the file; the runner
+// knows no rule of the contract.
 
 internal import KithBytes
 internal import KithClient

@@ -43,18 +43,22 @@ enum ModelEnvironment {
         let stop = Int(ModelEnvironment.value("KITH_MODEL_STOP") ?? "") ?? 1
         let profile = ModelEnvironment.value("KITH_MODEL_PROFILE").flatMap(ModelProfile.init)
         let faults =
-            ModelEnvironment.value("KITH_MODEL_FAULTS")?.split(separator: ",").map(String.init) ?? []
+            ModelEnvironment.value("KITH_MODEL_FAULTS")?.split(separator: ",").map(String.init)
+            ?? []
         if ModelEnvironment.value("KITH_MODEL_TRACE") != nil {
             let what = Model(seed: seed, profile: profile, faults: faults, isTracing: true).run()
             if let what { Issue.record("seed \(seed): \(what)") }
             return
         }
-        let file = ModelEnvironment.value("KITH_MODEL_SEEDFILE").map { open($0, O_WRONLY | O_CREAT, 0o644) }
+        let file = ModelEnvironment.value("KITH_MODEL_SEEDFILE").map {
+            open($0, O_WRONLY | O_CREAT, 0o644)
+        }
         var search = ModelSearch()
         var began = timespec()
         clock_gettime(CLOCK_MONOTONIC, &began)
 
-        search.search(from: seed, runs: runs, stop: stop, profile: profile, faults: faults) { seed in
+        search.search(from: seed, runs: runs, stop: stop, profile: profile, faults: faults) {
+            seed in
             // A trap leaves the number of its run behind.
             guard let file else { return }
             let text = Array("\(seed)            \n".utf8.prefix(16))

@@ -2,9 +2,9 @@ import KithBytes
 @testable import KithCore
 
 // Those who act: clients with an event or two, clients who forget, readers, and the driver of each
-// group. Whatever one asks of a group becomes a `ModelRequest` in the bag, from which it is taken at
-// a random later time: lost, done twice, answered late, or left there to be done after everybody has
-// gone.
+// group. Whatever one asks of a group becomes a `ModelRequest` in the bag, from which it is taken
+// at a random later time: lost, done twice, answered late, or left there to be done after everybody
+// has gone.
 
 /// One try at sending events: what the oracle keeps of it. Its machine is in `ModelAgent`.
 final class ModelAttempt {
@@ -51,7 +51,8 @@ final class ModelAttempt {
     let contested: [Int]
     let edgeCount: Int
     var progress: [Progress]
-    /// While a late copy is applied: nobody hears of it, so it is no part of this attempt's account.
+    /// While a late copy is applied: nobody hears of it, so it is no part of this attempt's
+    /// account.
     var isMuted = false
 
     init(batch: EventBatch, events: [ModelEvent], oracle: ModelOracle) {
@@ -304,7 +305,9 @@ extension Model {
             }
             return
         }
-        if isRunning, let errand = request.errand, errand.driver >= 0, random.chance(drag) { return }
+        if isRunning, let errand = request.errand, errand.driver >= 0, random.chance(drag) {
+            return
+        }
         switch request.kind {
         case .completion:
             remove()
@@ -321,7 +324,8 @@ extension Model {
             }
         case .wait(let leaf):
             let isFree = views[index(leaf)].state != .sealed
-            // A driver asks again soon; a client's patience ends later, and never while all is calm.
+            // A driver asks again soon; a client's patience ends later, and never while all is
+            // calm.
             let isByDriver = request.errand!.driver >= 0
             if !isFree, isByDriver ? !random.chance(0.3) : isCalm || !random.chance(0.02) { return }
             remove()
@@ -403,7 +407,9 @@ extension Model {
             find: ModelAttempt.Find(
                 leaf: leaf, life: oracle.life[leaf], root: root, rootLife: oracle.life[root]),
             isFirst: request.isFirstEnd)
-        if finding.holds != views[root].holds(leaf) || finding.holdsOther != views[root].holds(other) {
+        if finding.holds != views[root].holds(leaf)
+            || finding.holdsOther != views[root].holds(other)
+        {
             fail("a find that is not so")
         }
         let (x, y) = request.isFirstEnd ? (leaf, other) : (other, leaf)
@@ -614,7 +620,8 @@ extension Model {
         }
         if profile.events.count != expected.count { fail("profile: wrong events") }
         for entry in expected {
-            if !profile.events.contains(where: { $0.name == entry.name && $0.count == entry.count }) {
+            if !profile.events.contains(where: { $0.name == entry.name && $0.count == entry.count })
+            {
                 fail("profile: an event missing or counted twice")
             }
         }

@@ -131,7 +131,9 @@ extension Model {
 
     func name(_ leaf: Int) -> String {
         guard leaf >= 0 else { return "-" }
-        let kind = leaves[leaf].isQuarantine ? "q" : leaves[leaf].rank == 0 ? "u" : leaves[leaf].rank == 1 ? "c" : "a"
+        let kind =
+            leaves[leaf].isQuarantine
+            ? "q" : leaves[leaf].rank == 0 ? "u" : leaves[leaf].rank == 1 ? "c" : "a"
         return "\(kind)\(leaf)"
     }
 
@@ -143,7 +145,8 @@ extension Model {
         switch view.state {
         case .root: return "\(name(record)) root [\(facets.joined(separator: " "))]"
         case .sealed:
-            return "\(name(record)) sealed v\(view.version) into \(name(view.parent)) [\(facets.joined(separator: " "))]"
+            return
+                "\(name(record)) sealed v\(view.version) into \(name(view.parent)) [\(facets.joined(separator: " "))]"
         case .forward: return "\(name(record)) forward v\(view.version) to \(name(view.parent))"
         }
     }
@@ -152,9 +155,11 @@ extension Model {
         var text = "\(operation.type) \(name(operation.record))"
         switch operation.type {
         case .event:
-            text = "event e\(attempt!.events[operation.event].key) of \(name(operation.leaf)) at \(name(operation.record))"
+            text =
+                "event e\(attempt!.events[operation.event].key) of \(name(operation.leaf)) at \(name(operation.record))"
         case .seal:
-            text += " into \(name(operation.other)) ends \(name(operation.loserEnd)) \(name(operation.winnerEnd)) t\((operation.time - baseTime) / unit)"
+            text +=
+                " into \(name(operation.other)) ends \(name(operation.loserEnd)) \(name(operation.winnerEnd)) t\((operation.time - baseTime) / unit)"
         case .absorb: text += " of \(name(operation.other)) v\(operation.version)"
         case .forward: text += " v\(operation.version) to \(name(operation.other))"
         case .release: text += " v\(operation.version)"
@@ -176,7 +181,8 @@ extension Model {
         case .found(let finding):
             "found \(name(finding.root)) holds \(finding.holds) other \(finding.holdsOther)"
                 + (finding.isContested ? " contested" : "")
-                + (finding.forgetTime == never ? "" : " forgotten t\((finding.forgetTime - baseTime) / unit)")
+                + (finding.forgetTime == never
+                    ? "" : " forgotten t\((finding.forgetTime - baseTime) / unit)")
         case .merged(let root): "merged in \(name(root))"
         case .absorbed(let root): "absorbed by \(name(root))"
         case .sealedNow(let version): "sealed v\(version.rawValue)"

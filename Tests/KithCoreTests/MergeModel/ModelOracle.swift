@@ -216,8 +216,8 @@ extension Model {
         if let erasedAt { oracle.erased[leaf] = max(oracle.erased[leaf], erasedAt) }
     }
 
-    /// A record that was sealed in some group is answered as absorbed: its facets are at the winner,
-    /// or were swallowed by a forget of the leaf it was sealed into.
+    /// A record that was sealed in some group is answered as absorbed: its facets are at the
+    /// winner, or were swallowed by a forget of the leaf it was sealed into.
     private func observeAbsorb(_ operation: ModelOperation, _ outcome: Outcome) {
         guard case .absorbed(let root) = outcome else { return }
         let winner = index(root)
@@ -230,7 +230,9 @@ extension Model {
         let seal = oracle.seals[loser]
         var moved = 0
         for facet in facets
-        where views[winner].facets.contains(where: { $0.leaf == facet.leaf && $0.life == facet.life }) {
+        where views[winner].facets.contains(where: {
+            $0.leaf == facet.leaf && $0.life == facet.life
+        }) {
             moved += 1
         }
         if moved == facets.count {
@@ -263,7 +265,9 @@ extension Model {
         let new = views[record]
         switch old.state {
         case .forward:
-            if new.state == .forward, new.parent == old.parent, new.version == old.version { return }
+            if new.state == .forward, new.parent == old.parent, new.version == old.version {
+                return
+            }
             if new.state != .root { fail("a forward changed") }
             return
         case .sealed:
@@ -375,7 +379,8 @@ extension Model {
             {
                 fail("contested event counted for the owner")
             }
-            for earlier in 0..<operation.ordinal where !oracle.isContested[event.identifiers[earlier]] {
+            for earlier in 0..<operation.ordinal
+            where !oracle.isContested[event.identifiers[earlier]] {
                 fail("counted past an identifier that is not contested")
             }
             if operation.isQuarantine || operation.isEvenIfContested {
@@ -432,7 +437,9 @@ extension Model {
             guard view.state == .forward, before[y].state == .root else { continue }
             // Attached and swallowed in one entry.
             let time = oracle.erased[view.parent]
-            if time == never || time < operation.time { fail("swallowed by a forget of somebody else") }
+            if time == never || time < operation.time {
+                fail("swallowed by a forget of somebody else")
+            }
             oracle.erased[y] = max(oracle.erased[y], time)
         }
         var wasAttached = false
@@ -444,7 +451,8 @@ extension Model {
                 if bornNow.contains(y) {
                     wasAttached = true
                     oracle.attached += 1
-                    let isAlias = event.isAlias && operation.ordinal == 0 && event.isPrevious[ordinal]
+                    let isAlias =
+                        event.isAlias && operation.ordinal == 0 && event.isPrevious[ordinal]
                     justify(x, y, isAlias ? 1 : 0)
                     checkJoin(x, y, attempt)
                 }
@@ -494,7 +502,8 @@ extension Model {
         let y = operation.loserEnd == x ? operation.winnerEnd : operation.loserEnd
         let ordinal = attempt.ordinal(request.event, of: y)
         let isMergedNow =
-            changed.contains(loser) && before[loser].state == .root && views[loser].state == .forward
+            changed.contains(loser) && before[loser].state == .root
+            && views[loser].state == .forward
         if isMergedNow { observeLocalMerge(operation, request) }
         switch outcome {
         case .sealedNow(let version):
@@ -514,7 +523,9 @@ extension Model {
             let isForgotten = [x, y].contains {
                 oracle.erased[$0] != never && operation.time <= oracle.erased[$0]
             }
-            if !isForgotten, operation.time + retention > logTime(group) { fail("void for no reason") }
+            if !isForgotten, operation.time + retention > logTime(group) {
+                fail("void for no reason")
+            }
             attempt.note(request.event, ordinal, .void)
         case .refused(let rule):
             if rule != .contested || !(oracle.isContested[x] || oracle.isContested[y]) {
@@ -539,7 +550,9 @@ extension Model {
         guard views[winner].holds(loser) else {
             // Swallowed: the loser is of the winner's person, who was forgotten after this link.
             let time = oracle.erased[winner]
-            if time == never || time < operation.time { fail("swallowed by a forget of somebody else") }
+            if time == never || time < operation.time {
+                fail("swallowed by a forget of somebody else")
+            }
             if oracle.place[loser] < 0 { oracle.erased[loser] = max(oracle.erased[loser], time) }
             return
         }
@@ -702,7 +715,9 @@ extension Model {
             if leaves[leaf].isQuarantine, view.facets.count > 1 { fail("quarantine merged") }
             if leaves[leaf].id < leaves[record].id { fail("a facet below its root") }
             if facet.count != UInt64(oracle.ledger[leaf].count) { fail("counter wrong") }
-            if facet.lastSeen != oracle.last[leaf] { fail("last seen wrong: \(name(leaf)) \(facet.lastSeen), not \(oracle.last[leaf])") }
+            if facet.lastSeen != oracle.last[leaf] {
+                fail("last seen wrong: \(name(leaf)) \(facet.lastSeen), not \(oracle.last[leaf])")
+            }
             if oracle.isContested[leaf], !facet.flags.contains(.contested) {
                 fail("contested flag lost")
             }
@@ -724,7 +739,9 @@ extension Model {
                 let from = component[edge.x]
                 let to = component[edge.y]
                 if from == to { continue }
-                for place in component.indices where component[place] == from { component[place] = to }
+                for place in component.indices where component[place] == from {
+                    component[place] = to
+                }
             }
             var found: [Int] = []
             for facet in view.facets where leaves[facet.leaf].rank == 0 {

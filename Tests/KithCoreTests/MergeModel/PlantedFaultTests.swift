@@ -6,7 +6,8 @@ import Testing
 /// The checker checked: every rule of the merge that can be broken by a switch is broken, and the
 /// random model or a directed story must notice. `scripts/model --faults NAME` searches for one.
 @Suite struct `Planted faults` {
-    /// Runs within which a search from seed 1 must come upon the fault: about four times what it took.
+    /// Runs within which a search from seed 1 must come upon the fault: about four times what it
+    /// took.
     static let found: [(fault: String, runs: Int)] = [
         ("nowin", 20), ("noproof", 40), ("higher", 40), ("noab", 60), ("abnomove", 600),
         ("evthrough", 60), ("through", 1_500), ("proof", 400), ("abdrop", 200), ("abdropall", 60),
@@ -26,7 +27,8 @@ import Testing
 
         search.search(from: 1, runs: runs, faults: [fault])
 
-        print("planted \(fault): \(search.runs) runs, \(search.failures.first?.what ?? "not found")")
+        print(
+            "planted \(fault): \(search.runs) runs, \(search.failures.first?.what ?? "not found")")
         #expect(search.failures.count == 1)
     }
 
@@ -65,7 +67,8 @@ import Testing
                 script.send(winner, device)
             }
             let machine = script.shards.machine(winner.leaf.shard)
-            sizes.append(machine.table.find(winner.leaf).map { machine.table.ledger($0).count } ?? 0)
+            sizes.append(
+                machine.table.find(winner.leaf).map { machine.table.ledger($0).count } ?? 0)
         }
         #expect(sizes[1] > sizes[0] * 5)
     }
