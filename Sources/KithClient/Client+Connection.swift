@@ -13,8 +13,9 @@ extension Client {
         let hello: HelloReply
         /// Holds the bytes that arrived behind the hello's answer.
         var decoder: FrameDecoder
-        /// Since when the node owes an answer and no byte has arrived, in nanoseconds of the monotonic
-        /// clock; a request that is over its deadline is still owed. `nil` where nothing is.
+        /// Since when the node owes an answer and no byte has arrived, in nanoseconds of the
+        /// monotonic clock; a request that is over its deadline is still owed. `nil` where nothing
+        /// is.
         var silentSince: UInt64?
         /// Whether any request was answered.
         var hasAnswered = false

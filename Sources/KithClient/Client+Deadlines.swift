@@ -1,6 +1,6 @@
-// One task for the deadlines of all requests. It sleeps until the earliest one that it knows; by then
-// most of those requests are answered, so it wakes about once in a deadline's length, not once a
-// request. A request with an earlier deadline wakes it.
+// One task for the deadlines of all requests. It sleeps until the earliest one that it knows; by
+// then most of those requests are answered, so it wakes about once in a deadline's length, not once
+// a request. A request with an earlier deadline wakes it.
 
 import KithPorts
 
@@ -27,8 +27,8 @@ extension Client {
         }
     }
 
-    /// Fails what is over its deadline. Where the node was silent for too long as well, it hangs or the
-    /// network does, and the connection is given up. O(waiting + in flight).
+    /// Fails what is over its deadline. Where the node was silent for too long as well, it hangs or
+    /// the network does, and the connection is given up. O(waiting + in flight).
     private func expire(at now: UInt64) {
         let late = inFlight.values.filter { $0.deadline <= now }.sorted { $0.id < $1.id }
         for request in late {

@@ -2,17 +2,17 @@ public import KithBytes
 public import KithWire
 
 // Each call takes `millis`, the time from call to reply with all attempts, by default
-// `requestMillisMax`; and `retries`, how often the same bytes are sent again when a connection breaks
-// or no address answers.
+// `requestMillisMax`; and `retries`, how often the same bytes are sent again when a connection
+// breaks or no address answers.
 
 extension Client {
     /// Sends a batch that was made in memory by `IngestBatchWriter` and waits until its events are
     /// stored. Batches are sent in the order of the calls; the payload is copied once, into the
     /// write.
     ///
-    /// With an error for which `isUnknown` holds the events may be stored or not: send the same payload
-    /// again, whose message ids make that safe. `retries` does so by itself when the connection
-    /// breaks. Without retries a batch that was sent is never sent again.
+    /// With an error for which `isUnknown` holds the events may be stored or not: send the same
+    /// payload again, whose message ids make that safe. `retries` does so by itself when the
+    /// connection breaks. Without retries a batch that was sent is never sent again.
     public func ingest(
         _ payload: [UInt8], retries: Int = 0, millis: UInt32? = nil
     ) async throws(ClientError) -> IngestReply {
@@ -35,8 +35,8 @@ extension Client {
             millis: millis, retries: retries, for: Done.self)
     }
 
-    /// Reads a merged profile. The read's own deadline counts where it has one; the node is told the
-    /// one that counts.
+    /// Reads a merged profile. The read's own deadline counts where it has one; the node is told
+    /// the one that counts.
     public func get(_ read: Get, retries: Int = 1) async throws(ClientError) -> ProfileReply {
         for name in [read.space, read.namespace] where name.utf8.count > WireLimits.nameBytesMax {
             throw .tooLarge(

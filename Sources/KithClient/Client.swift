@@ -1,12 +1,12 @@
-// A client of a cluster: one connection at a time, to the first address of a list that answers; when
-// it breaks, to the next. Requests are pipelined and their replies matched by request id.
+// A client of a cluster: one connection at a time, to the first address of a list that answers;
+// when it breaks, to the next. Requests are pipelined and their replies matched by request id.
 //
 //   caller ─▶ request ─▶ waiting ──writer──▶ inFlight ──reader──▶ reply slot ─▶ caller
 //                           ▲                    │
 //                           └── broke, retries ──┘   else the slot gets `unanswered`
 //
-// `run` owns everything that lives longer than a call, as child tasks: the connection with its reader
-// and its writer, and one task for all deadlines. A task a request would cost more than the
+// `run` owns everything that lives longer than a call, as child tasks: the connection with its
+// reader and its writer, and one task for all deadlines. A task a request would cost more than the
 // request. Connecting is on demand: an idle client whose connection broke stays without one.
 //
 // Invariants: a request is in `waiting` or in `inFlight` or its slot is filled. `inFlight` holds at
@@ -18,8 +18,8 @@ public import KithWire
 
 /// A connection to a cluster, with fallbacks. Pinned to the loop that it is given.
 ///
-/// Use it inside `Client.withClient`, or call `run` in a task group of your own. Every request has a
-/// deadline; a cancelled caller gets `cancelled` at once.
+/// Use it inside `Client.withClient`, or call `run` in a task group of your own. Every request has
+/// a deadline; a cancelled caller gets `cancelled` at once.
 public actor Client {
     /// Where the cluster's nodes listen, in order of preference.
     public nonisolated let addresses: [NodeAddress]

@@ -4,8 +4,8 @@ public import KithWire
 public enum ClientError: Error, Hashable, Sendable {
     /// No address of the list answered; nothing was sent.
     case unreachable(address: String, message: String)
-    /// The node answered with an error. Of a request that was sent more than once it is the answer to
-    /// the last attempt.
+    /// The node answered with an error. Of a request that was sent more than once it is the answer
+    /// to the last attempt.
     case refused(address: String, code: ErrorCode, text: String, retryAfterMillis: UInt32)
     /// The deadline passed. Where `wasSent`, the request may have taken effect.
     case timedOut(what: String, address: String, wasSent: Bool)
@@ -22,8 +22,8 @@ public enum ClientError: Error, Hashable, Sendable {
     /// The client was closed before the request was sent.
     case closed
 
-    /// Whether the request may have taken effect: an ingest is then *unknown*, not failed, and is to
-    /// be sent again with the same message ids.
+    /// Whether the request may have taken effect: an ingest is then *unknown*, not failed, and is
+    /// to be sent again with the same message ids.
     public var isUnknown: Bool {
         switch self {
         case .unanswered, .protocolError, .cancelled: true

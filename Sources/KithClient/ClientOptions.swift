@@ -8,8 +8,8 @@ public struct ClientOptions: Sendable {
     public var requestsInFlightMax = 64
     /// Requests that wait for that; more are refused.
     public var requestsWaitingMax = 4096
-    /// From call to reply, all attempts together, where a call does not say otherwise. Above the ten
-    /// seconds that a node takes to find out that totals are not to be had.
+    /// From call to reply, all attempts together, where a call does not say otherwise. Above the
+    /// ten seconds that a node takes to find out that totals are not to be had.
     public var requestMillisMax: UInt32 = 15_000
     /// For one address to take a connection and answer the hello.
     public var connectMillisMax: UInt32 = 2_000

@@ -17,8 +17,9 @@ struct PendingRequest: Sendable {
     let reply: ReplySlot
 }
 
-/// Where the caller of a request waits for its result. The first result counts: the reply, an error,
-/// the deadline or the caller's own cancellation, which comes from outside the client's executor.
+/// Where the caller of a request waits for its result. The first result counts: the reply, an
+/// error, the deadline or the caller's own cancellation, which comes from outside the client's
+/// executor.
 final class ReplySlot: Sendable {
     private enum State {
         case empty
@@ -56,7 +57,8 @@ final class ReplySlot: Sendable {
         waiter?.resume(returning: result)
     }
 
-    /// The result, as soon as there is one; at once when the caller is cancelled. To be called once.
+    /// The result, as soon as there is one; at once when the caller is cancelled. To be called
+    /// once.
     func result() async -> Result<Frame, ClientError> {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in

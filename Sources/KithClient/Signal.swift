@@ -1,8 +1,8 @@
 import Synchronization
 
-/// Wakes one waiting task. Raising it while nobody waits lets the next wait return at once; raising it
-/// twice is the same as once. A wait also returns when its task is cancelled, so a waiter looks again
-/// at what it waits for.
+/// Wakes one waiting task. Raising it while nobody waits lets the next wait return at once; raising
+/// it twice is the same as once. A wait also returns when its task is cancelled, so a waiter looks
+/// again at what it waits for.
 final class Signal: Sendable {
     private enum State {
         case idle

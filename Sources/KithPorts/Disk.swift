@@ -51,8 +51,8 @@ public protocol DiskFile: Sendable {
     /// the disk thread.
     func write(_ bytes: [UInt8], at offset: UInt64, sync: Bool) async throws(DiskError)
     func sync() async throws(DiskError)
-    /// Makes the file `size` bytes of written zeros from its present end, and syncs it, so that later
-    /// writes inside need no change of metadata.
+    /// Makes the file `size` bytes of written zeros from its present end, and syncs it, so that
+    /// later writes inside need no change of metadata.
     func extendWithZeros(to size: UInt64) async throws(DiskError)
     func truncate(to size: UInt64) async throws(DiskError)
     func close() async

@@ -7,7 +7,8 @@ public enum ProtocolVersion {
     public static let hello: UInt8 = 1
 }
 
-/// The bounds that a node announces in its `HelloReply`. Nothing longer is allocated, sent or taken.
+/// The bounds that a node announces in its `HelloReply`. Nothing longer is allocated, sent or
+/// taken.
 public struct WireLimits: Hashable, Sendable {
     /// The highest value of a frame's length field, in bytes.
     public var frameBytesMax: UInt32

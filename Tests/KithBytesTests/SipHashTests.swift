@@ -66,7 +66,8 @@ import Testing
                 == "0123456789abcdef00112233445566ff")
     }
 
-    /// Output bytes for key 00…0f and the messages 00…(n−1), as the reference and OpenSSL give them.
+    /// Output bytes for key 00…0f and the messages 00…(n−1), as the reference and OpenSSL give
+    /// them.
     let vectors64 = [
         "310e0edd47db6f72",
         "fd67dc93c539f874",

@@ -32,7 +32,8 @@ final class Run {
     /// What was read of standard output beyond the lines that were asked for.
     private var buffer: [UInt8] = []
 
-    /// Seconds after which a process that hangs is ended, so that the test fails and does not hang too.
+    /// Seconds after which a process that hangs is ended, so that the test fails and does not hang
+    /// too.
     private static let secondsMax = 300
 
     /// Starts `kith` with `arguments`. `input` is its standard input.

@@ -154,7 +154,8 @@ struct Survival: Sendable, CustomStringConvertible {
             }
             if !disk.hasFailed { break }
 
-            // A log that failed says so once, and to every later append; one that did not is closed.
+            // A log that failed says so once, and to every later append; one that did not is
+            // closed.
             switch last {
             case .failed(let error):
                 failedLogs += 1

@@ -151,8 +151,8 @@ struct SeededGenerator: RandomNumberGenerator {
         return z ^ (z >> 31)
     }
 
-    /// `bytes` with one to four of: a byte changed, a byte removed, bytes inserted, a run set to all
-    /// ones (the greatest length), the tail cut off. Now and then it is noise altogether.
+    /// `bytes` with one to four of: a byte changed, a byte removed, bytes inserted, a run set to
+    /// all ones (the greatest length), the tail cut off. Now and then it is noise altogether.
     mutating func mutated(_ bytes: [UInt8]) -> [UInt8] {
         if next() % 8 == 0 {
             return (0..<Int(next() % 64)).map { _ in UInt8(truncatingIfNeeded: next()) }

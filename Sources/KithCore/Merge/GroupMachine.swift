@@ -1,16 +1,16 @@
 public import KithBytes
 
-/// The way from a group to its shards. In the server it goes through the `Shard` actors, which share
-/// the group's loop; in tests it is an array.
+/// The way from a group to its shards. In the server it goes through the `Shard` actors, which
+/// share the group's loop; in tests it is an array.
 public protocol ShardAccess {
     func machine(_ id: ShardID) -> ShardMachine
 }
 
 /// The replicated state machine of one group: applies log entries, in order, to the group's shards.
 ///
-/// What it keeps beside them is small: log time, the applied index, the settled marks heard of every
-/// group, and the list of sealed records, oldest seal first, from which its own mark follows. Pure
-/// and deterministic: the same entries give the same state and the same outcomes.
+/// What it keeps beside them is small: log time, the applied index, the settled marks heard of
+/// every group, and the list of sealed records, oldest seal first, from which its own mark follows.
+/// Pure and deterministic: the same entries give the same state and the same outcomes.
 public struct GroupMachine: Sendable {
     public let group: GroupID
     public let table: GroupTable
@@ -57,8 +57,8 @@ public struct GroupMachine: Sendable {
         updateOwnMark()
     }
 
-    /// The group's own settled mark is the lowest version still sealed, or else the place after all it
-    /// has applied. To be called when either changes.
+    /// The group's own settled mark is the lowest version still sealed, or else the place after all
+    /// it has applied. To be called when either changes.
     private mutating func updateOwnMark() {
         let own = Int(group.rawValue)
         marks[own] = max(

@@ -62,7 +62,8 @@ public struct IngestMachine {
         var cursor: Cursor
         var open: UInt32 = 0
         var link: LinkTrack?
-        /// Earlier events that must settle first, and the head of the list of those that wait for this.
+        /// Earlier events that must settle first, and the head of the list of those that wait for
+        /// this.
         var waitsFor: UInt32 = 0
         var dependents: Int32 = -1
         /// The event before this one that it travels with, and the head of the list of those that
@@ -207,7 +208,8 @@ public struct IngestMachine {
         }
     }
 
-    /// Whether time decides nothing about the event: it makes no link, and its profile is a member's.
+    /// Whether time decides nothing about the event: it makes no link, and its profile is a
+    /// member's.
     private func isLone(_ event: Int) -> Bool {
         batch.heads[event].identifierCount == 1
             && batch.identifier(event, 0).leaf.identifierClass != .anonymous

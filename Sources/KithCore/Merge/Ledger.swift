@@ -61,7 +61,8 @@ public struct Ledger: Equatable, Sendable {
     public init() {}
 
     public var isEmpty: Bool {
-        absorbed.isEmpty && remembered.isEmpty && releases.isEmpty && refusals.isEmpty && seal == nil
+        absorbed.isEmpty && remembered.isEmpty && releases.isEmpty && refusals.isEmpty
+            && seal == nil
     }
 
     public func contains(_ leaf: LeafID, _ version: OperationIndex) -> Bool {
@@ -76,7 +77,8 @@ public struct Ledger: Equatable, Sendable {
         if !contains(entry.leaf, entry.version) { absorbed.append(entry) }
     }
 
-    /// Takes the greater forget time and either contested flag. An entry that says nothing is not kept.
+    /// Takes the greater forget time and either contested flag. An entry that says nothing is not
+    /// kept.
     public mutating func remember(_ entry: Remembered) {
         if let at = remembered.firstIndex(where: { $0.leaf == entry.leaf }) {
             remembered[at].forgetTime = max(remembered[at].forgetTime, entry.forgetTime)
@@ -101,7 +103,8 @@ public struct Ledger: Equatable, Sendable {
     /// is below the settled mark this group has heard of theirs.
     public mutating func prune(marks: [OperationIndex]) {
         absorbed.removeAll { entry in
-            Int(entry.group.rawValue) < marks.count && entry.version < marks[Int(entry.group.rawValue)]
+            Int(entry.group.rawValue) < marks.count
+                && entry.version < marks[Int(entry.group.rawValue)]
         }
     }
 
@@ -132,7 +135,8 @@ public struct Ledger: Equatable, Sendable {
             for _ in 0..<(try Self.count(&reader, entryBytes: 26)) {
                 absorbed.append(
                     Absorbed(
-                        leaf: try reader.leaf(), version: OperationIndex(rawValue: try reader.u64()),
+                        leaf: try reader.leaf(),
+                        version: OperationIndex(rawValue: try reader.u64()),
                         group: GroupID(try reader.u16())))
             }
         }
@@ -148,7 +152,8 @@ public struct Ledger: Equatable, Sendable {
             for _ in 0..<(try Self.count(&reader, entryBytes: 24)) {
                 releases.append(
                     Release(
-                        leaf: try reader.leaf(), version: OperationIndex(rawValue: try reader.u64())))
+                        leaf: try reader.leaf(), version: OperationIndex(rawValue: try reader.u64())
+                    ))
             }
         }
         if parts & 8 != 0 {

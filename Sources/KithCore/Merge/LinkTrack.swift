@@ -1,7 +1,7 @@
 internal import KithBytes
 
-/// Link(first, other) on its way (ENGINE 1.2): find both roots, decide, seal the higher, begin again
-/// until one root holds both ends.
+/// Link(first, other) on its way (ENGINE 1.2): find both roots, decide, seal the higher, begin
+/// again until one root holds both ends.
 ///
 /// Two finds that end at two roots prove nothing by themselves; only a root that holds one end and
 /// not the other may be the reason to refuse, and the entry that acts looks again.

@@ -37,8 +37,8 @@ public struct MergeDriver: Sendable {
         var rest = 0
     }
 
-    /// A merge that cannot get on is asked again after 2, 4, … rounds, at most this power of two: each
-    /// try is a log entry as long as the absorb.
+    /// A merge that cannot get on is asked again after 2, 4, … rounds, at most this power of two:
+    /// each try is a log entry as long as the absorb.
     private static let failuresMax: UInt8 = 12
 
     private enum Step: Sendable {

@@ -80,7 +80,8 @@ public struct ReleaseOrder: Sendable, Equatable {
 /// What a find reports of the root where it ended.
 public struct Finding: Sendable, Equatable {
     public var root: LeafID
-    /// The root holds the facet of the leaf looked for (else it is the leaf's home, and empty of it).
+    /// The root holds the facet of the leaf looked for (else it is the leaf's home, and empty of
+    /// it).
     public var holds: Bool
     /// The root holds the facet of the other end of the link too: they are together.
     public var holdsOther: Bool

@@ -10,7 +10,8 @@ public struct PlantedFaults: OptionSet, Sendable {
         "nowin", "noproof", "higher", "noab", "abnomove", "evthrough", "through", "proof", "abdrop",
         "abdropall", "rootany", "absany", "swallow0", "swallow1", "forgothome", "tombnocopy",
         "tombnomove", "linkold", "linkdead", "contnodup", "nocontest", "contreset", "contlinks",
-        "nofence", "prunefree", "vecnomove", "relnover", "acknover", "relnoab", "members", "duplinks",
+        "nofence", "prunefree", "vecnomove", "relnover", "acknover", "relnoab", "members",
+        "duplinks",
         "expsealed", "swallowroot", "twofinds", "contsealed", "contskip", "contstay", "aliasall",
         "refsalias", "refsfirst", "stalelo",
     ]

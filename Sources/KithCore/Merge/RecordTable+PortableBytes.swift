@@ -1,8 +1,8 @@
 internal import KithBytes
 
 extension RecordTable {
-    /// How many bytes `exportFacets` appends for the record, without making them. Names are spelt out
-    /// there, so a payload can grow many times over. O(payload).
+    /// How many bytes `exportFacets` appends for the record, without making them. Names are spelt
+    /// out there, so a payload can grow many times over. O(payload).
     func portableBytes(_ slot: SlotIndex) -> Int {
         var total = 4
         var cells: [TraitCell] = []

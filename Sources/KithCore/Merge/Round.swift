@@ -46,8 +46,8 @@ public struct Round: Sendable {
 /// What came back from a group for its part of a round.
 public enum PartAnswer: Sendable {
     case unanswered
-    /// Outcomes of the operations, answers of the finds, and of each wait whether the record is free.
-    /// `token` is the log index of the operations' entry (zero where there were none).
+    /// Outcomes of the operations, answers of the finds, and of each wait whether the record is
+    /// free. `token` is the log index of the operations' entry (zero where there were none).
     case answered(operations: [Outcome], finds: [Outcome], waits: [Bool], token: LogIndex)
     /// Refused before anything was stored.
     case overloaded(retryAfterMillis: UInt32)

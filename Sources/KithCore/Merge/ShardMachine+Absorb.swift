@@ -77,8 +77,8 @@ extension ByteWriter {
 }
 
 extension ShardMachine {
-    /// The absorb of a record that is sealed at `version`, addressed to the leaf it was sealed into;
-    /// nil where it is not (any more).
+    /// The absorb of a record that is sealed at `version`, addressed to the leaf it was sealed
+    /// into; nil where it is not (any more).
     public func absorbOrder(
         _ loser: LeafID, version: OperationIndex, _ context: ApplyContext
     ) -> AbsorbOrder? {
@@ -106,8 +106,8 @@ extension ShardMachine {
             facets: facets.bytes)
     }
 
-    /// Whether the record, once sealed, fits one absorb. What the finds saw may have grown since, and
-    /// the absorb spells out every name: so the seal's own entry looks again.
+    /// Whether the record, once sealed, fits one absorb. What the finds saw may have grown since,
+    /// and the absorb spells out every name: so the seal's own entry looks again.
     func fitsAbsorb(_ slot: SlotIndex) -> Bool {
         let room = Self.absorbBytesMax - Self.attachBytesMax
         guard table.payloadBytes(slot) > Self.absorbBytesMax / Self.portableGrowthMax else {
@@ -122,9 +122,9 @@ extension ShardMachine {
     /// comes to a name of 4,096, a message id of 255 and 16 more.
     private static let portableGrowthMax = 1024
 
-    /// Takes a sealed record's facets in: *the entry that applies this is the instant of the merge*.
-    /// The caller has taken the marks in already. `isLocal`: seal and absorb are one entry, so no
-    /// second copy can exist and the absorbed set need not remember it.
+    /// Takes a sealed record's facets in: *the entry that applies this is the instant of the
+    /// merge*. The caller has taken the marks in already. `isLocal`: seal and absorb are one entry,
+    /// so no second copy can exist and the absorbed set need not remember it.
     func absorb(_ order: AbsorbOrder, isLocal: Bool, _ context: ApplyContext) -> Outcome {
         let w = order.target
         var slot = current(w, context)

@@ -1,8 +1,8 @@
 public import KithBytes
 
 extension ShardMachine {
-    /// Examines records filed for days that log time has reached, at most `limit` of those that need
-    /// anything: overdue profiles are dropped, those active since are refiled, ledgers without
+    /// Examines records filed for days that log time has reached, at most `limit` of those that
+    /// need anything: overdue profiles are dropped, those active since are refiled, ledgers without
     /// facets are pruned and go when nothing is left to remember.
     ///
     /// Without `exact` only whole days that have passed are looked at, so that each idle record is
@@ -58,8 +58,8 @@ extension ShardMachine {
         return true
     }
 
-    /// Files every anonymous profile anew, after retention has changed: totals and reclaiming look at
-    /// the days that records are filed for. O(records).
+    /// Files every anonymous profile anew, after retention has changed: totals and reclaiming look
+    /// at the days that records are filed for. O(records).
     func refileAll(_ context: ApplyContext) {
         var slots: [SlotIndex] = []
         table.forEachSlot { slot in
@@ -114,13 +114,15 @@ extension ShardMachine {
         return LogTime(overflow ? .max : due)
     }
 
-    /// Pending releases of this shard's roots, and sealed records: what the group's driver works on.
+    /// Pending releases of this shard's roots, and sealed records: what the group's driver works
+    /// on.
     public func pendingReleases(of w: LeafID) -> [Ledger.Release] {
         guard let slot = table.find(w) else { return [] }
         return ledger(slot).releases
     }
 
-    /// The release of a leaf that `root` dropped; nil where the duty has gone elsewhere with the ledger.
+    /// The release of a leaf that `root` dropped; nil where the duty has gone elsewhere with the
+    /// ledger.
     func pendingReleaseOrder(
         _ entry: Ledger.Release, at root: LeafID, _ context: ApplyContext
     ) -> ReleaseOrder? {

@@ -218,8 +218,8 @@ extension ShardMachine {
             space: table.space(facet), namespace: table.namespace(facet), value: table.value(facet))
     }
 
-    /// Whether an event's entry may attach identifier `ordinal`, which is absent, to `root` at once.
-    /// False leaves it to the full link, which refuses what must be refused.
+    /// Whether an event's entry may attach identifier `ordinal`, which is absent, to `root` at
+    /// once. False leaves it to the full link, which refuses what must be refused.
     func allowsAttaching(
         _ body: borrowing EventBody, _ target: EventTarget, to ordinal: Int, root: LeafID,
         _ context: ApplyContext

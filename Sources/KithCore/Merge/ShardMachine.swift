@@ -115,7 +115,9 @@ public final class ShardMachine {
         }
         guard proof != .none else { return .unknownFacet }
         if context.planted(.anyRootSpeaks), ledger(slot).remembered(leaf) == nil { return nil }
-        if context.planted(.freshFacetAtOldRoot), ledger(slot).remembered(leaf) == nil { return nil }
+        if context.planted(.freshFacetAtOldRoot), ledger(slot).remembered(leaf) == nil {
+            return nil
+        }
         return .released(releaseOrder(leaf, proof, slot, context))
     }
 
@@ -189,7 +191,9 @@ public final class ShardMachine {
 
     /// Files an anonymous root that is not filed yet under the day its retention ends.
     func fileForExpiry(_ slot: SlotIndex, _ context: ApplyContext) {
-        guard table.id(slot).identifierClass == .anonymous, table.filedDay(slot) == nil else { return }
+        guard table.id(slot).identifierClass == .anonymous, table.filedDay(slot) == nil else {
+            return
+        }
         refile(slot, context)
     }
 

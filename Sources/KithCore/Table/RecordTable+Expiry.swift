@@ -11,9 +11,10 @@ struct ExpiryBucket: Sendable {
 // record is in one bucket at most. The day says only when to look at the record again: whether it
 // expires is decided by its last seen.
 //
-// Filing is O(1), at the front. A bucket is read in the order of leaf ids: it is sorted when somebody
-// asks for its first, which is once, when its day comes. So the order follows from what is filed,
-// not from the order of filing, and a replica restored from a snapshot reads it the same way.
+// Filing is O(1), at the front. A bucket is read in the order of leaf ids: it is sorted when
+// somebody asks for its first, which is once, when its day comes. So the order follows from what is
+// filed, not from the order of filing, and a replica restored from a snapshot reads it the same
+// way.
 
 extension RecordTable {
     private func bucketIndex(_ day: Int32) -> (index: Int, isPresent: Bool) {

@@ -13,9 +13,9 @@
 //   waking up from a continuation                is one trip through the queue
 //   a call to another loop and back              is two trips and two wake-ups
 //
-// A continuation never resumes straight on an actor: it goes to the task's preferred executor first.
-// So a task belongs on the loop where its actors are. One without a preference wakes up on the
-// global pool instead, and pays a trip through the queue for every call between actors.
+// A continuation never resumes straight on an actor: it goes to the task's preferred executor
+// first. So a task belongs on the loop where its actors are. One without a preference wakes up on
+// the global pool instead, and pays a trip through the queue for every call between actors.
 // (Running serial jobs with `runSynchronously(on:)` reverses this: faster for tasks without a
 // preference, four times slower for those that have one, which in Kith is all.)
 //

@@ -27,8 +27,8 @@ final class OneShot<Value: Sendable>: Sendable {
         waiter?.resume(returning: value)
     }
 
-    /// Waits for the value, without leaving the caller's executor. Called once. `onCancel` runs when
-    /// the task is cancelled; to end the wait it must resolve.
+    /// Waits for the value, without leaving the caller's executor. Called once. `onCancel` runs
+    /// when the task is cancelled; to end the wait it must resolve.
     func value(onCancel: @Sendable () -> Void = {}) async -> Value {
         await suspend { continuation in
             let value: Value? = state.withLock { state in

@@ -1,5 +1,5 @@
-// What a cluster file says, with defaults filled in: a value that every node of the cluster has to agree
-// on. How it is written down is not known here; `kith` reads the file.
+// What a cluster file says, with defaults filled in: a value that every node of the cluster has to
+// agree on. How it is written down is not known here; `kith` reads the file.
 
 public import KithBytes
 public import KithCore

@@ -4,8 +4,8 @@ internal import KithCore
 internal import KithPorts
 internal import KithStorage
 
-/// One group on one node: puts operations into the log, applies what is committed, answers finds and
-/// reads from applied state.
+/// One group on one node: puts operations into the log, applies what is committed, answers finds
+/// and reads from applied state.
 ///
 ///     submit ──▶ pending ──▶ entry ──▶ log (one append out, the next gathers) ──▶ apply ──▶ outcomes
 ///
@@ -274,7 +274,8 @@ actor Group {
 
     // MARK: Reclaiming
 
-    /// Adds a step of reclaiming to the next entry while whole days have passed that it has not seen.
+    /// Adds a step of reclaiming to the next entry while whole days have passed that it has not
+    /// seen.
     private func reclaim() {
         let day = machine.now.rawValue / 86_400_000
         guard isReclaiming || day != reclaimedDay else { return }

@@ -1,6 +1,7 @@
 internal import Synchronization
 
-/// Where the log, or a group, leaves the error that ended it, and what wakes the node to stop for it.
+/// Where the log, or a group, leaves the error that ended it, and what wakes the node to stop for
+/// it.
 final class FailureBox: Sendable {
     private struct State {
         var error: NodeError?

@@ -6,9 +6,9 @@ internal import KithWire
 
 /// One node of a cluster: its log, its groups and shards, and the connections it serves.
 ///
-/// `open` recovers what the data folder holds; `run` serves until `stop` is called or the log fails.
-/// Every task that a node starts is a child of `run`, so that returning from it means that nothing
-/// of the node runs any more.
+/// `open` recovers what the data folder holds; `run` serves until `stop` is called or the log
+/// fails. Every task that a node starts is a child of `run`, so that returning from it means that
+/// nothing of the node runs any more.
 public actor Node {
     private nonisolated let loop: any Loop
     private let settings: NodeSettings

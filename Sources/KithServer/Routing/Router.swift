@@ -1,8 +1,8 @@
 internal import KithBytes
 internal import KithCore
 
-/// The way from a connection to the groups: which group a part of a round goes to, and the loop that
-/// turns a batch's rounds into results. A value; it holds no state of its own.
+/// The way from a connection to the groups: which group a part of a round goes to, and the loop
+/// that turns a batch's rounds into results. A value; it holds no state of its own.
 struct Router: Sendable {
     let table: GroupTable
     let groups: [Group]

@@ -3,7 +3,8 @@ internal import KithCore
 internal import KithPorts
 internal import KithWire
 
-/// What every connection of a node shares: the rules, the limits and the way to the groups. A value.
+/// What every connection of a node shares: the rules, the limits and the way to the groups. A
+/// value.
 struct Service: Sendable {
     let router: Router
     let rules: IdentityRules

@@ -4,12 +4,12 @@
 //   nothing ──────────────────▶ in the cache ──────────────────────▶ on the platter
 //             create, remove, rename             syncDirectory (that folder)
 //
-// Each file has two contents: the one that reads see (cache) and the one that is certain to be there
-// after a power loss (platter), and between them the list of its unsynced writes, in order. A crash
-// keeps any part of each of them: all, none, a prefix, or chosen sectors. Names have the same two
-// states; of a folder's unsynced name changes a crash keeps a prefix, as a journalled file system
-// does. `crash` returns a new disk and leaves this one as it was, so one run can be crashed at each
-// of its operations.
+// Each file has two contents: the one that reads see (cache) and the one that is certain to be
+// there after a power loss (platter), and between them the list of its unsynced writes, in order. A
+// crash keeps any part of each of them: all, none, a prefix, or chosen sectors. Names have the same
+// two states; of a folder's unsynced name changes a crash keeps a prefix, as a journalled file
+// system does. `crash` returns a new disk and leaves this one as it was, so one run can be crashed
+// at each of its operations.
 //
 // A sync that fails loses its writes for good although reads go on to show them and the next sync
 // succeeds: what Linux does. Every call counts as one operation, a write with sync as two, and the

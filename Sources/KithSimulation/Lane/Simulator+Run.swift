@@ -27,8 +27,8 @@ extension Simulator {
         _ = try runInside(maxSteps: maxSteps, limit: Self.nanosecondsMax) { false }
     }
 
-    /// Runs `body` as a root task on `lane`, and the world until it has returned. What `body` throws
-    /// is thrown here, as is every `SimulationError`.
+    /// Runs `body` as a root task on `lane`, and the world until it has returned. What `body`
+    /// throws is thrown here, as is every `SimulationError`.
     public func run<Value: Sendable>(
         on lane: Lane, maxSteps: Int = 1_000_000,
         _ body: @escaping @Sendable () async throws -> Value

@@ -24,7 +24,8 @@ internal import Synchronization
 public final class Simulator: @unchecked Sendable {
     /// How a simulated world is made. The seed says the rest.
     public struct Settings: Sendable {
-        /// Virtual time that one job takes, so that timers fall due between the jobs of a busy lane.
+        /// Virtual time that one job takes, so that timers fall due between the jobs of a busy
+        /// lane.
         public var stepNanoseconds: UInt64 = 1_000
         /// Gives each actor that asks with `Lane.forActor` a lane of its own. Explores more
         /// interleavings than production has.
@@ -93,8 +94,8 @@ public final class Simulator: @unchecked Sendable {
     /// The hash over the trace so far.
     public var traceHash: UInt64 { hash.value }
 
-    /// The lane of loop `loop` of the node called `node`; always the same object. Lanes are numbered
-    /// in the order in which they are first asked for.
+    /// The lane of loop `loop` of the node called `node`; always the same object. Lanes are
+    /// numbered in the order in which they are first asked for.
     public func lane(node: String, loop: Int = 0) -> Lane {
         let name = "\(node)/\(loop)"
         if let lane = lanesByName[name] { return lane }
@@ -117,8 +118,8 @@ public final class Simulator: @unchecked Sendable {
 
     // MARK: The one thread
 
-    /// Runs `body` as the simulation's own thread. When another thread is inside, `body` is not run,
-    /// the intrusion is recorded, and the result is `nil`.
+    /// Runs `body` as the simulation's own thread. When another thread is inside, `body` is not
+    /// run, the intrusion is recorded, and the result is `nil`.
     @discardableResult
     func enter<R>(_ operation: @autoclosure () -> String, _ body: () -> R) -> R? {
         if SimulationThread.isInside(self) { return body() }

@@ -1,7 +1,7 @@
 public import KithPorts
 
-/// A listening port of a simulated host. Connections wait in a bounded backlog to be accepted; their
-/// bytes may arrive before that.
+/// A listening port of a simulated host. Connections wait in a bounded backlog to be accepted;
+/// their bytes may arrive before that.
 ///
 /// `@unchecked Sendable`: touched on the simulation's thread only.
 public final class SimulatedListener: Listener, @unchecked Sendable {

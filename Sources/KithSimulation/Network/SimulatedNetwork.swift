@@ -7,11 +7,12 @@ internal import KithPorts
 ///              at seeded places     seeded      in order      joined
 ///
 /// The bytes of one direction, on the way or unread, never exceed `Settings.streamBytesMax`: a
-/// writer waits for room, so a peer that does not read stops it. Segments are delivered by events of
-/// the simulator, in order within a stream, at times drawn from the network's own stream of the seed.
+/// writer waits for room, so a peer that does not read stops it. Segments are delivered by events
+/// of the simulator, in order within a stream, at times drawn from the network's own stream of the
+/// seed.
 ///
-/// A node sees it through `host(_:)`, which is its `Network` port. `crash(_:)` is what the death of a
-/// process looks like from here.
+/// A node sees it through `host(_:)`, which is its `Network` port. `crash(_:)` is what the death of
+/// a process looks like from here.
 ///
 /// `@unchecked Sendable`: touched on the simulation's thread only; each entrance asks.
 public final class SimulatedNetwork: @unchecked Sendable {
@@ -67,8 +68,8 @@ public final class SimulatedNetwork: @unchecked Sendable {
         SimulatedHost(network: self, name: name, incarnation: incarnation(of: name))
     }
 
-    /// The process of node `name` dies: its listeners are gone, its streams break, at its own end at
-    /// once, at the other after what was on the way has arrived or, as the seed says, was lost.
+    /// The process of node `name` dies: its listeners are gone, its streams break, at its own end
+    /// at once, at the other after what was on the way has arrived or, as the seed says, was lost.
     public func crash(_ name: String) {
         simulator.enter("crash of \(name)") {
             incarnations[name] = incarnation(of: name) + 1

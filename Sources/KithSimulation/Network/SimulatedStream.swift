@@ -37,8 +37,8 @@ public final class SimulatedStream: ByteStream, @unchecked Sendable {
     private var state = State.open
     private var hasEnded = false
     private var received = ByteQueue()
-    /// On the way to this end, oldest first. Each has an event; which event comes for which does not
-    /// matter, the oldest arrives.
+    /// On the way to this end, oldest first. Each has an event; which event comes for which does
+    /// not matter, the oldest arrives.
     private var inFlight = FIFO<Segment>()
     private var lastDue: UInt64 = 0
     /// Bytes in `inFlight` and `received`: what the other end's writer counts against the limit.

@@ -1,8 +1,8 @@
 /// What is to happen at a virtual time: timers and deliveries, the earliest first.
 ///
-/// A binary heap of (due, order) over slots; a slot knows its place in the heap, so that a cancelled
-/// timer leaves at once instead of lying in the way until it is due. `order` begins with a random
-/// word: of several events due at one nanosecond the seed says which is first.
+/// A binary heap of (due, order) over slots; a slot knows its place in the heap, so that a
+/// cancelled timer leaves at once instead of lying in the way until it is due. `order` begins with
+/// a random word: of several events due at one nanosecond the seed says which is first.
 struct EventQueue {
     private struct Key {
         let due: UInt64

@@ -24,8 +24,8 @@ extension Simulator {
         enter("cancel") { events.cancel(event) } ?? false
     }
 
-    /// Returns after `delay` nanoseconds of virtual time, on the caller's executor. Not cancellable:
-    /// for work that goes on whoever waits for it, such as a disk's.
+    /// Returns after `delay` nanoseconds of virtual time, on the caller's executor. Not
+    /// cancellable: for work that goes on whoever waits for it, such as a disk's.
     public func wait(nanoseconds delay: UInt64, kind: TraceKind = .timer, subject: UInt64) async {
         guard admits("wait") else { return }
         await withUnsafeContinuation { continuation in

@@ -9,9 +9,9 @@
 //            20  value
 //                crc32c    u32  of everything before it in the slot
 //
-// A store writes and syncs the worse slot first and then the other. So at any moment one slot is whole;
-// once a store has returned both hold its value: one damaged slot can neither lose a value nor
-// bring back an older one, which for a vote would mean voting twice.
+// A store writes and syncs the worse slot first and then the other. So at any moment one slot is
+// whole; once a store has returned both hold its value: one damaged slot can neither lose a value
+// nor bring back an older one, which for a vote would mean voting twice.
 
 internal import KithBytes
 public import KithPorts
@@ -90,8 +90,8 @@ public actor DurableCell {
         return newest?.value
     }
 
-    /// Replaces the value. Returns when it is durable in both slots. Calls take turns; who needs them
-    /// in an order waits for each. Costs two syncs.
+    /// Replaces the value. Returns when it is durable in both slots. Calls take turns; who needs
+    /// them in an order waits for each. Costs two syncs.
     public func store(_ value: [UInt8]) async throws(CellError) {
         guard value.count <= valueBytes else {
             throw .tooLarge(byteCount: value.count, limit: valueBytes)
@@ -144,7 +144,8 @@ public actor DurableCell {
 
     /// Reads both slots, once. Where they differ a store was interrupted, perhaps by a sync that
     /// failed, so that the newer value may be in the page cache only: it is written again before
-    /// anybody relies on it, its own slot first, since the other one may be the only one on the disk.
+    /// anybody relies on it, its own slot first, since the other one may be the only one on the
+    /// disk.
     private func readSlots() async throws(CellError) {
         if let failure { throw .failed(failure) }
         guard !isLoaded else { return }

@@ -1,7 +1,8 @@
 public import KithBytes
 
 /// Where each group's log ends, and the rule that entries keep: the index grows by exactly one, the
-/// term never falls, and only a rebase moves the end. Checked before writing and after reading back.
+/// term never falls, and only a rebase moves the end. Checked before writing and after reading
+/// back.
 public struct GroupTails: Equatable, Sendable {
     /// The last entry of one group.
     public struct Tail: Equatable, Sendable {

@@ -7,8 +7,8 @@ public struct LogEntryType: RawRepresentable, Hashable, Sendable {
     @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
     @inlinable public init(_ rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// The group's log ends at this entry's index and term from here on: what it held above is
-    /// void (a follower drops a conflicting tail) and what is missing below is in a snapshot (one was
+    /// The group's log ends at this entry's index and term from here on: what it held above is void
+    /// (a follower drops a conflicting tail) and what is missing below is in a snapshot (one was
     /// installed). The next entry has the next index. No payload is needed.
     @inlinable public static var rebase: LogEntryType { LogEntryType(255) }
 }

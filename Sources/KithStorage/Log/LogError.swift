@@ -10,7 +10,8 @@ public enum LogError: Error, Equatable, Sendable {
     case disk(DiskError)
     /// Too many bytes wait for the disk. Nothing was stored.
     case overloaded(waitingBytes: Int, limit: Int)
-    /// An ingest append was refused to keep the last room for the node's own work. Nothing was stored.
+    /// An ingest append was refused to keep the last room for the node's own work. Nothing was
+    /// stored.
     case diskNearlyFull(freeBytes: UInt64, reserve: UInt64)
     /// The log is closed. Nothing was stored.
     case closed
@@ -37,7 +38,8 @@ public enum Corruption: Error, Equatable, Sendable {
     /// No valid first frame here, yet `later` exists, and a segment is made only after the first
     /// frame of the one before it was synced.
     case frameBeforeSegment(expected: LogSequence, later: SegmentID)
-    /// A valid frame or header that belongs to another segment: a misdirected write or a stale block.
+    /// A valid frame or header that belongs to another segment: a misdirected write or a stale
+    /// block.
     case wrongSegment(found: SegmentID)
     /// A valid frame or header out of sequence.
     case wrongSequence(found: LogSequence, expected: LogSequence)

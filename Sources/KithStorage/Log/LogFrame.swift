@@ -9,9 +9,9 @@
 //   28  entries
 //       crc32c    u32   of everything before it in the frame
 //
-// Segment and sequence are under the checksum, so that a misdirected write or a block left over from
-// another life of the file is not taken for a frame of this place. A seal is written when a log is
-// opened and when it is closed: it proves that the frames before it were durable.
+// Segment and sequence are under the checksum, so that a misdirected write or a block left over
+// from another life of the file is not taken for a frame of this place. A seal is written when a
+// log is opened and when it is closed: it proves that the frames before it were durable.
 
 internal import KithBytes
 

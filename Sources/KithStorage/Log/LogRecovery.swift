@@ -1,5 +1,5 @@
-// Reading a log back. First everything is read and judged, and nothing is written; only a log that is
-// whole or has a torn tail is then repaired.
+// Reading a log back. First everything is read and judged, and nothing is written; only a log that
+// is whole or has a torn tail is then repaired.
 //
 //   segments   f     f+1    …    a         a+1
 //              full  full        the end   prepared: zeros, or torn while it was made
@@ -11,8 +11,9 @@
 // So a bad place is a torn write only if nothing later was ever written; any later frame, header or
 // file proves that what is bad was durable once, and the log is corrupt.
 //
-// The last frame may be in the page cache only, if the process died because a sync had failed. So it
-// is written once more before anything is promised on top of it, and a prepared segment is made anew.
+// The last frame may be in the page cache only, if the process died because a sync had failed. So
+// it is written once more before anything is promised on top of it, and a prepared segment is made
+// anew.
 
 internal import KithBytes
 internal import KithPorts

@@ -6,11 +6,11 @@ enum SegmentScan {
     /// A frame at or after `offset` that was written at or after `expected`, which proves that
     /// whatever should be at `offset` was durable once.
     ///
-    /// Every offset is tried, since the length that would lead to the next frame is itself in doubt.
-    /// `sequencesBefore` is how many frames may have been between `expected` and `offset`.
+    /// Every offset is tried, since the length that would lead to the next frame is itself in
+    /// doubt. `sequencesBefore` is how many frames may have been between `expected` and `offset`.
     /// O(n), and a checksum for each place that has the magic number, this segment's number and a
-    /// sequence that can be reached from `expected` in that many bytes; payloads do not look like that
-    /// by chance.
+    /// sequence that can be reached from `expected` in that many bytes; payloads do not look like
+    /// that by chance.
     static func laterFrame(
         in bytes: RawSpan, from offset: Int, segment: SegmentID, expected: LogSequence,
         sequencesBefore: UInt64 = 0
@@ -49,8 +49,8 @@ enum SegmentScan {
         return nil
     }
 
-    /// Where the bytes from `offset` on stop being other than zero; `offset` when all are zero. O(n)
-    /// from the end.
+    /// Where the bytes from `offset` on stop being other than zero; `offset` when all are zero.
+    /// O(n) from the end.
     static func dirtyEnd(in bytes: RawSpan, from offset: Int) -> Int {
         var end = bytes.byteCount
         var reader = ByteReader(bytes)

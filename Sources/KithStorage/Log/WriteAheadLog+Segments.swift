@@ -4,8 +4,8 @@
 //   none ──── the first frame of a segment is durable ────▶ preparing ────▶ ready ────▶ in use
 //
 // Preparing means a file of written zeros, synced, with its name synced. A structured child task of
-// the node, `keepSegmentReady`, does it on the other disk thread, so that an append waits for it only
-// if a whole segment fills faster than zeros can be written, or if nobody runs the task.
+// the node, `keepSegmentReady`, does it on the other disk thread, so that an append waits for it
+// only if a whole segment fills faster than zeros can be written, or if nobody runs the task.
 //
 // Preparing starts only after the first frame of the segment before is durable, so that a file's
 // existence proves that frame (LogRecovery).
@@ -42,8 +42,8 @@ extension WriteAheadLog {
     /// made. As of the last look at the disk: one a segment, and each `refreshFreeBytes`.
     public var isNearlyFull: Bool { couldNotPrepare || freeBytes < options.reserveBytes }
 
-    /// Looks how much room the disk has, and has a segment that could not be made tried again. A disk
-    /// that does not answer counts as full. Call it every second or so.
+    /// Looks how much room the disk has, and has a segment that could not be made tried again. A
+    /// disk that does not answer counts as full. Call it every second or so.
     public func refreshFreeBytes() async {
         await lookAtRoom()
         if couldNotPrepare { wantNextSegment() }
@@ -76,8 +76,8 @@ extension WriteAheadLog {
         do throws(DiskError) { freeBytes = try await disk.freeBytes() } catch { freeBytes = 0 }
     }
 
-    /// Makes the segment after the last one in use. The caller has set `prepared` to `preparing`, in
-    /// the step in which it saw `none`.
+    /// Makes the segment after the last one in use. The caller has set `prepared` to `preparing`,
+    /// in the step in which it saw `none`.
     private func prepare() async throws(DiskError) {
         defer {
             let waiting = preparedWaiters
@@ -173,8 +173,8 @@ extension WriteAheadLog {
     /// that a durable snapshot covers, and returns how many went. A group without a floor keeps its
     /// segments. The segment in use stays.
     ///
-    /// The cut is logged before the first file goes, so that a file lost later is still missed. Throws
-    /// `disk` if a file cannot be removed; the next call, or the next open, removes it.
+    /// The cut is logged before the first file goes, so that a file lost later is still missed.
+    /// Throws `disk` if a file cannot be removed; the next call, or the next open, removes it.
     @discardableResult
     public func removeSegments(coveredBy floors: [GroupID: LogIndex]) async throws(LogError)
         -> Int

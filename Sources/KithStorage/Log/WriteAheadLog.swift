@@ -8,12 +8,12 @@
 // waits, and returns. So nothing ever waits for a timer, a frame grows only while the disk is busy,
 // and a burst cannot make one caller work for all others for ever.
 //
-// Order: entries join the gathering frame in the order of the calls, frames are written in order, one
-// in flight. So no entry is durable before an earlier one, and an append that returns has everything
-// before it durable too.
+// Order: entries join the gathering frame in the order of the calls, frames are written in order,
+// one in flight. So no entry is durable before an earlier one, and an append that returns has
+// everything before it durable too.
 //
-// A write or sync that fails ends the log: after a failed fsync the kernel may drop the pages and call
-// them clean, so trying again would acknowledge what is not there.
+// A write or sync that fails ends the log: after a failed fsync the kernel may drop the pages and
+// call them clean, so trying again would acknowledge what is not there.
 
 internal import KithBytes
 public import KithPorts
@@ -88,10 +88,10 @@ public actor WriteAheadLog {
 
     /// Opens the log in `log/` of the data folder, makes it where there is none, and recovers it.
     ///
-    /// `onEntry` gets every entry in log order, one segment in memory at a time; entries that a later
-    /// `rebase` voids are among them. Throws `corrupt` and leaves the disk untouched where durable
-    /// bytes are damaged; what `onEntry` got before must be dropped then. `onFailure` is called once, on
-    /// the loop, if a write or a sync fails later: the node should say so and exit.
+    /// `onEntry` gets every entry in log order, one segment in memory at a time; entries that a
+    /// later `rebase` voids are among them. Throws `corrupt` and leaves the disk untouched where
+    /// durable bytes are damaged; what `onEntry` got before must be dropped then. `onFailure` is
+    /// called once, on the loop, if a write or a sync fails later: the node should say so and exit.
     public static func open(
         disk: any Disk, loop: any Loop, options: LogOptions = LogOptions(),
         onFailure: @escaping @Sendable (DiskError) -> Void = { _ in },
@@ -148,8 +148,8 @@ public actor WriteAheadLog {
         try await settle(upTo: lastGathered)
     }
 
-    /// Waits until all appends so far are durable, writes a seal and closes the files. Later appends
-    /// throw `closed`. Safe to call twice.
+    /// Waits until all appends so far are durable, writes a seal and closes the files. Later
+    /// appends throw `closed`. Safe to call twice.
     public func close() async {
         guard state == .open else { return await closeFiles() }
         state = .closed

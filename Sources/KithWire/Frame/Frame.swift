@@ -2,8 +2,8 @@ import KithBytes
 
 /// One whole frame with a checksum that was right.
 ///
-/// It shares the chunk of bytes that it arrived in: making one copies nothing, and holding one keeps
-/// that chunk alive.
+/// It shares the chunk of bytes that it arrived in: making one copies nothing, and holding one
+/// keeps that chunk alive.
 public struct Frame: Sendable {
     /// Everything of the header but length and checksum.
     public let header: FrameHeader

@@ -2,16 +2,16 @@
 // frames come out of `next`.
 //
 // A frame that lies whole in one chunk is not copied. Of a frame that spans chunks, each byte is
-// copied once, into `pending`, which grows with the bytes that have arrived and never with the length
-// that a header claims. The length field is judged as soon as its four bytes are there, the version
-// at the fifth.
+// copied once, into `pending`, which grows with the bytes that have arrived and never with the
+// length that a header claims. The length field is judged as soon as its four bytes are there, the
+// version at the fifth.
 //
 //   chunk    [ …yielded… | frame | frame | fra ]      the tail moves to `pending`
 //                        ^ chunkOffset
 //   pending  [ fra ] ◀── the next chunk's first bytes, exactly as many as the frame lacks
 
-/// Turns the bytes of one connection into frames. Linear in the bytes; holds at most one frame and one
-/// chunk.
+/// Turns the bytes of one connection into frames. Linear in the bytes; holds at most one frame and
+/// one chunk.
 public struct FrameDecoder: Sendable {
     /// The highest length field that is taken, in bytes. Raised when the `Hello` is done; it holds
     /// from the next frame on.

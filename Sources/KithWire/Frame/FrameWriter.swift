@@ -23,8 +23,9 @@ public enum FrameWriter {
         return mark
     }
 
-    /// Patches length and checksum of the frame that everything since `mark` belongs to. O(payload).
-    /// A frame above 4 GiB is a programmer's error; what the other side takes is checked by who sends.
+    /// Patches length and checksum of the frame that everything since `mark` belongs to.
+    /// O(payload). A frame above 4 GiB is a programmer's error; what the other side takes is
+    /// checked by who sends.
     public static func end(_ mark: Mark, into writer: inout ByteWriter) {
         let length = writer.count - mark.start - FrameHeader.lengthFieldByteCount
         precondition(length <= Int(UInt32.max), "\(length) bytes in one frame")

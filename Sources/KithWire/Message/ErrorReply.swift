@@ -33,7 +33,8 @@ public struct ErrorCode: RawRepresentable, Hashable, Sendable {
 }
 
 extension ErrorCode {
-    /// What the other side is told, before the connection is closed, about bytes that are no frames.
+    /// What the other side is told, before the connection is closed, about bytes that are no
+    /// frames.
     public init(_ error: FrameError) {
         switch error {
         case .tooLong: self = .tooLarge

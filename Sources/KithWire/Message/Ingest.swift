@@ -17,8 +17,8 @@ public import KithBytes
 public enum IngestItemKind: UInt8, Hashable, Sendable, CaseIterable {
     /// The bytes are one event as CBOR.
     case event = 0
-    /// A line that was not JSON: the node counts and answers `invalid_json`. The bytes are not looked
-    /// at and may be empty.
+    /// A line that was not JSON: the node counts and answers `invalid_json`. The bytes are not
+    /// looked at and may be empty.
     case invalidJSON = 1
     /// An event above the node's `eventBytesMax` that was not sent: the node counts and answers
     /// `event_too_large`. The bytes are not looked at and may be empty.
@@ -58,8 +58,8 @@ public struct IngestItems: ~Escapable {
         self.hasStamps = hasStamps
     }
 
-    /// The next item; `nil` after the last. Does not throw on the items of an `IngestView`, which has
-    /// walked them before.
+    /// The next item; `nil` after the last. Does not throw on the items of an `IngestView`, which
+    /// has walked them before.
     @inlinable
     @_lifetime(copy self)
     public mutating func next() throws(ByteError) -> IngestItem? {
@@ -93,9 +93,9 @@ public struct IngestView: ~Escapable {
     public let hasStamps: Bool
     @usableFromInline let itemBytes: RawSpan
 
-    /// Reads the head and walks the items once. O(count), allocates the space's name only. An item's
-    /// length is bounded by the frame; whether it is above `eventBytesMax` is for the node to judge,
-    /// item by item.
+    /// Reads the head and walks the items once. O(count), allocates the space's name only. An
+    /// item's length is bounded by the frame; whether it is above `eventBytesMax` is for the node
+    /// to judge, item by item.
     @_lifetime(copy payload)
     public init(decoding payload: RawSpan, limits: WireLimits = WireLimits()) throws(ByteError) {
         var reader = ByteReader(payload)

@@ -94,7 +94,8 @@ public struct IngestReply: WireMessage, Hashable {
 
     /// How far each group that took events had logged them.
     public var token: SessionToken
-    /// When to send the overloaded events again, in milliseconds from now; 0 where there is no advice.
+    /// When to send the overloaded events again, in milliseconds from now; 0 where there is no
+    /// advice.
     public var retryAfterMillis: UInt32
     /// One for each item, in order.
     public var results: [IngestResult]

@@ -1,5 +1,6 @@
 // A command line, taken apart by a `CommandSyntax`: `--name value`, `--name=value`, `--flag`, and
-// operands between them; `--` ends the options, and a lone `-` is an operand. Nothing is abbreviated.
+// operands between them; `--` ends the options, and a lone `-` is an operand. Nothing is
+// abbreviated.
 
 /// The options and operands of one command.
 package struct Arguments: Sendable {

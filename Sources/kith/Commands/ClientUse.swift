@@ -43,7 +43,8 @@ struct NodeChoice: Sendable {
         return options
     }
 
-    /// Runs `body` with a client on a loop of its own; an error is printed and becomes an exit code.
+    /// Runs `body` with a client on a loop of its own; an error is printed and becomes an exit
+    /// code.
     func use(
         _ command: String, _ console: Console,
         _ body: @escaping @Sendable (Client, Runtime) async throws -> ExitCode

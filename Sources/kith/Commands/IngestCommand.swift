@@ -139,8 +139,8 @@ enum IngestCommand: Command {
         return count
     }
 
-    /// Bytes of all files; nil where one is no regular file. Throws where one cannot be opened, so that a
-    /// wrong name is known before anything is sent.
+    /// Bytes of all files; nil where one is no regular file. Throws where one cannot be opened, so
+    /// that a wrong name is known before anything is sent.
     private static func byteTotal(_ names: [String]) throws(InputError) -> UInt64? {
         var total: UInt64? = 0
         for name in names {

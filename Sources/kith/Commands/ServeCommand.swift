@@ -3,8 +3,8 @@
 //   open ─▶ "listening" ─▶ run ── SIGTERM, SIGINT ─▶ stop ─▶ 0
 //                           └──── the log fails ───────────▶ 1
 //
-// A second signal ends the process at once, and so does one while the log is still being recovered: what
-// was acknowledged is on disk, so nothing is lost by it.
+// A second signal ends the process at once, and so does one while the log is still being recovered:
+// what was acknowledged is on disk, so nothing is lost by it.
 
 import Glibc
 import KithBytes
@@ -76,8 +76,8 @@ enum ServeCommand: Command {
         return .failed
     }
 
-    /// Lets SIGTERM and SIGINT through, before there is any other thread: a parent that blocks them, as the
-    /// threads of some libraries do, passes that on.
+    /// Lets SIGTERM and SIGINT through, before there is any other thread: a parent that blocks
+    /// them, as the threads of some libraries do, passes that on.
     private static func unblockStopSignals() {
         var signals = sigset_t()
         sigemptyset(&signals)

@@ -7,13 +7,13 @@
 //     "retention": {"anonymousDays": 180}
 //   }
 //
-// Every key has a default. A key that is not known or of the wrong type is an error that names it by its
-// path, `identity.namespaces.email.limit`; so is a value out of bounds. Members keep their order, since
-// the order of namespaces has a meaning: the file is read through `JSONTranscoder`.
+// Every key has a default. A key that is not known or of the wrong type is an error that names it
+// by its path, `identity.namespaces.email.limit`; so is a value out of bounds. Members keep their
+// order, since the order of namespaces has a meaning: the file is read through `JSONTranscoder`.
 //
-// `identity.namespaces` is laid over the standard ones by name: an entry changes the keys it gives and
-// leaves the rest of that namespace as it was; a new name is added behind, with class 2 unless it says
-// otherwise; `null` takes a namespace away. `blockedValues` replaces the standard list.
+// `identity.namespaces` is laid over the standard ones by name: an entry changes the keys it gives
+// and leaves the rest of that namespace as it was; a new name is added behind, with class 2 unless
+// it says otherwise; `null` takes a namespace away. `blockedValues` replaces the standard list.
 
 import KithBytes
 import KithCore

@@ -1,8 +1,8 @@
 import KithBytes
 import KithPorts
 
-/// Reads the files one after another and hands out batches. Blocks while it reads, so it is pinned to a
-/// loop on which nothing else runs.
+/// Reads the files one after another and hands out batches. Blocks while it reads, so it is pinned
+/// to a loop on which nothing else runs.
 actor BatchFeed {
     /// What comes next.
     enum Step: Sendable {
@@ -84,7 +84,8 @@ actor BatchFeed {
         batcher.add(bytes, at: place, arrival: arrival)
     }
 
-    /// Makes sure that a file is open, unless one fails to or all are done; false when all are done.
+    /// Makes sure that a file is open, unless one fails to or all are done; false when all are
+    /// done.
     private func openNextFile() -> Bool {
         if file != nil { return true }
         guard fileNumber < names.count else { return false }
@@ -104,7 +105,8 @@ actor BatchFeed {
         } catch {
             pendingFailure = error
         }
-        // At the end; of a file that broke off, what is behind the last line end may be half a line.
+        // At the end; of a file that broke off, what is behind the last line end may be half a
+        // line.
         if pendingFailure == nil, let line = splitter.last() {
             add(line, clock.wallTime().rawValue)
         }

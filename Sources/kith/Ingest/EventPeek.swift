@@ -1,5 +1,5 @@
-// What `kith ingest` has to know of an event that it sends: whether it has a message id, and, with the event
-// clock, when it happened. Both are read off the top members of its CBOR.
+// What `kith ingest` has to know of an event that it sends: whether it has a message id, and, with
+// the event clock, when it happened. Both are read off the top members of its CBOR.
 
 package import KithBytes
 import KithCore
@@ -10,8 +10,8 @@ package struct EventPeek: Equatable, Sendable {
     package var isMap = false
     /// Whether it has a message id that a node will take.
     package var hasMessageID = false
-    /// The time at which the event happened, in milliseconds since 1970; nil where it does not say, or
-    /// says no time.
+    /// The time at which the event happened, in milliseconds since 1970; nil where it does not say,
+    /// or says no time.
     package var time: Int64?
 
     /// Looks at `event`, which is one well-formed item. O(bytes).

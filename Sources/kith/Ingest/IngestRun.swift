@@ -1,16 +1,17 @@
-// One `kith ingest`: takes batches from the feed, keeps a few of them on their way, and counts what the
-// answers say.
+// One `kith ingest`: takes batches from the feed, keeps a few of them on their way, and counts what
+// the answers say.
 //
 //   BatchFeed (its own loop) ──▶ IngestRun ──up to `window` at once──▶ Client ──▶ node
 //                                   ▲                                    │
 //                                   └── unknown, overloaded: again later ┘
 //
-// Batches of one connection are sent in the order of the lines: a child task is made for each in that
-// order, all run on one loop, and a loop runs its jobs first in, first out. With the event clock, or
-// spread over nodes, a batch is sent when the one before it has its answer.
+// Batches of one connection are sent in the order of the lines: a child task is made for each in
+// that order, all run on one loop, and a loop runs its jobs first in, first out. With the event
+// clock, or spread over nodes, a batch is sent when the one before it has its answer.
 //
-// An event that got no certain answer is sent again under the same message id, with pauses that double,
-// until it has one or the patience is at an end. What is left then is reported, never called a failure.
+// An event that got no certain answer is sent again under the same message id, with pauses that
+// double, until it has one or the patience is at an end. What is left then is reported, never
+// called a failure.
 
 import KithBytes
 import KithClient

@@ -1,6 +1,6 @@
 // A file of events as bytes that come one after another: a plain file, standard input (`-`), or an
-// archive (`.gz`) that the `gzip` program unpacks. The archive is opened here and is gzip's standard input,
-// so that its offset, which both share, tells how far the work is.
+// archive (`.gz`) that the `gzip` program unpacks. The archive is opened here and is gzip's
+// standard input, so that its offset, which both share, tells how far the work is.
 
 import Foundation
 import Glibc
@@ -116,8 +116,8 @@ final class InputFile {
         return poll(&descriptor, 1, 0) != 0
     }
 
-    /// Fills `buffer` from its start, as far as there are bytes now; waits for the first. 0 at the end,
-    /// which for an archive is reached only if gzip found nothing wrong.
+    /// Fills `buffer` from its start, as far as there are bytes now; waits for the first. 0 at the
+    /// end, which for an archive is reached only if gzip found nothing wrong.
     func read(into buffer: inout [UInt8]) throws(InputError) -> Int {
         let descriptor = source.fileDescriptor
         while true {

@@ -3,8 +3,8 @@
 //   line ─▶ JSON? ─▶ CBOR ─▶ message id, stamp ─▶ item ─▶ payload of at most `itemsMax`, `bytesMax`
 //             └─ no, or too large ─▶ an item that says so, which the node counts
 //
-// A line without a message id gets one here: then a batch whose answer was lost can be sent again, and
-// what was stored of it counts once.
+// A line without a message id gets one here: then a batch whose answer was lost can be sent again,
+// and what was stored of it counts once.
 
 package import KithBytes
 import KithWire
@@ -91,8 +91,8 @@ package struct LineBatcher: Sendable {
     /// The greatest event time of all lines so far; nil where no line had one.
     package var greatestTime: LogTime? { hasStamp ? stamp : nil }
 
-    /// Adds a line, or nothing for one of blanks only. `line` is nil for one that was too long to keep.
-    /// `arrival` is the wall clock in milliseconds since 1970.
+    /// Adds a line, or nothing for one of blanks only. `line` is nil for one that was too long to
+    /// keep. `arrival` is the wall clock in milliseconds since 1970.
     package mutating func add(_ line: RawSpan?, at place: LinePlace, arrival: Int64) {
         guard let line else { return refuse(.tooLarge, at: place) }
         guard !Self.isBlank(line) else { return }

@@ -1,6 +1,6 @@
-// Lines out of chunks. One buffer holds the chunk and what was left of the one before; a line above the
-// limit is dropped as it arrives and reported with its number, so that memory stays bounded whatever is
-// in a file.
+// Lines out of chunks. One buffer holds the chunk and what was left of the one before; a line above
+// the limit is dropped as it arrives and reported with its number, so that memory stays bounded
+// whatever is in a file.
 
 import KithBytes
 

@@ -12,8 +12,8 @@
 // - Text must be UTF-8, and an escaped surrogate must have its other half.
 // - Containers nest to `depthMax`, the event's own object being the first.
 //
-// The alternative, Foundation's `JSONSerialization` and a walk over its tree, takes about ten times as
-// long and loses the order of members, which a cluster file needs.
+// The alternative, Foundation's `JSONSerialization` and a walk over its tree, takes about ten times
+// as long and loses the order of members, which a cluster file needs.
 
 package import KithBytes
 

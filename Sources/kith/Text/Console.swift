@@ -1,7 +1,8 @@
 import Foundation
 import Glibc
 
-/// Where the command writes: what was asked for to standard output, everything else to standard error.
+/// Where the command writes: what was asked for to standard output, everything else to standard
+/// error.
 package struct Console: Sendable {
     /// Whether standard output is a terminal that wants colours.
     package let hasColours: Bool

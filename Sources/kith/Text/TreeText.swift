@@ -1,9 +1,11 @@
-// Maps of numbers as indented columns: what `stats` and `status` answer, whatever keys a node sends.
+// Maps of numbers as indented columns: what `stats` and `status` answer, whatever keys a node
+// sends.
 //
 //   profiles                      events
 //     total      10,214             accepted   98,304
 //
-// A map is a section, an array of maps a table with a column for each key, in the order of the first.
+// A map is a section, an array of maps a table with a column for each key, in the order of the
+// first.
 
 package import KithBytes
 

@@ -53,8 +53,8 @@ package enum Words {
         return String(repeating: "0", count: max(0, count - text.count)) + text
     }
 
-    /// The day of the proleptic Gregorian calendar that is so many days after 1970-01-01. Counts years
-    /// from March, so that the leap day is a year's last.
+    /// The day of the proleptic Gregorian calendar that is so many days after 1970-01-01. Counts
+    /// years from March, so that the leap day is a year's last.
     private static func civil(_ days: Int64) -> (year: Int64, month: Int64, day: Int64) {
         let shifted = days + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097

@@ -56,8 +56,8 @@ import Testing
         #expect(outcome == .stale)
     }
 
-    /// The winner is forgotten and begins a new life between a link's finds and its seal, which is of
-    /// the same group.
+    /// The winner is forgotten and begins a new life between a link's finds and its seal, which is
+    /// of the same group.
     @Test func `a merge into the next life of a winner does not settle the link`() {
         let script = MergeScript(groupCount: 1)
         let account = script.name("user_id", group: 0)

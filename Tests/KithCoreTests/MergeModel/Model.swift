@@ -5,10 +5,10 @@ import KithCore
 /// oracle that knows nothing of how they work (ENGINE 1.7 to 1.9; `merge_model.py` is the same in
 /// Python, and its list of what is checked is kept here).
 ///
-/// A world is a few identifiers of classes account, contact and anonymous under a random hash key, on
-/// one to three groups. One step takes one request from the bag of everything that is under way, or
-/// begins something new. Messages are lost, doubled, delayed and reordered; leaders change; each group
-/// has a clock of its own. A seed repeats its run.
+/// A world is a few identifiers of classes account, contact and anonymous under a random hash key,
+/// on one to three groups. One step takes one request from the bag of everything that is under way,
+/// or begins something new. Messages are lost, doubled, delayed and reordered; leaders change; each
+/// group has a clock of its own. A seed repeats its run.
 final class Model {
     let seed: UInt64
     let profile: ModelProfile

@@ -2,9 +2,9 @@ import KithBytes
 @testable import KithCore
 
 // Those who act: clients with an event or two, clients who forget, readers, and the driver of each
-// group. Whatever one asks of a group becomes a `ModelRequest` in the bag, from which it is taken at
-// a random later time: lost, done twice, answered late, or left there to be done after everybody has
-// gone.
+// group. Whatever one asks of a group becomes a `ModelRequest` in the bag, from which it is taken
+// at a random later time: lost, done twice, answered late, or left there to be done after everybody
+// has gone.
 
 /// One try at sending events: what the oracle keeps of it. Its machine is in `ModelAgent`.
 final class ModelAttempt {
@@ -51,7 +51,8 @@ final class ModelAttempt {
     let contested: [Int]
     let edgeCount: Int
     var progress: [Progress]
-    /// While a late copy is applied: nobody hears of it, so it is no part of this attempt's account.
+    /// While a late copy is applied: nobody hears of it, so it is no part of this attempt's
+    /// account.
     var isMuted = false
 
     init(batch: EventBatch, events: [ModelEvent], oracle: ModelOracle) {
@@ -323,7 +324,8 @@ extension Model {
             }
         case .wait(let leaf):
             let isFree = views[index(leaf)].state != .sealed
-            // A driver asks again soon; a client's patience ends later, and never while all is calm.
+            // A driver asks again soon; a client's patience ends later, and never while all is
+            // calm.
             let isByDriver = request.errand!.driver >= 0
             if !isFree, isByDriver ? !random.chance(0.3) : isCalm || !random.chance(0.02) { return }
             remove()

@@ -216,8 +216,8 @@ extension Model {
         if let erasedAt { oracle.erased[leaf] = max(oracle.erased[leaf], erasedAt) }
     }
 
-    /// A record that was sealed in some group is answered as absorbed: its facets are at the winner,
-    /// or were swallowed by a forget of the leaf it was sealed into.
+    /// A record that was sealed in some group is answered as absorbed: its facets are at the
+    /// winner, or were swallowed by a forget of the leaf it was sealed into.
     private func observeAbsorb(_ operation: ModelOperation, _ outcome: Outcome) {
         guard case .absorbed(let root) = outcome else { return }
         let winner = index(root)

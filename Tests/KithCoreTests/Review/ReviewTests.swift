@@ -8,7 +8,8 @@ import Testing
 
     // MARK: Size
 
-    /// Many event names make a small payload and a large absorb: 6 bytes in memory, 210 when spelt out.
+    /// Many event names make a small payload and a large absorb: 6 bytes in memory, 210 when spelt
+    /// out.
     @Test(arguments: [1, 2])
     func `a profile too large to be absorbed is refused as a limit, not sealed`(groups: Int) {
         let world = ReviewWorld(groups: groups)

@@ -2,8 +2,8 @@ import KithBytes
 
 @testable import KithCore
 
-/// Groups with all their shards in memory: entries are applied at once, rounds are answered in full.
-/// What a directed test of one rule needs, and nothing else.
+/// Groups with all their shards in memory: entries are applied at once, rounds are answered in
+/// full. What a directed test of one rule needs, and nothing else.
 final class ReviewWorld: ShardAccess {
     static let day: Int64 = 86_400_000
     static let space = Array("default".utf8)
@@ -98,7 +98,8 @@ final class ReviewWorld: ShardAccess {
         return round
     }
 
-    /// Seals an anonymous profile into another one, above it in strength; in one group, merges them.
+    /// Seals an anonymous profile into another one, above it in strength; in one group, merges
+    /// them.
     func join(_ high: String, into low: String, of namespace: String = "anonymous_id") {
         let loser = leaf("anonymous_id", high)
         let winner = leaf(namespace, low)

@@ -1,5 +1,5 @@
-// A day in the life of a log, for the tests that crash it or make its disk fail: several appenders, a
-// preparing task, segments removed on the way, a close.
+// A day in the life of a log, for the tests that crash it or make its disk fail: several appenders,
+// a preparing task, segments removed on the way, a close.
 
 import KithBytes
 import KithPorts

@@ -1,5 +1,5 @@
-// A loop that runs on the thread of the test: jobs wait in a queue, and a seed, if there is one, picks
-// which goes next. A test that waits for something that never comes fails instead of hanging.
+// A loop that runs on the thread of the test: jobs wait in a queue, and a seed, if there is one,
+// picks which goes next. A test that waits for something that never comes fails instead of hanging.
 
 import KithPorts
 import Synchronization

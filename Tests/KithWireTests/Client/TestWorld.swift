@@ -3,8 +3,8 @@ import KithPorts
 import Synchronization
 import Testing
 
-/// One thread's worth of world: a queue of jobs, a clock that jumps to the next timer when the queue
-/// is empty. Runs a test's tasks on the caller's thread, in the same order every time.
+/// One thread's worth of world: a queue of jobs, a clock that jumps to the next timer when the
+/// queue is empty. Runs a test's tasks on the caller's thread, in the same order every time.
 final class TestWorld: Sendable {
     private enum Job: Sendable {
         case serial(UnownedJob)
@@ -40,8 +40,8 @@ final class TestWorld: Sendable {
     /// Virtual milliseconds since the world began.
     var millis: UInt64 { state.withLock { ($0.now - 1_000_000) / 1_000_000 } }
 
-    /// Runs `body` as a root task, and everything that it waits for, to its end. Fails the test when
-    /// nothing is left that could ever happen.
+    /// Runs `body` as a root task, and everything that it waits for, to its end. Fails the test
+    /// when nothing is left that could ever happen.
     func run<Value: Sendable>(
         _ body: @escaping @Sendable () async throws -> Value
     ) throws -> Value {
