@@ -20,6 +20,7 @@ public protocol Network: Sendable {
         -> any ByteStream
 }
 
+/// A port that takes connections.
 public protocol Listener: Sendable {
     var port: UInt16 { get }
     /// The next accepted stream; `nil` after `close`. Called by one task at a time.

@@ -3,14 +3,32 @@ import Testing
 /// How files look: what a reader, a terminal and a diff can take.
 @Suite struct FormTests {
     static let columnsMax = 100
+    /// What the formatter cannot break: texts, and tables and pictures in comments.
+    static let unbreakableColumnsMax = 200
+
+    private static func isUnbreakable(_ line: String) -> Bool {
+        let text = line.drop { $0 == " " }
+        if text.hasPrefix("//") { return text.contains("   ") || text.contains(" · ") || text.contains("──") }
+        return text.contains("\"")
+    }
     static let fileBytesMax = 24 << 10
 
     /// Larger files, each with the reason why it is one thing.
-    static let largeFiles: [String: String] = [:]
+    static let largeFiles: [String: String] = [
+        "Tests/KithCoreTests/Event/EventReaderTests.swift": "one table of cases for one reader",
+        "Tests/KithCoreTests/MergeModel/ModelOracle.swift":
+            "one oracle: its checks share its books",
+        "Tests/KithWireTests/Client/ClientTests.swift": "one client against one scripted network",
+    ]
 
     @Test func `no line of code is longer than 100 columns`() {
         let violations = (Repository.sources + Repository.tests).flatMap { source in
-            source.lines.enumerated().filter { $0.element.count > Self.columnsMax }.map {
+            source.lines.enumerated().filter {
+                let limit =
+                    Self.isUnbreakable(String($0.element))
+                    ? Self.unbreakableColumnsMax : Self.columnsMax
+                return $0.element.count > limit
+            }.map {
                 Violation(
                     path: source.path, line: $0.offset + 1, what: "\($0.element.count) columns")
             }

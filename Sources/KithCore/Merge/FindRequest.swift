@@ -18,6 +18,7 @@ public struct Cursor: Sendable, Equatable {
     public var proof: OperationIndex = .none
     public var step: Step = .ask
 
+    /// What the cursor has to do next.
     public enum Step: Sendable, Equatable {
         case ask
         /// The record is sealed: wait until it is not.

@@ -32,6 +32,7 @@ public struct GroupMachine: Sendable {
     /// How the entry now applied, or the last one, means its time.
     private var clock = EntryClock.wall
 
+    /// A record that was sealed and whose Forward is not logged yet.
     public struct SealedRecord: Equatable, Sendable {
         public var version: OperationIndex
         public var leaf: LeafID

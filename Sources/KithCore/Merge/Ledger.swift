@@ -1,6 +1,6 @@
 public import KithBytes
 
-/// What a record knows beside its facets, and keeps when they are dropped (ENGINE 1.6).
+/// What a record knows beside its facets, and keeps when they are dropped.
 ///
 ///  * `absorbed`: the seals whose facets this record took in. A late second copy of an absorb is
 ///    answered from it. An entry leaves once its version is below the settled mark of its group.
@@ -21,6 +21,7 @@ public import KithBytes
 ///     refusal     first 16 · other 16 · rule u8 · time i64
 ///     seal        see `SealNote`
 public struct Ledger: Equatable, Sendable {
+    /// A seal whose facets this record took in.
     public struct Absorbed: Equatable, Sendable {
         public var leaf: LeafID
         public var version: OperationIndex
@@ -28,6 +29,7 @@ public struct Ledger: Equatable, Sendable {
         public var group: GroupID
     }
 
+    /// What outlives a dropped leaf.
     public struct Remembered: Equatable, Sendable {
         public var leaf: LeafID
         /// Events up to this time are forgotten; `never` where the leaf only expired.
@@ -36,12 +38,14 @@ public struct Ledger: Equatable, Sendable {
         public static let never = Int64.min
     }
 
+    /// A dropped leaf whose home still has to hear of it.
     public struct Release: Equatable, Sendable {
         public var leaf: LeafID
         /// The seal by which the leaf's home became a Forward.
         public var version: OperationIndex
     }
 
+    /// A link that was refused, and when it was last asked for.
     public struct Refusal: Equatable, Sendable {
         public var first: LeafID
         public var other: LeafID

@@ -1,5 +1,6 @@
 /// The rules of a cluster that a batch's links turn on, from its `identity` settings.
 public struct LinkPolicy: Sendable {
+    /// How many identifiers of one namespace a profile may hold.
     public struct Limit: Sendable, Equatable {
         public var namespace: [UInt8]
         public var identifierClass: IdentifierClass

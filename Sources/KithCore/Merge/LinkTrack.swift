@@ -1,6 +1,6 @@
 internal import KithBytes
 
-/// Link(first, other) on its way (ENGINE 1.2): find both roots, decide, seal the higher, begin
+/// Link(first, other) on its way: find both roots, decide, seal the higher, begin
 /// again until one root holds both ends.
 ///
 /// Two finds that end at two roots prove nothing by themselves; only a root that holds one end and

@@ -1,5 +1,5 @@
 /// Deliberate faults: each breaks one rule of the merge, so that the checkers can show that they
-/// would notice (ENGINE 1.9). Only a build with `KITH_PLANTED` can switch one on; in every other
+/// would notice. Only a build with `KITH_PLANTED` can switch one on; in every other
 /// build `planted(_:)` is the constant false and the compiler removes the branch.
 public struct PlantedFaults: OptionSet, Sendable {
     public let rawValue: UInt64

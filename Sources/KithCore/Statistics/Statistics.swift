@@ -29,6 +29,7 @@ public struct Statistics: Equatable, Sendable {
     /// Identifiers that were not taken as such, by reason, sorted.
     public var ignored: [NamedCount] = []
 
+    /// A count under a name that only the log knows beforehand.
     public struct NamedCount: Equatable, Sendable {
         public var name: [UInt8]
         public var count: Int64

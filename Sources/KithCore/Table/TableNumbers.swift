@@ -4,7 +4,7 @@ public struct SlotIndex: RawRepresentable, Hashable, Sendable {
     @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
 }
 
-/// What a record is: ENGINE 1.1, "record states". Absent is no record at all.
+/// What a record is; docs/architecture.md has the picture. Absent is no record at all.
 public enum RecordState: UInt8, Sendable {
     case root = 0
     case sealed = 1

@@ -20,6 +20,7 @@ internal import KithBytes
 public import KithPorts
 internal import Synchronization
 
+/// A disk in memory that a power loss can take back; the comment above says how.
 public final class SimulatedDisk: Disk {
     let state: Mutex<SimulatedDiskState>
     /// Awaited at the start of every call; a scheduling point for a seeded loop.

@@ -18,6 +18,7 @@
 internal import KithBytes
 public import KithPorts
 
+/// The one log of a node; the comment above says how it writes.
 public actor WriteAheadLog {
     public nonisolated let loop: any Loop
     public nonisolated let options: LogOptions

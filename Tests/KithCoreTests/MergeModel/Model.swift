@@ -2,8 +2,8 @@ import KithBytes
 import KithCore
 
 /// A random run of the identity merge: the real machines of groups and shards, real events, and an
-/// oracle that knows nothing of how they work (ENGINE 1.7 to 1.9; `merge_model.py` is the same in
-/// Python, and its list of what is checked is kept here).
+/// oracle that knows nothing of how they work (the leaf-accumulate model of docs/architecture.md;
+/// it began in Python, and its list of what is checked is kept here).
 ///
 /// A world is a few identifiers of classes account, contact and anonymous under a random hash key,
 /// on one to three groups. One step takes one request from the bag of everything that is under way,

@@ -6,7 +6,8 @@ import Testing
 /// The checker checked: every rule of the merge that can be broken by a switch is broken, and the
 /// random model or a directed story must notice. `scripts/model --faults NAME` searches for one.
 @Suite struct `Planted faults` {
-    /// Runs within which a search from seed 1 must come upon the fault: about four times what it took.
+    /// Runs within which a search from seed 1 must come upon the fault: about four times what it
+    /// took.
     ///
     /// Left to `scripts/model`, each some thousand runs away: absany, refsfirst, relnoab.
     static let found: [(fault: String, runs: Int)] = [
