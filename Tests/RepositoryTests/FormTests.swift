@@ -8,7 +8,9 @@ import Testing
 
     private static func isUnbreakable(_ line: String) -> Bool {
         let text = line.drop { $0 == " " }
-        if text.hasPrefix("//") { return text.contains("   ") || text.contains(" · ") || text.contains("──") }
+        if text.hasPrefix("//") {
+            return ["   ", " · ", "──"].contains { text.contains($0) }
+        }
         return text.contains("\"")
     }
     static let fileBytesMax = 24 << 10
