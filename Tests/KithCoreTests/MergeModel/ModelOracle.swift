@@ -3,8 +3,7 @@ import KithCore
 
 // The oracle: what must be true, kept apart from the machines. It is told of every operation that
 // was applied, sees which facets lie where afterwards, and from the difference keeps its own
-// account of lives, messages, links and forgets (ENGINE 1.7 and 1.8; `merge_model.py` is the same
-// in Python).
+// account of lives, messages, links and forgets.
 //
 // A leaf's *life* begins when a facet of it appears under a name that no facet had, and ends when
 // the facet is in no live record any more. Lives are counted: `life[k]` is the number of those that
