@@ -257,7 +257,10 @@ struct ProcessTests {
             let full = data.appendingPathComponent(path).path
             let size =
                 try FileManager.default.attributesOfItem(atPath: full)[.size] as? Int ?? 0
-            if size > largest.size { largest = (full, size) }
+            // Of the segments the first: the one made ready after it holds nothing yet.
+            if size > largest.size || size == largest.size && full < largest.path {
+                largest = (full, size)
+            }
         }
         let log = URL(fileURLWithPath: largest.path)
         var bytes = try Data(contentsOf: log)

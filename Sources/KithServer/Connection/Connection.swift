@@ -67,6 +67,7 @@ actor Connection {
     private func end() {
         isEnding = true
         ingestBell.ring()
+        roomBell.ring()
     }
 
     // MARK: Reading
@@ -101,16 +102,19 @@ actor Connection {
     private func take(_ frame: Frame, _ tasks: inout DiscardingTaskGroup) async -> Bool {
         if !isGreeted { return await greet(frame) }
         if frame.type == .ingest {
-            while ingestQueue.count >= Self.ingestQueueMax {
+            while !isEnding, ingestQueue.count >= Self.ingestQueueMax {
                 await withCheckedContinuation { roomBell.wait($0) }
             }
+            // Once the connection ends nobody takes from the queue any more.
+            guard !isEnding else { return false }
             ingestQueue.append(frame)
             ingestBell.ring()
             return true
         }
-        while answering >= Self.answeringMax {
+        while !isEnding, answering >= Self.answeringMax {
             await withCheckedContinuation { roomBell.wait($0) }
         }
+        guard !isEnding else { return false }
         answering += 1
         tasks.addTask { await self.answer(frame) }
         return true
@@ -238,7 +242,7 @@ actor Connection {
             } catch {
                 // The client is gone: what waits for it goes too.
                 outgoing = ByteWriter()
-                isEnding = true
+                end()
                 stream.close()
             }
             let waiting = writersWaiting
