@@ -14,7 +14,8 @@ import kith
 final class PlainSocket: Sendable {
     private let descriptor: Int32
 
-    /// Connects to a port of this machine; a read or a write that takes longer than `millis` gives up.
+    /// Connects to a port of this machine; a read or a write that takes longer than `millis` gives
+    /// up.
     init?(port: UInt16, millis: Int) {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { return nil }
@@ -257,7 +258,8 @@ final class GoodClient {
         _ = try HelloReply(decoding: reply.span.bytes)
     }
 
-    private func ask(_ type: FrameType, _ payload: [UInt8], for reply: FrameType) throws -> [UInt8] {
+    private func ask(_ type: FrameType, _ payload: [UInt8], for reply: FrameType) throws -> [UInt8]
+    {
         requests += 1
         guard socket.send(Stranger.frame(type, payload, id: requests)) else {
             throw Unserved(description: "request \(requests) was not taken")
@@ -322,8 +324,8 @@ final class GoodClient {
 @Suite(.enabled(if: Built.isThere, Built.note), .serialized)
 struct PortFuzzTests {
     static let strangers = 8
-    /// What a node may ever have held in memory, in bytes: some megabytes to begin with, the records of
-    /// the events that were good enough, and the buffers of as many connections.
+    /// What a node may ever have held in memory, in bytes: some megabytes to begin with, the
+    /// records of the events that were good enough, and the buffers of as many connections.
     static let serverBytesMax = 256 << 20
     /// Strings sent to each node in the ordinary tests.
     static let slice = 2_000

@@ -1,5 +1,5 @@
-// Makes the strings that decoders are tried with. Test targets share no module, so this file stands in
-// each of their folders as a link to one place.
+// Makes the strings that decoders are tried with. Test targets share no module, so this file stands
+// in each of their folders as a link to one place.
 
 /// The source of one string: SplitMix64 over the search's seed and the string's number, so that any
 /// string of a search can be made again by itself.
@@ -86,8 +86,8 @@ struct ByteFuzzer: RandomNumberGenerator {
         return start..<min(start + 1 + below(32), bytes.count)
     }
 
-    /// Writes a number that a length, a count, a time or a version could be, in 1 to 8 bytes of either
-    /// order: the extremes of each width, and those near the length of the string.
+    /// Writes a number that a length, a count, a time or a version could be, in 1 to 8 bytes of
+    /// either order: the extremes of each width, and those near the length of the string.
     private mutating func setLength(_ bytes: inout [UInt8], at place: Int) {
         let width = pick([1, 2, 4, 8])
         let count = UInt64(bytes.count)

@@ -1,8 +1,8 @@
 import KithBytes
 import Testing
 
-/// Whatever bytes a stranger sends as CBOR: an error or a value, never a trap, and never more memory
-/// than the bytes were worth.
+/// Whatever bytes a stranger sends as CBOR: an error or a value, never a trap, and never more
+/// memory than the bytes were worth.
 @Suite(.serialized) struct CBORFuzzTests {
     static let samples: [[UInt8]] =
         CBORTests.examples.map(\.bytes)

@@ -1,13 +1,16 @@
-// One search: strings made one after another, each tried against one decoder. The ordinary tests run a
-// short slice of fixed seed; `scripts/fuzz` runs long ones through these environment variables:
+// One search: strings made one after another, each tried against one decoder. The ordinary tests
+// run a short slice of fixed seed; `scripts/fuzz` runs long ones through these environment
+// variables:
 //
 //     KITH_FUZZ_TARGET  the search to run; the others are left out
 //     KITH_FUZZ_SEED    its seed
 //     KITH_FUZZ_START   the number of its first string
 //     KITH_FUZZ_COUNT   how many strings
-//     KITH_FUZZ_NOTE    a file that holds the number of the string at hand, which a trap leaves behind
+//     KITH_FUZZ_NOTE    a file that holds the string at hand, which a trap leaves behind: the
+//                       number of the first string that it builds upon, and its own
 //
-// Test targets share no module, so this file stands in each of their folders as a link to one place.
+// Test targets share no module, so this file stands in each of their folders as a link to one
+// place.
 
 import Glibc
 import Testing
@@ -50,8 +53,8 @@ struct FuzzSearch {
     private(set) var taken = 0
     private(set) var refused = 0
 
-    /// By how much a long search may raise the most memory that its process ever held, in bytes. Strings
-    /// have 64 KiB at most, so that anything above says that a length was believed.
+    /// By how much a long search may raise the most memory that its process ever held, in bytes.
+    /// Strings have 64 KiB at most, so that anything above says that a length was believed.
     static let residentGrowthMax = 96 << 20
 
     /// `slice` is the number of strings in the ordinary tests; a debug build takes a tenth.
@@ -68,14 +71,14 @@ struct FuzzSearch {
         range = start..<(start + max(FuzzSettings.number("KITH_FUZZ_COUNT") ?? standard, 1))
     }
 
-    /// Tries every string with `body`, up to the first that breaks a rule. A search of some length must
-    /// have met strings of both kinds, or it looked at nothing.
+    /// Tries every string with `body`, up to the first that breaks a rule. A search of some length
+    /// must have met strings of both kinds, or it looked at nothing.
     mutating func run(_ body: (_ fuzzer: inout ByteFuzzer, _ string: Int) -> FuzzVerdict) {
         let note = FuzzSettings.value("KITH_FUZZ_NOTE").map { open($0, O_WRONLY | O_CREAT, 0o644) }
         let started = Self.seconds()
         let before = Self.memory("VmRSS:")
         for string in range {
-            if let note { Self.write(string, to: note) }
+            if let note { write(string, to: note) }
             var fuzzer = ByteFuzzer(seed: seed, string: string)
             switch body(&fuzzer, string) {
             case .taken: taken += 1
@@ -104,8 +107,8 @@ struct FuzzSearch {
             + "--count \(string - start + 1)"
     }
 
-    private static func write(_ string: Int, to note: Int32) {
-        let text = Array("\(string)            \n".utf8.prefix(13))
+    private func write(_ string: Int, to note: Int32) {
+        let text = Array("\(string - string % life) \(string)              \n".utf8.prefix(32))
         _ = text.withUnsafeBytes { pwrite(note, $0.baseAddress, $0.count, 0) }
     }
 

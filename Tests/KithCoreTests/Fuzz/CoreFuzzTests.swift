@@ -3,7 +3,8 @@ import Testing
 
 @testable import KithCore
 
-/// Whatever bytes stand where an event, its body, a profile, a record's facets or its ledger should.
+/// Whatever bytes stand where an event, its body, a profile, a record's facets or its ledger
+/// should.
 @Suite(.serialized) struct CoreFuzzTests {
     static let events: [[UInt8]] =
         EventFuzzTests.events.map { $0.encoded() }

@@ -4,8 +4,8 @@ import Testing
 @testable import KithCore
 
 /// Whatever bytes stand in a log entry: every replica must be able to apply them, and the group's
-/// records keep their rules. Only what a group itself wrote is in its log, but a peer sends absorbs and
-/// releases, and a disk sends everything.
+/// records keep their rules. Only what a group itself wrote is in its log, but a peer sends absorbs
+/// and releases, and a disk sends everything.
 @Suite(.serialized) struct OperationFuzzTests {
     /// Entries applied to one world, one after another.
     static let life = 512

@@ -1,6 +1,6 @@
-// A small cluster that takes operations of four kinds: those of real events on their way, made-up ones
-// that are well-formed and name what there is, the same with damage in them, and the same with damage to
-// the bytes that frame them. Few identifiers in few shards, so that records meet.
+// A small cluster that takes operations of four kinds: those of real events on their way, made-up
+// ones that are well-formed and name what there is, the same with damage in them, and the same with
+// damage to the bytes that frame them. Few identifiers in few shards, so that records meet.
 
 import KithBytes
 

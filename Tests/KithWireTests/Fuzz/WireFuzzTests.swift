@@ -11,7 +11,8 @@ import Testing
         samples.firstIndex { $0.type == sample.type } == place
     }.map(\.element)
 
-    /// Some frames in a row, with damage: to their bytes, or under a length and checksum that are right.
+    /// Some frames in a row, with damage: to their bytes, or under a length and checksum that are
+    /// right.
     static func stream(_ fuzzer: inout ByteFuzzer, _ frames: [[UInt8]], _ payloads: [[UInt8]])
         -> [UInt8]
     {
