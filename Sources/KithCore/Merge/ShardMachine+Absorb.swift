@@ -175,6 +175,7 @@ extension ShardMachine {
             seal.eventTime <= forgetTime && !context.planted(.absorbRevives)
             && !(context.planted(.absorbRevivesBesideLife) && facetsBefore > 0)
 
+        let isNew = slot == nil
         let at = slot ?? table.insert(w)
         slot = at
         ledger.formUnion(brought)
@@ -192,7 +193,10 @@ extension ShardMachine {
             // person includes the loser, and goes with it.
             var scratch = RecordTable()
             let copy = scratch.insert(order.loser)
-            guard (try? scratch.importFacets(copy, &facets)) != nil else { return .malformed }
+            guard (try? scratch.importFacets(copy, &facets)) != nil else {
+                if isNew { table.remove(at) }
+                return .malformed
+            }
             scratch.forEachFacet(copy) { facet, leaf in
                 ledger.remember(
                     Ledger.Remembered(
@@ -215,6 +219,7 @@ extension ShardMachine {
         if facetsBefore > 0 { countIdentifiers(at, by: -1) }
         guard (try? table.importFacets(at, &facets)) != nil else {
             if facetsBefore > 0 { countIdentifiers(at, by: 1) }
+            if isNew { table.remove(at) }
             return .malformed
         }
         if context.planted(.windowLeftBehind) || context.planted(.contestedStaysBehind) {

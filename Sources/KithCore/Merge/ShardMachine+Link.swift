@@ -133,7 +133,11 @@ extension ShardMachine {
         case .forward: if !matches { return .done }
         }
         var reader = unsafe ByteReader(order.ledger.span.bytes)
-        guard let ledger = try? Ledger(decoding: &reader) else { return .malformed }
+        guard var ledger = try? Ledger(decoding: &reader) else { return .malformed }
+        // These never travel (`releaseOrder`): what says so is damaged or false, and must not stay.
+        ledger.releases = []
+        ledger.refusals = []
+        ledger.seal = nil
         table.setState(slot, .root)
         table.setVersion(slot, .none)
         settle(slot, ledger, context)
