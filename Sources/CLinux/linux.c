@@ -46,6 +46,11 @@ void kith_forward_stop_signals(int socket) {
     sigaction(SIGTERM, &action, NULL);
     if (sigaction(SIGINT, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
         sigaction(SIGINT, &action, NULL);
+    sigset_t both;
+    sigemptyset(&both);
+    sigaddset(&both, SIGTERM);
+    sigaddset(&both, SIGINT);
+    pthread_sigmask(SIG_UNBLOCK, &both, NULL);
 }
 
 void kith_restore_stop_signals(void) {

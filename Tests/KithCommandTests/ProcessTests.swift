@@ -159,6 +159,21 @@ struct ProcessTests {
         #expect(try node.stats()["profiles"]?["members"] == 2)
     }
 
+    @Test func `a node stops when told, although whoever started it had blocked the signal`() throws
+    {
+        var blocked = sigset_t()
+        var before = sigset_t()
+        sigemptyset(&blocked)
+        sigaddset(&blocked, SIGTERM)
+        pthread_sigmask(SIG_BLOCK, &blocked, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        let node = try TestNode()
+
+        node.run?.signal(SIGTERM)
+
+        #expect(node.run?.end().code == 0)
+    }
+
     @Test func `a crash in the middle of an ingest loses nothing and counts nothing twice`() throws
     {
         let node = try TestNode()

@@ -34,7 +34,9 @@ int kith_processor_count(void);
 int kith_accept(int listener, struct sockaddr *peer, socklen_t *length);
 
 /* From now on SIGTERM and SIGINT send their number as one byte to `socket` (non-blocking, from
- * whichever thread the signal arrives on). SIGINT stays ignored where it was ignored. */
+ * whichever thread the signal arrives on). SIGINT stays ignored where it was ignored. The calling thread
+ * takes both from here on: whoever started the process may have blocked them, and a process inherits
+ * that. */
 void kith_forward_stop_signals(int socket);
 
 /* Gives SIGTERM and SIGINT their default meaning again. */

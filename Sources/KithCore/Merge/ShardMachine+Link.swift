@@ -140,6 +140,10 @@ extension ShardMachine {
                 ledger.remembered[place].isContested = false
             }
         }
+        // These never travel (`releaseOrder`): what says so is damaged or false, and must not stay.
+        ledger.releases = []
+        ledger.refusals = []
+        ledger.seal = nil
         table.setState(slot, .root)
         table.setVersion(slot, .none)
         settle(slot, ledger, context)

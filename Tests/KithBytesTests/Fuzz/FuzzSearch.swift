@@ -6,7 +6,8 @@
 //     KITH_FUZZ_SEED    its seed
 //     KITH_FUZZ_START   the number of its first string
 //     KITH_FUZZ_COUNT   how many strings
-//     KITH_FUZZ_NOTE    a file that holds the number of the string at hand, which a trap leaves behind
+//     KITH_FUZZ_NOTE    a file that holds the string at hand, which a trap leaves behind: the
+//                       number of the first string that it builds upon, and its own
 //
 // Test targets share no module, so this file stands in each of their folders as a link to one
 // place.
@@ -77,7 +78,7 @@ struct FuzzSearch {
         let started = Self.seconds()
         let before = Self.memory("VmRSS:")
         for string in range {
-            if let note { Self.write(string, to: note) }
+            if let note { write(string, to: note) }
             var fuzzer = ByteFuzzer(seed: seed, string: string)
             switch body(&fuzzer, string) {
             case .taken: taken += 1
@@ -106,8 +107,8 @@ struct FuzzSearch {
             + "--count \(string - start + 1)"
     }
 
-    private static func write(_ string: Int, to note: Int32) {
-        let text = Array("\(string)            \n".utf8.prefix(13))
+    private func write(_ string: Int, to note: Int32) {
+        let text = Array("\(string - string % life) \(string)              \n".utf8.prefix(32))
         _ = text.withUnsafeBytes { pwrite(note, $0.baseAddress, $0.count, 0) }
     }
 
