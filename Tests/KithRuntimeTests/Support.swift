@@ -79,9 +79,9 @@ func isWaitOnLoop(_ loop: EventLoop) async -> Bool {
     }
 }
 
-/// Waits until `condition` holds; false if it does not within two seconds.
+/// Waits until `condition` holds; false if it does not within twenty seconds.
 func eventually(_ loop: EventLoop, _ condition: () -> Bool) async throws -> Bool {
-    for _ in 0..<2000 {
+    for _ in 0..<20_000 {
         if condition() { return true }
         try await LinuxClock().sleep(nanoseconds: 1_000_000, on: loop)
     }

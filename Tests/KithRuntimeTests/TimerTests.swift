@@ -58,7 +58,7 @@ struct TimerTests {
                 #expect(await group.next() == true)
             }
 
-            #expect(clock.monotonicNanoseconds() - before < 2_000_000_000)
+            #expect(clock.monotonicNanoseconds() - before < 60_000_000_000)
             #expect(loop.timerCount == 0)
         }
     }
