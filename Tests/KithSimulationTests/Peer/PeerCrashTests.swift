@@ -101,6 +101,58 @@ import Testing
         if victim == 2 { #expect(cutInTwo > 0, "seed \(seed): no crash fell between the two") }
     }
 
+    /// Of the moments some fall between seal and absorb: then node 1 waits for node 2 with a merge.
+    @Test(arguments: 1...2 as ClosedRange<UInt64>)
+    func `a merge into a node that hangs does not keep other merges from their deadline`(
+        seed: UInt64
+    ) throws {
+        let steps = try stepsOfLink(seed: seed)
+        var cutInTwo = 0
+        for k in stride(from: 1, through: steps, by: max(1, steps / 40)) {
+            let comment = "seed \(seed), after step \(k)"
+            let (world, person) = try linking(seed: seed)
+            let near = world.person("near", cookieAt: 1, accountAt: 3)
+            let client = world.cluster.client(at: 3)
+            let payload = PeerWorld.payload([person.link])
+            let answer = Answer()
+            world.cluster.clientLane.start {
+                answer.reply = try? await client.ingest(payload)
+                answer.isThere = true
+            }
+            let end = world.cluster.simulator.stepCount + k
+            try world.cluster.simulator.run(until: {
+                world.cluster.simulator.stepCount >= end
+            })
+            world.cluster.pause(2)
+            let began = world.milliseconds
+            var slowest: UInt64 = 0
+            for (event, _) in near.events {
+                let before = world.milliseconds
+                let payload = PeerWorld.payload([event])
+                let results = try world.cluster.run(as: 2) {
+                    try await $0.ingest(payload).results
+                }
+                slowest = max(slowest, world.milliseconds - before)
+                #expect(results == [.ok], "\(comment): \(results)")
+            }
+            try world.cluster.simulator.run(until: { answer.isThere }, maxSteps: 5_000_000)
+            #expect(world.milliseconds - began <= 10_000, "\(comment)")
+            let isSealed = try world.sealed(at: 1) == 1
+            if isSealed { cutInTwo += 1 }
+            // At worst the others wait for the deadline of a round that asks the node as well.
+            #expect(slowest < (isSealed ? 5_500 : 100), "\(comment): \(slowest) ms")
+
+            world.cluster.resume(2)
+            try world.settle()
+            try world.pass(milliseconds: 2_500)
+            #expect(try world.sealed(at: 3) == 0, "\(comment)")
+            _ = try world.ingestAll([person.link], at: 3)
+            try world.expectWhole([person, near], comment)
+            try world.end()
+        }
+        #expect(cutInTwo > 0, "seed \(seed): no moment fell between the two")
+    }
+
     @Test(arguments: seeds)
     func `whatever nodes crash, every event counts once and every merge is made once`(
         seed: UInt64

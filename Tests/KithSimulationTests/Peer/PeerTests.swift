@@ -40,6 +40,8 @@ import Testing
         }
 
         try world.cluster.start(2)
+        try world.settle()
+        try world.expectNotStored(events.map(\.event), answered: reply.results, of: persons)
         let again = try world.ingestAll(events.map(\.event), at: 1)
 
         for (before, after) in zip(reply.results, again) {
@@ -111,6 +113,12 @@ import Testing
         #expect(text.contains("node 2"))
 
         world.cluster.resume(2)
+        try world.settle()
+        // The first two were acknowledged before where the nodes were connected.
+        let new = isConnected ? 2 : 0
+        try world.expectNotStored(
+            Array(far.events.map(\.event)[new...]), answered: Array(reply.results[new...]),
+            of: [far])
         _ = try world.ingestAll(far.events.map(\.event), at: 1)
         try world.expectWhole([near, far], "seed \(seed)")
         try world.end()

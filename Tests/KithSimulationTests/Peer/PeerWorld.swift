@@ -176,6 +176,23 @@ struct PeerWorld {
         }
     }
 
+    /// No profile has counted what was answered `overloaded`; what is unknown may be there.
+    func expectNotStored(
+        _ events: [CBORValue], answered results: [IngestResult], of persons: [Person]
+    ) throws {
+        let refused = zip(events, results).filter { $0.1 == .overloaded }.compactMap { event, _ in
+            if case .text(let name)? = event["event"] { name } else { nil }
+        }
+        for person in persons {
+            for bytes in try profiles("user_id", person.account)
+                + profiles("anonymous_id", person.cookie)
+            {
+                let stored = try Self.counts(bytes).keys.filter { refused.contains($0) }
+                #expect(stored.isEmpty, "seed \(settings.seed): stored though refused: \(stored)")
+            }
+        }
+    }
+
     func end() throws {
         for node in 1...3 { #expect(try sealed(at: node) == 0, "seed \(settings.seed)") }
         try cluster.checkInvariants()
