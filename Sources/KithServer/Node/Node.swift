@@ -305,7 +305,7 @@ public actor Node {
                 return (map["nodes"]?.elements ?? [], map["groups"]?.elements ?? [])
             }
             problem = "its answer is malformed"
-        case .failure(let silent)?: problem = silent.text
+        case .failure(let silent)?: problem = silent.reason
         case nil: break
         }
         let configuration = settings.configuration
@@ -366,6 +366,7 @@ public actor Node {
                     ("pendingBytes", .integer(Int64(totals.pendingBytes))),
                     ("waiting", .integer(Int64(totals.waits))),
                     ("events", .unsigned(totals.statistics.accepted)),
+                    ("eventsPerSecond", .integer(Int64(totals.eventsPerSecond))),
                     ("memoryBytes", .integer(Int64(totals.memoryBytes))),
                 ]))
         }
