@@ -55,12 +55,32 @@ public struct PeerTotalsReply: WireMessage, Equatable {
 
     public var statistics: Statistics
 
+    /// An answer; no counter beyond `PeerLimits.countMax`.
     public init(statistics: Statistics) { self.statistics = statistics }
 
+    /// Refuses counters that could not be added up, and lists whose names do not ascend.
     public init(decoding payload: RawSpan) throws(ByteError) {
         var reader = ByteReader(payload)
         statistics = try Statistics(decoding: &reader)
         try reader.expectEnd()
+        guard Self.canBeAdded(statistics) else { throw .malformed(offset: 0) }
+    }
+
+    private static func canBeAdded(_ statistics: Statistics) -> Bool {
+        let unsigned = [
+            statistics.accepted, statistics.duplicate, statistics.expiredOnArrival,
+            statistics.forgotten, statistics.suppressed, statistics.quarantined,
+            statistics.mergesCompleted, statistics.expired, statistics.traitsRefused,
+        ]
+        let lists = [statistics.identifiers, statistics.rejected, statistics.ignored]
+        let signed = [statistics.members, statistics.anonymous] + lists.joined().map(\.count)
+        return (unsigned + statistics.refusals).allSatisfy { $0 <= UInt64(PeerLimits.countMax) }
+            && signed.allSatisfy { $0.magnitude <= UInt64(PeerLimits.countMax) }
+            && lists.allSatisfy { list in
+                zip(list, list.dropFirst()).allSatisfy {
+                    $0.name.lexicographicallyPrecedes($1.name)
+                }
+            }
     }
 
     public func encode(into writer: inout ByteWriter) { statistics.encode(into: &writer) }
