@@ -20,6 +20,7 @@ actor Connection {
     /// The other side is a node, and its cluster file agrees.
     private var isPeer = false
     private var isNode = false
+    private var nodeID = NodeID(0)
 
     private var ingestQueue: [Frame] = []
     private var ingestBell = Doorbell()
@@ -154,6 +155,7 @@ actor Connection {
         }
         isGreeted = true
         isNode = hello.role == .node
+        nodeID = hello.nodeID
         decoder.frameBytesMax =
             isNode ? PeerLimits.frameBytesMax : service.limits.frameBytesMax
         await send(
@@ -244,7 +246,7 @@ actor Connection {
             return
         }
         if frame.type == .peerGreeting {
-            let answer = service.peers.greet(frame)
+            let answer = await service.peers.greet(frame, from: nodeID)
             if answer is Done { isPeer = true }
             await send(answer, frame.requestID)
         } else if isPeer {
