@@ -292,17 +292,18 @@ import Testing
     @Test func `the greatest totals of as many groups as there can be add up`() throws {
         let bytes = PeerTotalsReply(statistics: Sample.greatestStatistics).encoded()
         var greatest = try PeerTotalsReply(decoding: bytes.span.bytes).statistics
-        for name in 0..<300 {
-            greatest.countIdentifier(Array("\(name)".utf8), by: Int64(PeerLimits.countMax) / 300)
-        }
+        greatest.ignored = []
+        greatest.countIdentifier(Array("user_id".utf8), by: Int64(PeerLimits.countMax))
 
         var sum = Statistics()
         for _ in 0..<WireLimits.tokenGroupsMax { sum.add(greatest) }
 
         #expect(sum.accepted == 256 << 44)
         #expect(sum.members == 256 << 44)
-        // All names of a list, each at its limit.
-        #expect(!Int64(257 * 256).multipliedReportingOverflow(by: 1 << 44).overflow)
+        #expect(sum.identifiers.map(\.count) == [256 << 44])
+        // Even all names of a list together, each of them at its limit.
+        let names = Int64((Statistics.namesMax + 1) * WireLimits.tokenGroupsMax)
+        #expect(!names.multipliedReportingOverflow(by: Int64(PeerLimits.countMax)).overflow)
     }
 
     private static var counters: [(name: String, path: WritableKeyPath<Statistics, UInt64>)] {

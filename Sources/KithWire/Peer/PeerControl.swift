@@ -36,8 +36,10 @@ public struct PeerGreeting: WireMessage, Hashable {
 public struct PeerTotals: WireMessage, Hashable {
     public static let frameType = FrameType.peerTotals
 
+    /// The group, which the node that is asked leads.
     public var group: GroupID
 
+    /// A request about `group`.
     public init(group: GroupID) { self.group = group }
 
     public init(decoding payload: RawSpan) throws(ByteError) {
@@ -53,6 +55,7 @@ public struct PeerTotals: WireMessage, Hashable {
 public struct PeerTotalsReply: WireMessage, Equatable {
     public static let frameType = FrameType.peerTotalsReply
 
+    /// The sum over the group's shards.
     public var statistics: Statistics
 
     /// An answer; no counter beyond `PeerLimits.countMax`.
@@ -90,8 +93,10 @@ public struct PeerTotalsReply: WireMessage, Equatable {
 public struct PeerMark: WireMessage, Hashable {
     public static let frameType = FrameType.peerMark
 
+    /// The group, which the node that is asked leads.
     public var group: GroupID
 
+    /// A request about `group`.
     public init(group: GroupID) { self.group = group }
 
     public init(decoding payload: RawSpan) throws(ByteError) {
@@ -107,8 +112,10 @@ public struct PeerMark: WireMessage, Hashable {
 public struct PeerMarkReply: WireMessage, Hashable {
     public static let frameType = FrameType.peerMarkReply
 
+    /// Above all that the group has settled; below whatever it has yet to settle.
     public var mark: OperationIndex
 
+    /// An answer.
     public init(mark: OperationIndex) { self.mark = mark }
 
     public init(decoding payload: RawSpan) throws(ByteError) {

@@ -6,6 +6,7 @@ public import KithCore
 public struct PeerPerform: WireMessage, Equatable {
     public static let frameType = FrameType.peerPerform
 
+    /// The group that all of it is of.
     public var group: GroupID
     /// The operations are events, to be refused before the group is overloaded.
     public var isIngest: Bool
@@ -13,13 +14,17 @@ public struct PeerPerform: WireMessage, Equatable {
     public var isWaiting: Bool
     /// How long waits may take, in milliseconds.
     public var deadlineMillis: UInt32
+    /// As the other side says; `OperationWriter(checking:count:)` counts them.
     public var operationCount: Int
     /// As `OperationWriter` wrote them.
     public var operations: [UInt8]
+    /// Answered from applied state, after the operations.
     public var finds: [FindRequest]
+    /// Records to wait for until they are no longer sealed, last.
     public var waits: [LeafID]
 
-    /// A part; `operations` at most `PeerLimits.operationBytesMax` bytes, `finds` at most `PeerLimits.findsMax`, `waits` at most `PeerLimits.waitsMax`.
+    /// A part; `operations` at most `PeerLimits.operationBytesMax` bytes, `finds` at most
+    /// `PeerLimits.findsMax`, `waits` at most `PeerLimits.waitsMax`.
     public init(
         group: GroupID, isIngest: Bool, isWaiting: Bool, deadlineMillis: UInt32,
         operations: OperationWriter, finds: [FindRequest], waits: [LeafID]
@@ -89,6 +94,7 @@ public struct PeerPerform: WireMessage, Equatable {
 public struct PeerPerformReply: WireMessage {
     public static let frameType = FrameType.peerPerformReply
 
+    /// What the group's leader made of the part.
     public var answer: PartAnswer
 
     /// Carries an answer; `unanswered` travels as `unknown`.
