@@ -33,9 +33,9 @@ public actor Node {
 
     // MARK: Opening
 
-    /// Locks the data folder, checks that it is this cluster's, recovers the log and listens.
-    /// Nothing on disk is changed where the folder or the log is refused. `print` takes lines for
-    /// people; no identifier or trait is ever in one.
+    /// Locks the data folder, checks that it is this cluster's, recovers the log, listens, and has
+    /// the folder remember namespaces that are new. Nothing on disk is changed where the folder or
+    /// the log is refused. `print` takes lines for people; no identifier or trait is ever in one.
     public static func open(
         _ settings: NodeSettings, _ ports: NodePorts,
         log print: @escaping @Sendable (String) -> Void
@@ -52,6 +52,7 @@ public actor Node {
             throw .folderInUse(error)
         }
         try await FolderIdentity.check(settings, disk: ports.disk, loop: loop)
+        let news = try await FolderNamespaces.check(settings, disk: ports.disk, loop: loop)
 
         let table = GroupTable(groupCount: configuration.groups)
         let failure = FailureBox()
@@ -73,6 +74,13 @@ public actor Node {
         } catch {
             await log.close()
             throw .network(error)
+        }
+        do throws(NodeError) {
+            try await news?.store(disk: ports.disk, loop: loop)
+        } catch {
+            await listener.close()
+            await log.close()
+            throw error
         }
         return Node(
             settings, ports, log: log, groups: groups, table: table, listener: listener,
