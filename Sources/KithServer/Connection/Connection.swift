@@ -7,7 +7,8 @@ internal import KithWire
 ///
 /// Ingest requests take effect in the order sent, one after another; everything else is answered
 /// beside them, a bounded number at a time. A client that does not read its replies stops being
-/// read: replies that wait are bounded, and so are requests.
+/// read: replies that wait are bounded, and so are requests. One that stops in the middle of a
+/// frame, or of a reply, is closed after a while.
 actor Connection {
     nonisolated let loop: any Loop
     private let stream: any ByteStream
@@ -17,6 +18,9 @@ actor Connection {
     private var batch = EventBatch()
     private var hints = HintCache()
     private var isGreeted = false
+    private nonisolated let deadlines: ConnectionDeadlines
+    /// By when the frame that has begun must be whole.
+    private var frameDeadline: UInt64?
 
     private var ingestQueue: [Frame] = []
     private var ingestBell = Doorbell()
@@ -41,6 +45,7 @@ actor Connection {
         self.stream = stream
         self.service = service
         loop = stream.loop
+        deadlines = ConnectionDeadlines(acceptedAt: service.clock.monotonicNanoseconds())
         reader = EventReader(
             rules: service.rules, key: service.hashKey,
             eventBytesMax: Int(service.limits.eventBytesMax))
@@ -64,6 +69,9 @@ actor Connection {
     /// Breaks the connection off: readers and writers return at once.
     nonisolated func close() { stream.close() }
 
+    /// Whether the client has owed something for longer than it may.
+    nonisolated func isOverdue(at now: UInt64) -> Bool { deadlines.isOverdue(at: now) }
+
     private func end() {
         isEnding = true
         ingestBell.ring()
@@ -74,6 +82,7 @@ actor Connection {
 
     private func readLoop(_ tasks: inout DiscardingTaskGroup) async {
         while !isEnding {
+            expectRest()
             do throws(NetworkError) {
                 let bytes = try await stream.read(atMost: Self.readBytes)
                 if bytes.isEmpty { return }
@@ -81,8 +90,10 @@ actor Connection {
             } catch {
                 return  // closed or reset: nobody is left to be told
             }
+            if isGreeted { deadlines.setReading(nil) }
             do throws(FrameError) {
                 while let frame = try decoder.next() {
+                    frameDeadline = nil
                     guard await take(frame, &tasks) else { return }
                 }
             } catch {
@@ -96,6 +107,17 @@ actor Connection {
                 return
             }
         }
+    }
+
+    /// Before a read: a client in the middle of a frame owes the rest.
+    private func expectRest() {
+        guard isGreeted else { return }
+        guard decoder.bufferedByteCount > 0 else { return deadlines.setReading(nil) }
+        let deadline =
+            frameDeadline
+            ?? service.clock.monotonicNanoseconds() &+ ConnectionDeadlines.frameNanosecondsMax
+        frameDeadline = deadline
+        deadlines.setReading(deadline)
     }
 
     /// False where the connection must end.
@@ -148,6 +170,7 @@ actor Connection {
             return false
         }
         isGreeted = true
+        deadlines.setReading(nil)
         decoder.frameBytesMax = service.limits.frameBytesMax
         await send(
             HelloReply(
@@ -237,6 +260,8 @@ actor Connection {
         while outgoing.count > 0 {
             let bytes = outgoing.bytes
             outgoing = ByteWriter()
+            deadlines.setWriting(
+                service.clock.monotonicNanoseconds() &+ ConnectionDeadlines.writeNanosecondsMax)
             do throws(NetworkError) {
                 try await stream.write(bytes)
             } catch {
@@ -245,6 +270,7 @@ actor Connection {
                 end()
                 stream.close()
             }
+            deadlines.setWriting(nil)
             let waiting = writersWaiting
             writersWaiting = []
             for writer in waiting { writer.resume() }

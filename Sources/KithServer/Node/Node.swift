@@ -163,7 +163,7 @@ public actor Node {
                 tasks.addTask(executorPreference: home) { await coordinator.run() }
                 tasks.addTask(executorPreference: home) { await coordinator.shareMarks() }
             }
-            tasks.addTask { await self.watchDisk() }
+            tasks.addTask { await self.keepWatch() }
             let failure = failure
             tasks.addTask {
                 if await failure.wait() { await self.stop() }
@@ -201,19 +201,32 @@ public actor Node {
         }
     }
 
-    /// Looks at the room on the disk now and then, so that a disk that others fill is noticed.
-    private func watchDisk() async {
+    /// Looks after connections and the room on the disk now and then, so that a client that stopped
+    /// half-way and a disk that others fill are noticed.
+    private func keepWatch() async {
         while !isStopping {
             do {
-                try await ports.clock.sleep(nanoseconds: Self.diskWatchNanoseconds, on: loop)
+                try await ports.clock.sleep(nanoseconds: Self.watchNanoseconds, on: loop)
             } catch {
                 return  // cancelled: the node stops
             }
+            closeOverdue()
             await log.refreshFreeBytes()
         }
     }
 
-    static let diskWatchNanoseconds: UInt64 = 1_000_000_000
+    static let watchNanoseconds: UInt64 = 1_000_000_000
+
+    /// Closes connections whose client owes something for too long. O(connections).
+    private func closeOverdue() {
+        let now = ports.clock.monotonicNanoseconds()
+        for number in connections.keys.sorted() {
+            guard let connection = connections[number], connection.isOverdue(at: now) else {
+                continue
+            }
+            connection.close()
+        }
+    }
 
     private func forget(_ number: UInt64) { connections[number] = nil }
 
