@@ -22,7 +22,12 @@ actor Connection {
     /// By when the frame that has begun must be whole.
     private var frameDeadline: UInt64?
 
-    private var ingestQueue: [Frame] = []
+    /// Bounds what large frames take; nil for a node's connection.
+    private var budget: FrameBudget?
+    /// What was taken for the frame that has begun.
+    private var charge = 0
+
+    private var ingestQueue: [Request] = []
     private var ingestBell = Doorbell()
     private var roomBell = Doorbell()
     private var answering = 0
@@ -32,18 +37,25 @@ actor Connection {
     private var isWriting = false
     private var writersWaiting: [CheckedContinuation<Void, Never>] = []
 
+    /// A frame, and what of the budget it holds until it is answered.
+    private struct Request {
+        let frame: Frame
+        let charge: Int
+    }
+
     /// Ingest frames read ahead of the one in work.
     static let ingestQueueMax = 4
     /// Requests other than ingest answered at a time.
     static let answeringMax = 128
     /// Bytes of replies that wait for the client to read.
-    static let outgoingBytesMax = 8 << 20
+    static let outgoingBytesMax = 1 << 20
     /// Bytes asked of the kernel at a time.
     static let readBytes = 256 << 10
 
-    init(_ stream: any ByteStream, _ service: Service) {
+    init(_ stream: any ByteStream, _ service: Service, _ budget: FrameBudget) {
         self.stream = stream
         self.service = service
+        self.budget = budget
         loop = stream.loop
         deadlines = ConnectionDeadlines(acceptedAt: service.clock.monotonicNanoseconds())
         reader = EventReader(
@@ -60,6 +72,7 @@ actor Connection {
         await withDiscardingTaskGroup { tasks in
             tasks.addTask { await self.ingestLoop() }
             await self.readLoop(&tasks)
+            self.giveBack(self.charge)
             self.end()
         }
         await drain()
@@ -84,7 +97,7 @@ actor Connection {
         while !isEnding {
             expectRest()
             do throws(NetworkError) {
-                let bytes = try await stream.read(atMost: Self.readBytes)
+                let bytes = try await stream.read(atMost: readGoal)
                 if bytes.isEmpty { return }
                 decoder.append(bytes)
             } catch {
@@ -94,8 +107,12 @@ actor Connection {
             do throws(FrameError) {
                 while let frame = try decoder.next() {
                     frameDeadline = nil
-                    guard await take(frame, &tasks) else { return }
+                    await takeCharge(FrameHeader.byteCount + frame.payload.byteCount)
+                    let request = Request(frame: frame, charge: charge)
+                    charge = 0
+                    guard await take(request, &tasks) else { return giveBack(request.charge) }
                 }
+                await takeCharge(decoder.frameByteCount ?? 0)
             } catch {
                 let code: ErrorCode
                 switch error {
@@ -109,6 +126,23 @@ actor Connection {
         }
     }
 
+    /// Bytes to ask for: those that the frame in parts lacks, since room is taken for it, else what
+    /// is small enough to need no room.
+    private var readGoal: Int {
+        guard isGreeted else { return Int(WireLimits.helloFrameBytesMax) }
+        let missing = (decoder.frameByteCount ?? 0) - decoder.bufferedByteCount
+        return min(Self.readBytes, max(FrameBudget.smallFrameBytes, missing))
+    }
+
+    /// Waits for room for the frame that has begun, unless it has some.
+    private func takeCharge(_ byteCount: Int) async {
+        guard charge == 0, let budget, byteCount > FrameBudget.smallFrameBytes else { return }
+        charge = await budget.take(byteCount)
+        frameDeadline = nil  // it begins again: until now the node did not read
+    }
+
+    private func giveBack(_ charge: Int) { budget?.give(charge) }
+
     /// Before a read: a client in the middle of a frame owes the rest.
     private func expectRest() {
         guard isGreeted else { return }
@@ -121,7 +155,8 @@ actor Connection {
     }
 
     /// False where the connection must end.
-    private func take(_ frame: Frame, _ tasks: inout DiscardingTaskGroup) async -> Bool {
+    private func take(_ request: Request, _ tasks: inout DiscardingTaskGroup) async -> Bool {
+        let frame = request.frame
         if !isGreeted { return await greet(frame) }
         if frame.type == .ingest {
             while !isEnding, ingestQueue.count >= Self.ingestQueueMax {
@@ -129,16 +164,18 @@ actor Connection {
             }
             // Once the connection ends nobody takes from the queue any more.
             guard !isEnding else { return false }
-            ingestQueue.append(frame)
+            ingestQueue.append(request)
             ingestBell.ring()
             return true
         }
-        while !isEnding, answering >= Self.answeringMax {
+        while !isEnding,
+            answering >= Self.answeringMax || outgoing.count > Self.outgoingBytesMax
+        {
             await withCheckedContinuation { roomBell.wait($0) }
         }
         guard !isEnding else { return false }
         answering += 1
-        tasks.addTask { await self.answer(frame) }
+        tasks.addTask { await self.answer(request) }
         return true
     }
 
@@ -170,6 +207,8 @@ actor Connection {
             return false
         }
         isGreeted = true
+        // What a node sends is what clients' frames wait for: it must not wait for them.
+        if hello.role == .node { budget = nil }
         deadlines.setReading(nil)
         decoder.frameBytesMax = service.limits.frameBytesMax
         await send(
@@ -188,40 +227,37 @@ actor Connection {
                 if isEnding { return }
                 await withCheckedContinuation { ingestBell.wait($0) }
             }
-            let frame = ingestQueue.removeFirst()
+            let request = ingestQueue.removeFirst()
             roomBell.ring()
-            await ingest(frame)
+            let reply = await ingest(request.frame)
+            giveBack(request.charge)
+            await send(reply, request.frame.requestID)
         }
     }
 
-    private func ingest(_ frame: Frame) async {
+    private func ingest(_ frame: Frame) async -> any WireMessage {
         var plan: IngestPlan
         do {
             plan = try IngestPlan(frame, service)
         } catch {
-            await refuse(frame, .malformed, "Ingest: \(error)")
-            return
+            return ErrorReply(code: .malformed, text: "Ingest: \(error)")
         }
         guard IdentityRules.isName(plan.space) else {
-            let text = "a space is 1 to 64 of a-z 0-9 _ -"
-            await refuse(frame, .badSpace, text)
-            return
+            return ErrorReply(code: .badSpace, text: "a space is 1 to 64 of a-z 0-9 _ -")
         }
         guard plan.hasStamps == service.isEventClock else {
             let text =
                 service.isEventClock
                 ? "retention.clock is event: every event needs a stamp"
                 : "retention.clock is wall: events carry no stamps"
-            await refuse(frame, .wrongClock, text)
-            return
+            return ErrorReply(code: .wrongClock, text: text)
         }
         // Piece by piece, so that no log entry grows with what a client packs into one frame.
         while !plan.isDone {
             do {
                 try plan.readPiece(frame, &reader, &batch, service)
             } catch {
-                await refuse(frame, .malformed, "Ingest: \(error)")
-                return
+                return ErrorReply(code: .malformed, text: "Ingest: \(error)")
             }
             var machine = IngestMachine(
                 batch: batch, table: service.router.table, policy: service.policy,
@@ -233,17 +269,15 @@ actor Connection {
                 if let learned = machine.learned(event) { hints.learn(learned.leaf, learned.root) }
             }
         }
-        await send(plan.reply, frame.requestID)
-    }
-
-    private func refuse(_ frame: Frame, _ code: ErrorCode, _ text: String) async {
-        await send(ErrorReply(code: code, text: text), frame.requestID)
+        return plan.reply
     }
 
     // MARK: Everything else
 
-    private func answer(_ frame: Frame) async {
+    private func answer(_ request: Request) async {
+        let frame = request.frame
         await service.answer(frame) { await self.send($0, frame.requestID) }
+        giveBack(request.charge)
         answering -= 1
         roomBell.ring()
     }
@@ -274,6 +308,7 @@ actor Connection {
             let waiting = writersWaiting
             writersWaiting = []
             for writer in waiting { writer.resume() }
+            roomBell.ring()
         }
         isWriting = false
     }

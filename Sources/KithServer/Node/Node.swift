@@ -19,6 +19,7 @@ public actor Node {
     private let listener: any Listener
     private let print: @Sendable (String) -> Void
     private let failure: FailureBox
+    private let frameBudget: FrameBudget
     private var connections: [UInt64: Connection] = [:]
     private var nextConnection: UInt64 = 0
     private var isStopping = false
@@ -139,6 +140,7 @@ public actor Node {
         self.groups = groups
         self.listener = listener
         self.failure = failure
+        frameBudget = FrameBudget(bytesMax: settings.ingestBytesMax)
         self.print = print
         router = Router(table: table, groups: groups)
         loop = ports.loops[0]
@@ -186,7 +188,7 @@ public actor Node {
                     stream.close()
                     continue
                 }
-                let connection = Connection(stream, service)
+                let connection = Connection(stream, service, frameBudget)
                 let number = nextConnection
                 nextConnection += 1
                 connections[number] = connection

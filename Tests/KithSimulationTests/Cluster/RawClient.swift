@@ -28,6 +28,14 @@ struct RawClient: Sendable {
         return writer.bytes
     }
 
+    /// An `Ingest` with that payload.
+    static func frame(_ payload: [UInt8]) -> [UInt8] {
+        var writer = ByteWriter()
+        FrameWriter.write(
+            FrameHeader(type: .ingest, requestID: 1), payload: payload, into: &writer)
+        return writer.bytes
+    }
+
     /// The beginning of a frame that claims to be `byteCount` long, header included.
     static func beginning(of byteCount: Int, _ type: FrameType = .ingest) -> [UInt8] {
         var writer = ByteWriter()
@@ -40,10 +48,15 @@ struct RawClient: Sendable {
         return bytes
     }
 
-    /// Greets and takes the answer.
+    /// Greets and takes the answer, whatever pieces it comes in.
     func greet() async throws {
         try await stream.write(Self.hello)
-        _ = try await stream.read(atMost: 4096)
+        var decoder = FrameDecoder()
+        while try decoder.next() == nil {
+            let bytes = try await stream.read(atMost: 4096)
+            if bytes.isEmpty { throw NetworkError.closed }
+            decoder.append(bytes)
+        }
     }
 
     func wait(milliseconds: UInt64) async {
