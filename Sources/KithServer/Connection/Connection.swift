@@ -21,9 +21,11 @@ actor Connection {
     private nonisolated let deadlines: ConnectionDeadlines
     /// By when the frame that has begun must be whole.
     private var frameDeadline: UInt64?
+    /// The other side is a node, and its cluster file agrees.
+    private var isPeer = false
+    private var isNode = false
 
-    /// Bounds what large frames take; nil for a node's connection.
-    private var budget: FrameBudget?
+    private let budget: FrameBudget
     /// What was taken for the frame that has begun.
     private var charge = 0
 
@@ -47,6 +49,8 @@ actor Connection {
     static let ingestQueueMax = 4
     /// Requests other than ingest answered at a time.
     static let answeringMax = 128
+    /// The same for another node, which speaks for all of its clients.
+    static let answeringToNodeMax = 1024
     /// Bytes of replies that wait for the client to read.
     static let outgoingBytesMax = 1 << 20
     /// Bytes asked of the kernel at a time.
@@ -134,14 +138,15 @@ actor Connection {
         return min(Self.readBytes, max(FrameBudget.smallFrameBytes, missing))
     }
 
-    /// Waits for room for the frame that has begun, unless it has some.
+    /// Waits for room for the frame that has begun, unless it has some. What a node of the cluster
+    /// sends is what clients' frames wait for, so it must not wait for them.
     private func takeCharge(_ byteCount: Int) async {
-        guard charge == 0, let budget, byteCount > FrameBudget.smallFrameBytes else { return }
+        guard charge == 0, !isPeer, byteCount > FrameBudget.smallFrameBytes else { return }
         charge = await budget.take(byteCount)
         frameDeadline = nil  // it begins again: until now the node did not read
     }
 
-    private func giveBack(_ charge: Int) { budget?.give(charge) }
+    private func giveBack(_ charge: Int) { budget.give(charge) }
 
     /// Before a read: a client in the middle of a frame owes the rest.
     private func expectRest() {
@@ -168,9 +173,8 @@ actor Connection {
             ingestBell.ring()
             return true
         }
-        while !isEnding,
-            answering >= Self.answeringMax || outgoing.count > Self.outgoingBytesMax
-        {
+        let answeringMax = isNode ? Self.answeringToNodeMax : Self.answeringMax
+        while !isEnding, answering >= answeringMax || outgoing.count > Self.outgoingBytesMax {
             await withCheckedContinuation { roomBell.wait($0) }
         }
         guard !isEnding else { return false }
@@ -207,15 +211,15 @@ actor Connection {
             return false
         }
         isGreeted = true
-        // What a node sends is what clients' frames wait for: it must not wait for them.
-        if hello.role == .node { budget = nil }
+        isNode = hello.role == .node
         deadlines.setReading(nil)
-        decoder.frameBytesMax = service.limits.frameBytesMax
+        decoder.frameBytesMax =
+            isNode ? PeerLimits.frameBytesMax : service.limits.frameBytesMax
         await send(
             HelloReply(
                 clusterName: service.clusterName, nodeID: service.nodeID, limits: service.limits,
                 retentionClock: service.isEventClock ? .event : .wall,
-                groups: UInt16(service.router.groups.count)), frame.requestID)
+                groups: UInt16(service.router.places.count)), frame.requestID)
         return true
     }
 
@@ -263,8 +267,8 @@ actor Connection {
                 batch: batch, table: service.router.table, policy: service.policy,
                 isStamped: plan.hasStamps, rejected: plan.takeRejected(),
                 hint: { hints.root(of: $0) })
-            await service.router.settle(&machine)
-            plan.take(machine, batch)
+            let silent = await service.router.settle(&machine)
+            plan.take(machine, batch, silent: silent)
             for event in batch.heads.indices {
                 if let learned = machine.learned(event) { hints.learn(learned.leaf, learned.root) }
             }
@@ -276,15 +280,38 @@ actor Connection {
 
     private func answer(_ request: Request) async {
         let frame = request.frame
-        await service.answer(frame) { await self.send($0, frame.requestID) }
+        if frame.type.isPeer {
+            await answerPeer(frame)
+        } else {
+            await service.answer(frame) { await self.send($0, frame.requestID) }
+        }
         giveBack(request.charge)
         answering -= 1
         roomBell.ring()
     }
 
+    /// Requests that only a node may send, and only after its greeting.
+    private func answerPeer(_ frame: Frame) async {
+        guard isNode else {
+            let text = "frame type \(frame.type.rawValue) is for nodes only"
+            await send(ErrorReply(code: .unknownType, text: text), frame.requestID)
+            return
+        }
+        if frame.type == .peerGreeting {
+            let answer = service.peers.greet(frame)
+            if answer is Done { isPeer = true }
+            await send(answer, frame.requestID)
+        } else if isPeer {
+            await send(await service.peers.answer(frame), frame.requestID)
+        } else {
+            let text = "a node's first request must be its greeting"
+            await send(ErrorReply(code: .notHello, text: text), frame.requestID)
+        }
+    }
+
     // MARK: Writing
 
-    private func send(_ message: some WireMessage, _ requestID: UInt64) async {
+    private func send(_ message: any WireMessage, _ requestID: UInt64) async {
         while outgoing.count > Self.outgoingBytesMax {
             await withCheckedContinuation { writersWaiting.append($0) }
         }
