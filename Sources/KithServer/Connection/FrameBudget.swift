@@ -10,8 +10,8 @@
 // in parts ends with its deadline (`ConnectionDeadlines`).
 //
 // Small frames are not charged and never wait: whoever fills the budget cannot keep them out. What
-// they take is bounded by the connection. Frames from nodes of the cluster are not charged either: they are what
-// frames of clients, here or elsewhere, wait for.
+// they take is bounded by the connection. Frames from nodes of the cluster are not charged either:
+// they are what frames of clients, here or elsewhere, wait for.
 
 internal import Synchronization
 
