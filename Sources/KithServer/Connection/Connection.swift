@@ -24,7 +24,9 @@ actor Connection {
     /// The other side is a node, and its cluster file agrees.
     private var isPeer = false
     private var isNode = false
+    private var nodeID = NodeID(0)
 
+    /// The node's, for all connections.
     private let budget: FrameBudget
     /// What was taken for the frame that has begun.
     private var charge = 0
@@ -212,6 +214,7 @@ actor Connection {
         }
         isGreeted = true
         isNode = hello.role == .node
+        nodeID = hello.nodeID
         deadlines.setReading(nil)
         decoder.frameBytesMax =
             isNode ? PeerLimits.frameBytesMax : service.limits.frameBytesMax
@@ -298,7 +301,7 @@ actor Connection {
             return
         }
         if frame.type == .peerGreeting {
-            let answer = service.peers.greet(frame)
+            let answer = await service.peers.greet(frame, from: nodeID)
             if answer is Done { isPeer = true }
             await send(answer, frame.requestID)
         } else if isPeer {

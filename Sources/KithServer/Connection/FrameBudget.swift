@@ -5,8 +5,8 @@
 //                          └─wait─┘ first come, first served; nothing is read from that socket
 //
 // A frame is charged whole, before its body is read: charged as it arrives, frames in parts could
-// fill the budget with none of them able to become whole. A connection that waits holds frames that
-// are whole only, which are answered whatever it waits for, so there is no circle. A frame that stays
+// fill the budget with none of them able to become whole. A connection that waits holds whole
+// frames only, which are answered whatever it waits for, so there is no circle. A frame that stays
 // in parts ends with its deadline (`ConnectionDeadlines`).
 //
 // Small frames are not charged and never wait: whoever fills the budget cannot keep them out. What
@@ -15,7 +15,7 @@
 
 internal import Synchronization
 
-/// Who may hold how many bytes of large frames. Used from all loops of a node; a lock a large frame.
+/// The room for large frames. Used from all loops of a node; costs a lock for each large frame.
 final class FrameBudget: Sendable {
     private struct State {
         var free: Int

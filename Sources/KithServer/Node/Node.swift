@@ -185,6 +185,11 @@ public actor Node {
             for link in peers.flatMap({ [$0.requests, $0.merges] }) {
                 tasks.addTask(executorPreference: link.home) { await link.run() }
             }
+            for peer in peers {
+                let deadline = router.deadline(inMillis: Self.statusMillisMax)
+                // Only so that the others hear that this node is there; they may not be.
+                tasks.addTask { _ = await peer.status(deadline: deadline) }
+            }
             tasks.addTask { await self.keepWatch() }
             let failure = failure
             tasks.addTask {
@@ -286,7 +291,7 @@ public actor Node {
             randomness: ports.randomness,
             peers: PeerService(
                 introduction: PeerIntroduction(settings), table: router.table,
-                groups: router.places.map(\.local), clock: ports.clock,
+                groups: router.places.map(\.local), peers: peers, clock: ports.clock,
                 status: { await self.ownStatus() }),
             status: { await self.status() })
     }
@@ -328,7 +333,7 @@ public actor Node {
                 return (map["nodes"]?.elements ?? [], map["groups"]?.elements ?? [])
             }
             problem = "its answer is malformed"
-        case .failure(let silent)?: problem = silent.text
+        case .failure(let silent)?: problem = silent.reason
         case nil: break
         }
         let configuration = settings.configuration
@@ -389,6 +394,7 @@ public actor Node {
                     ("pendingBytes", .integer(Int64(totals.pendingBytes))),
                     ("waiting", .integer(Int64(totals.waits))),
                     ("events", .unsigned(totals.statistics.accepted)),
+                    ("eventsPerSecond", .integer(Int64(totals.eventsPerSecond))),
                     ("memoryBytes", .integer(Int64(totals.memoryBytes))),
                 ]))
         }

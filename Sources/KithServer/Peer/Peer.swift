@@ -35,8 +35,9 @@ struct Peer: Sendable {
         return deadline > now ? UInt32(clamping: (deadline - now) / 1_000_000) : 0
     }
 
-    private func silent(_ failure: PeerFailure) -> SilentNode {
-        SilentNode(id: id, text: "\(name) does not answer: \(failure.text)")
+    /// Word of this node's silence, for people and clients.
+    func silent(_ failure: PeerFailure) -> SilentNode {
+        SilentNode(id: id, text: "\(name) does not answer: \(failure.text)", reason: failure.text)
     }
 
     /// Has the group's leader carry out a part of a round, in as many messages as it takes, one
@@ -168,5 +169,8 @@ struct Peer: Sendable {
 /// A node that did not answer, and why, for people.
 struct SilentNode: Error, Sendable {
     let id: NodeID
+    /// A sentence that names the node.
     let text: String
+    /// The reason alone.
+    let reason: String
 }

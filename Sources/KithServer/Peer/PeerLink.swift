@@ -51,8 +51,10 @@ actor PeerLink {
     static let connectMillisMax: UInt64 = 1_000
     /// Milliseconds of the first pause after a failure.
     static let pauseMillisMin: UInt64 = 50
-    /// Milliseconds of the longest pause.
+    /// Milliseconds of the longest pause after a node did not even refuse.
     static let pauseMillisMax: UInt64 = 1_000
+    /// Milliseconds of the longest pause after a refusal, which costs next to nothing.
+    static let refusedPauseMillisMax: UInt64 = 100
     /// Milliseconds between two looks at the deadlines of what is in flight.
     static let watchMillis: UInt64 = 100
     /// Milliseconds without a byte after which a missed deadline ends the connection.
@@ -168,6 +170,7 @@ actor PeerLink {
                 await withCheckedContinuation { work.wait($0) }
                 continue
             }
+            let began = now
             switch await open() {
             case .success(let opened):
                 stream = opened.stream
@@ -178,18 +181,26 @@ actor PeerLink {
                 stream = nil
                 // What was never sent fails too: a caller decides better than a queue.
                 failAll(text)
-                rest()
+                rest(atMost: Self.refusedPauseMillisMax)
             case .failure(let failure):
                 failAll(failure.text)
-                rest()
+                let isSilent = now - began >= Self.connectMillisMax * 1_000_000
+                rest(atMost: isSilent ? Self.pauseMillisMax : Self.refusedPauseMillisMax)
             }
         }
         failAll("this node is stopping")
     }
 
-    private func rest() {
+    private func rest(atMost limit: UInt64) {
+        pauseMillis = min(pauseMillis, limit)
         silentUntil = now + pauseMillis * 1_000_000
-        pauseMillis = min(pauseMillis * 2, Self.pauseMillisMax)
+        pauseMillis *= 2
+    }
+
+    /// The other node has just spoken to this one: it is worth trying again.
+    func retryNow() {
+        pauseMillis = Self.pauseMillisMin
+        silentUntil = 0
     }
 
     private struct Opened: Sendable {

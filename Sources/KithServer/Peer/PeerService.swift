@@ -10,18 +10,25 @@ struct PeerService: Sendable {
     let table: GroupTable
     /// By group number; nil where another node leads it.
     let groups: [Group?]
+    let peers: [Peer]
     let clock: any Clock
     let status: @Sendable () async -> CBORValue
 
     /// Milliseconds that a wait may take, whatever the other node says.
     static let waitMillisMax: UInt32 = 10_000
 
-    /// Judges a greeting: `Done`, or an error that names the first key in which the cluster files
-    /// differ.
-    func greet(_ frame: Frame) -> any WireMessage {
+    /// Judges the greeting of node `id`: `Done`, or an error that names the first key in which the
+    /// cluster files differ. A node that greets can be spoken to.
+    func greet(_ frame: Frame, from id: NodeID) async -> any WireMessage {
         do throws(ByteError) {
             let greeting = try PeerGreeting(decoding: frame.payload)
-            guard let key = introduction.difference(from: greeting) else { return Done() }
+            guard let key = introduction.difference(from: greeting) else {
+                if let peer = peers.first(where: { $0.id == id }) {
+                    await peer.requests.retryNow()
+                    await peer.merges.retryNow()
+                }
+                return Done()
+            }
             return ErrorReply(
                 code: .wrongCluster,
                 text: "the cluster files of the two nodes differ in \(key)")
