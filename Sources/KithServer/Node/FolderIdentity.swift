@@ -4,7 +4,7 @@ internal import KithStorage
 
 /// What a data folder remembers of its cluster, from its first start on: name, number of groups and
 /// hash key decide where every record lies, so they never change. Shard to group follows from the
-/// number of groups.
+/// number of groups. The classes of namespaces, which a file may add to, are in `FolderNamespaces`.
 ///
 ///     version u8 (1) · groups u16 · hash key 16 · node u16 · name bytes16
 struct FolderIdentity: Equatable {

@@ -21,6 +21,7 @@ public actor Node {
     private let listener: any Listener
     private let print: @Sendable (String) -> Void
     private let failure: FailureBox
+    private let frameBudget: FrameBudget
     private var connections: [UInt64: Connection] = [:]
     private var nextConnection: UInt64 = 0
     private var isStopping = false
@@ -35,9 +36,9 @@ public actor Node {
 
     // MARK: Opening
 
-    /// Locks the data folder, checks that it is this cluster's, recovers the log and listens.
-    /// Nothing on disk is changed where the folder or the log is refused. `print` takes lines for
-    /// people; no identifier or trait is ever in one.
+    /// Locks the data folder, checks that it is this cluster's, recovers the log, listens, and has
+    /// the folder remember namespaces that are new. Nothing on disk is changed where the folder or
+    /// the log is refused. `print` takes lines for people; no identifier or trait is ever in one.
     public static func open(
         _ settings: NodeSettings, _ ports: NodePorts,
         log print: @escaping @Sendable (String) -> Void
@@ -54,6 +55,7 @@ public actor Node {
             throw .folderInUse(error)
         }
         try await FolderIdentity.check(settings, disk: ports.disk, loop: loop)
+        let news = try await FolderNamespaces.check(settings, disk: ports.disk, loop: loop)
 
         let table = GroupTable(groupCount: configuration.groups)
         let failure = FailureBox()
@@ -76,6 +78,13 @@ public actor Node {
         } catch {
             await log.close()
             throw .network(error)
+        }
+        do throws(NodeError) {
+            try await news?.store(disk: ports.disk, loop: loop)
+        } catch {
+            await listener.close()
+            await log.close()
+            throw error
         }
         return Node(
             settings, ports, log: log, groups: groups, table: table, listener: listener,
@@ -134,6 +143,7 @@ public actor Node {
         self.groups = groups
         self.listener = listener
         self.failure = failure
+        frameBudget = FrameBudget(bytesMax: settings.ingestBytesMax)
         self.print = print
         let introduction = PeerIntroduction(settings)
         let configuration = settings.configuration
@@ -180,7 +190,7 @@ public actor Node {
                 // Only so that the others hear that this node is there; they may not be.
                 tasks.addTask { _ = await peer.status(deadline: deadline) }
             }
-            tasks.addTask { await self.watchDisk() }
+            tasks.addTask { await self.keepWatch() }
             let failure = failure
             tasks.addTask {
                 if await failure.wait() { await self.stop() }
@@ -204,7 +214,7 @@ public actor Node {
                     stream.close()
                     continue
                 }
-                let connection = Connection(stream, service)
+                let connection = Connection(stream, service, frameBudget)
                 let number = nextConnection
                 nextConnection += 1
                 connections[number] = connection
@@ -219,19 +229,32 @@ public actor Node {
         }
     }
 
-    /// Looks at the room on the disk now and then, so that a disk that others fill is noticed.
-    private func watchDisk() async {
+    /// Looks after connections and the room on the disk now and then, so that a client that stopped
+    /// half-way and a disk that others fill are noticed.
+    private func keepWatch() async {
         while !isStopping {
             do {
-                try await ports.clock.sleep(nanoseconds: Self.diskWatchNanoseconds, on: loop)
+                try await ports.clock.sleep(nanoseconds: Self.watchNanoseconds, on: loop)
             } catch {
                 return  // cancelled: the node stops
             }
+            closeOverdue()
             await log.refreshFreeBytes()
         }
     }
 
-    static let diskWatchNanoseconds: UInt64 = 1_000_000_000
+    static let watchNanoseconds: UInt64 = 1_000_000_000
+
+    /// Closes connections whose client owes something for too long. O(connections).
+    private func closeOverdue() {
+        let now = ports.clock.monotonicNanoseconds()
+        for number in connections.keys.sorted() {
+            guard let connection = connections[number], connection.isOverdue(at: now) else {
+                continue
+            }
+            connection.close()
+        }
+    }
 
     private func forget(_ number: UInt64) { connections[number] = nil }
 
