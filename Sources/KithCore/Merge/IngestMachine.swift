@@ -512,7 +512,10 @@ public struct IngestMachine {
     }
 
     private mutating func beginLinks(_ event: Int, _ root: LeafID, _ open: UInt32) {
-        tracks[event].open = open
+        // What another node says of identifiers that the event does not have is not looked at.
+        let count = UInt64(batch.heads[event].identifierCount)
+        let known = UInt32(truncatingIfNeeded: (1 << count) - 1 as UInt64)
+        tracks[event].open = open & known
         tracks[event].cursor.record = root
         nextLink(event)
     }

@@ -175,7 +175,7 @@ actor Connection {
             ingestBell.ring()
             return true
         }
-        let answeringMax = isNode ? Self.answeringToNodeMax : Self.answeringMax
+        let answeringMax = isPeer ? Self.answeringToNodeMax : Self.answeringMax
         while !isEnding, answering >= answeringMax || outgoing.count > Self.outgoingBytesMax {
             await withCheckedContinuation { roomBell.wait($0) }
         }
@@ -216,8 +216,9 @@ actor Connection {
         isNode = hello.role == .node
         nodeID = hello.nodeID
         deadlines.setReading(nil)
+        // A node has more room only once its greeting has shown that it is one of this cluster.
         decoder.frameBytesMax =
-            isNode ? PeerLimits.frameBytesMax : service.limits.frameBytesMax
+            isNode ? WireLimits.helloFrameBytesMax : service.limits.frameBytesMax
         await send(
             HelloReply(
                 clusterName: service.clusterName, nodeID: service.nodeID, limits: service.limits,
@@ -302,7 +303,10 @@ actor Connection {
         }
         if frame.type == .peerGreeting {
             let answer = await service.peers.greet(frame, from: nodeID)
-            if answer is Done { isPeer = true }
+            if answer is Done {
+                isPeer = true
+                decoder.frameBytesMax = PeerLimits.frameBytesMax
+            }
             await send(answer, frame.requestID)
         } else if isPeer {
             await send(await service.peers.answer(frame), frame.requestID)

@@ -1,5 +1,5 @@
-/// How often something happened lately: counts by whole seconds, the last few of them. Fixed size, a
-/// few instructions a call.
+/// How often something happened lately: counts by whole seconds, the last few of them. Fixed size,
+/// a few instructions a call.
 struct RateMeter {
     /// Whole seconds that the rate is taken over.
     static let secondsCounted: UInt64 = 5

@@ -3,8 +3,8 @@ internal import KithCore
 internal import KithPorts
 internal import KithWire
 
-/// What a node answers other nodes: their parts of rounds, their steps of reads, for the groups that
-/// it leads. A value; it decides nothing.
+/// What a node answers other nodes: their parts of rounds, their steps of reads, for the groups
+/// that it leads. A value; it decides nothing.
 struct PeerService: Sendable {
     let introduction: PeerIntroduction
     let table: GroupTable
@@ -22,16 +22,18 @@ struct PeerService: Sendable {
     func greet(_ frame: Frame, from id: NodeID) async -> any WireMessage {
         do throws(ByteError) {
             let greeting = try PeerGreeting(decoding: frame.payload)
-            guard let key = introduction.difference(from: greeting) else {
-                if let peer = peers.first(where: { $0.id == id }) {
-                    await peer.requests.retryNow()
-                    await peer.merges.retryNow()
-                }
-                return Done()
+            if let key = introduction.difference(from: greeting) {
+                return ErrorReply(
+                    code: .wrongCluster,
+                    text: "the cluster files of the two nodes differ in \(key)")
             }
-            return ErrorReply(
-                code: .wrongCluster,
-                text: "the cluster files of the two nodes differ in \(key)")
+            guard let peer = peers.first(where: { $0.id == id }) else {
+                return ErrorReply(
+                    code: .wrongCluster, text: "node \(id.rawValue) is not another node of it")
+            }
+            await peer.requests.retryNow()
+            await peer.merges.retryNow()
+            return Done()
         } catch {
             return ErrorReply(code: .malformed, text: "greeting: \(error)")
         }

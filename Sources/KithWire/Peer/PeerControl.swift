@@ -9,7 +9,7 @@ public struct PeerGreeting: WireMessage, Hashable {
 
     /// The keys, in the order of their digests.
     public static let keys = [
-        "hashKey", "groups", "nodes", "retention.clock", "identity.namespaces",
+        "hashKey", "groups", "nodes", "retention", "identity",
     ]
     /// One a key.
     public var digests: [UInt64]
