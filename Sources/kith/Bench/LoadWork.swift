@@ -3,7 +3,6 @@
 
 import KithBytes
 import KithClient
-import KithSimulation
 import KithWire
 
 /// The requests of a load run.
@@ -131,10 +130,7 @@ struct GetLoad: LoadWork {
     init(_ workload: Workload, requests: Int?, version: UInt8) {
         self.workload = workload
         self.version = version
-        var (zipf, random) = workload.visitors(seed: 0)
-        visitors = (0..<min(requests ?? Self.readsMax, Self.readsMax)).map { _ in
-            UInt32(zipf.next(&random))
-        }
+        visitors = workload.reads(min(requests ?? Self.readsMax, Self.readsMax)).map { UInt32($0) }
     }
 
     func events(ofRequest number: Int) -> Int { 1 }

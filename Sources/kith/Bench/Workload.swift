@@ -13,7 +13,7 @@
 // events are a visitor's `page` or `track`, under twenty names.
 
 package import KithBytes
-package import KithSimulation
+import KithSimulation
 import KithWire
 
 /// Makes the batches of a load test.
@@ -134,9 +134,10 @@ package struct Workload: Sendable {
         return 5 + Int(share * Double(login.bytes.count) + (1 - share) * Double(visit))
     }
 
-    /// Visitors drawn in the same way as those of the events, for reads.
-    package func visitors(seed: UInt64) -> (ZipfSampler, Xoshiro256) {
-        (zipf, Xoshiro256(seed: settings.seed ^ seed, label: "reads"))
+    /// Visitors to read, drawn as those of the events are.
+    package func reads(_ count: Int) -> [Int] {
+        // Any other stream than the events' own.
+        zipf.draws(count, seed: settings.seed ^ 0x7265_6164)
     }
 
     /// Appends the payload of an `Ingest`: the first `count` events of batch `number`. About 0.2 µs

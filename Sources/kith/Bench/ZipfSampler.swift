@@ -7,7 +7,7 @@
 // Near s = 1 the textbook forms cancel to nothing; `expm1` and `log1p` with a series at 0 do not.
 
 import Foundation
-package import KithSimulation
+import KithSimulation
 
 /// Draws 0 ..< `count` with probability in proportion to 1 / (number + 1)^skew.
 package struct ZipfSampler: Sendable {
@@ -28,8 +28,14 @@ package struct ZipfSampler: Sendable {
             2 - Self.inverse(Self.integral(2.5, skew) - Self.density(2, skew), skew)
     }
 
+    /// The first `count` numbers of a seed.
+    package func draws(_ count: Int, seed: UInt64) -> [Int] {
+        var random = Xoshiro256(seed: seed)
+        return (0..<count).map { _ in next(&random) }
+    }
+
     /// The next number. O(1).
-    package func next(_ random: inout Xoshiro256) -> Int {
+    func next(_ random: inout Xoshiro256) -> Int {
         while true {
             let part = Double(random.next() >> 11) * 0x1p-53
             let place = integralAtLast + part * (integralAtFirst - integralAtLast)
