@@ -36,10 +36,10 @@ struct BenchProcessTests {
 
     @Test func `what bench counts as acknowledged is what the node has, and can be read`() throws {
         let node = try TestNode()
-        let workload = ["--visitors", "900", "--seed", "7", "--logins", "5%"]
+        let people = ["--visitors", "900", "--seed", "7", "--skew", "0"]
 
         let early = try Run(
-            ["bench", "get", "--events", "10", "--node", node.address] + workload
+            ["bench", "get", "--events", "10", "--node", node.address] + people
         ).end()
         #expect(early.code == 3)
         #expect(early.error.contains("first: kith bench ingest"), "\(early.error)")
@@ -48,8 +48,8 @@ struct BenchProcessTests {
             let ingest = try Run(
                 [
                     "bench", "ingest", "--events", "10300", "--batch", "500", "--connections", "3",
-                    "--json", "--node", node.address,
-                ] + workload
+                    "--logins", "5%", "--json", "--node", node.address,
+                ] + people
             ).end()
 
             #expect(ingest.code == 0, "\(ingest.error)")
@@ -74,7 +74,7 @@ struct BenchProcessTests {
         #expect(stats["merges"]?["completed"] != 0)
 
         let get = try Run(
-            ["bench", "get", "--events", "3000", "--json", "--node", node.address] + workload
+            ["bench", "get", "--events", "3000", "--json", "--node", node.address] + people
         ).end()
         #expect(get.code == 0, "\(get.error)")
         let reads = try JSONTranscoder.tree(Array(get.output.utf8))

@@ -8,10 +8,11 @@ import kith
 @Suite struct BenchTests {
     // MARK: Latencies
 
-    @Test(arguments: [
-        [1, 2, 3, 4, 5], (1...10_000).map { $0 * 137 }, (0..<4_000).map { 1 << ($0 % 36) },
-        Array(repeating: 250_000, count: 1_000) + [90_000_000_000],
-    ] as [[UInt64]])
+    @Test(
+        arguments: [
+            [1, 2, 3, 4, 5], (1...10_000).map { $0 * 137 }, (0..<4_000).map { 1 << ($0 % 36) },
+            Array(repeating: 250_000, count: 1_000) + [90_000_000_000],
+        ] as [[UInt64]])
     func `a percentile is within one percent of the value at its rank`(_ values: [UInt64]) {
         var histogram = LatencyHistogram()
 

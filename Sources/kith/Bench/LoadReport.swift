@@ -78,7 +78,8 @@ struct LoadReport: Sendable {
         let heading =
             style.bold("\(Words.grouped(Int(rate))) \(unit)/s")
             + "  \(Words.grouped(tally.answered)) \(unit) in \(Words.seconds(outcome.seconds))"
-        return ([heading]
+        return
+            ([heading]
             + rows.map { "  " + style.dim(Words.padded($0.0, to: 20)) + $0.1 })
             .joined(separator: "\n")
     }

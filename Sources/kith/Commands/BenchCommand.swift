@@ -36,7 +36,8 @@ enum BenchCommand: Command {
                 help: "events of a request"),
             CommandSyntax.Option(
                 "connections", value: "C",
-                standard: "\(BenchSettings.ingestConnections), get: \(BenchSettings.getConnections)",
+                standard:
+                    "\(BenchSettings.ingestConnections), get: \(BenchSettings.getConnections)",
                 help: "connections, spread over the nodes in turn"),
             CommandSyntax.Option(
                 "in-flight", value: "K",
