@@ -35,8 +35,8 @@ package struct BenchSettings: Sendable {
     /// Events of a request: one for a read.
     package var eventsPerRequest: Int { kind == .ingest ? workload.batch : 1 }
 
-    /// Requests in all; nil for as many as fit the seconds. With a rate it is known beforehand: what
-    /// was due within the seconds is sent, also if it takes longer.
+    /// Requests in all; nil for as many as fit the seconds. With a rate it is known beforehand:
+    /// what was due within the seconds is sent, also if it takes longer.
     package var requests: Int? {
         let byRate = rate.flatMap { rate in seconds.map { Int(rate * $0) } }
         guard let units = [events, byRate].compactMap({ $0 }).min() else { return nil }

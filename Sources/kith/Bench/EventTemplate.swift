@@ -66,7 +66,7 @@ package struct EventTemplate: Sendable {
         var holes: [(hole: Hole, offset: Int)] = []
         var place = 0
         while place < bytes.count {
-            // A single byte of these values is an integer or part of a length: a hole is a whole run.
+            // A single byte of these values is an integer or part of a length; a hole is a run.
             if let hole = Hole(rawValue: bytes[place]), place + hole.width <= bytes.count,
                 bytes[place..<(place + hole.width)].allSatisfy({ $0 == hole.rawValue })
             {

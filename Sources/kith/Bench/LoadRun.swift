@@ -6,7 +6,7 @@
 //             └─ link C:  …                          ┘
 //
 // A closed loop keeps `window` requests in flight on every connection, and a latency runs from when
-// the request is handed to the kernel. An open loop (`rate`) has request N *due* at start + N / rate
+// the request is handed to the kernel. An open loop (`rate`) has request N *due* at start + N/rate
 // whether or not the node keeps up; any connection with room takes it, and its latency runs from
 // when it was due. So a node that stalls for a second has every request that was due in that second
 // in the histogram: nothing is left out because the generator waited too (coordinated omission).
@@ -127,7 +127,7 @@ actor LoadRun {
         }
         while links[index].inFlight.count < settings.window, writer.count < Self.writeBytesMax {
             guard let flight = takeAgain(index, time) ?? takeNext(time) else { return }
-            var id = IngestLoad.requestID(flight.number)
+            var id = work.requestID(of: flight.number)
             if flight.items != nil {
                 retryIDs += 1
                 id = retryIDs

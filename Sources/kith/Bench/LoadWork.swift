@@ -10,6 +10,9 @@ protocol LoadWork: Sendable {
     /// Events of request `number`.
     func events(ofRequest number: Int) -> Int
 
+    /// The id of request `number`, whole; below 2⁶² and above the hello's.
+    func requestID(of number: Int) -> UInt64
+
     /// Appends request `number` as a frame; where `items` are given, only those of its events.
     func append(
         _ number: Int, items: [Int]?, requestID: UInt64, to writer: inout ByteWriter)
@@ -61,7 +64,7 @@ struct IngestLoad: LoadWork {
     func events(ofRequest number: Int) -> Int { settings.events(ofRequest: number) }
 
     /// The ids of whole batches follow from their numbers, so that a frame is finished beforehand.
-    static func requestID(_ number: Int) -> UInt64 { UInt64(number) + 2 }
+    func requestID(of number: Int) -> UInt64 { UInt64(number) + 2 }
 
     func append(
         _ number: Int, items: [Int]?, requestID: UInt64, to writer: inout ByteWriter
@@ -84,7 +87,7 @@ struct IngestLoad: LoadWork {
 
     private func make(_ number: Int, _ writer: inout ByteWriter) {
         let header = FrameHeader(
-            type: .ingest, requestID: Self.requestID(number), version: version)
+            type: .ingest, requestID: requestID(of: number), version: version)
         let mark = FrameWriter.begin(header, into: &writer)
         workload.append(batch: number, count: events(ofRequest: number), to: &writer)
         FrameWriter.end(mark, into: &writer)
@@ -118,33 +121,46 @@ struct IngestLoad: LoadWork {
     }
 }
 
-/// Linearizable reads of visitors' profiles, drawn as the events of the same seed are.
+/// Linearizable reads of visitors' profiles, drawn as the events of the same seed are. Their frames
+/// are all of one size and are made before the clock starts.
 struct GetLoad: LoadWork {
-    /// How many different reads there are; they repeat in turn.
+    /// How many different reads there are; they repeat in turn, far apart.
     static let readsMax = 1 << 20
 
-    let version: UInt8
-    private let visitors: [UInt32]
     private let workload: Workload
+    private let count: Int
+    private let frameBytes: Int
+    /// One frame after the other.
+    private let frames: [UInt8]
 
     init(_ workload: Workload, requests: Int?, version: UInt8) {
         self.workload = workload
-        self.version = version
-        visitors = workload.reads(min(requests ?? Self.readsMax, Self.readsMax)).map { UInt32($0) }
+        count = min(requests ?? Self.readsMax, Self.readsMax)
+        var writer = ByteWriter()
+        for (number, visitor) in workload.reads(count).enumerated() {
+            FrameWriter.write(
+                Self.read(ofVisitor: visitor, workload), requestID: UInt64(number) + 2,
+                version: version, into: &writer)
+        }
+        frames = writer.bytes
+        frameBytes = frames.count / count
     }
 
     func events(ofRequest number: Int) -> Int { 1 }
 
+    func requestID(of number: Int) -> UInt64 { UInt64(number % count) + 2 }
+
     func append(
         _ number: Int, items: [Int]?, requestID: UInt64, to writer: inout ByteWriter
     ) {
-        FrameWriter.write(
-            read(ofVisitor: Int(visitors[number % visitors.count])), requestID: requestID,
-            version: version, into: &writer)
+        let start = number % count * frameBytes
+        writer.raw(frames.span.bytes.extracting(start..<(start + frameBytes)))
     }
 
     /// The read of one visitor.
-    func read(ofVisitor visitor: Int) -> Get {
+    func read(ofVisitor visitor: Int) -> Get { Self.read(ofVisitor: visitor, workload) }
+
+    private static func read(ofVisitor visitor: Int, _ workload: Workload) -> Get {
         Get(
             space: workload.settings.space, namespace: "anonymous_id",
             value: workload.visitorID(visitor), deadlineMillis: LoadRun.silenceMillisMax)
