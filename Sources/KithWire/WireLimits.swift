@@ -39,6 +39,8 @@ public struct WireLimits: Hashable, Sendable {
     public static let valueBytesMax = 4 << 10
     /// The longest text of an `Error`, in bytes; a longer one is cut at a character.
     public static let errorTextBytesMax = 2 << 10
+    /// The most nodes that an `IngestReply` names as silent.
+    public static let silentNodesMax = 64
     /// The most groups in a token: there are never more groups than shards.
     public static let tokenGroupsMax = 256
 }

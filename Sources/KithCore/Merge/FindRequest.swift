@@ -8,6 +8,16 @@ public struct FindRequest: Sendable, Equatable {
     public var proof: OperationIndex
     /// Log time the answer must not be older than; least value: none.
     public var stamp: Int64
+
+    public init(
+        record: LeafID, leaf: LeafID, other: LeafID, proof: OperationIndex, stamp: Int64
+    ) {
+        self.record = record
+        self.leaf = leaf
+        self.other = other
+        self.proof = proof
+        self.stamp = stamp
+    }
 }
 
 /// One step through the records towards the root that holds `leaf`: begins at a hint or at the

@@ -49,9 +49,15 @@ public struct MergeDriver: Sendable {
         case done
     }
 
+    /// The same for what went to a group that did not answer: it is asked again within seconds of
+    /// its return.
+    private static let silencesMax: UInt8 = 8
+
     private struct Release: Sendable {
         let root: LeafID
         let entry: Ledger.Release
+        var silences: UInt8 = 0
+        var rest = 0
         var isAnswered = false
         var isAsked = false
         var isDone = false
@@ -85,6 +91,10 @@ public struct MergeDriver: Sendable {
         }
         for index in releases.indices where !releases[index].isAsked {
             if isFull(round) { return round }
+            if releases[index].rest > 0 {
+                releases[index].rest -= 1
+                continue
+            }
             askRelease(index, context, shards, &round)
         }
         return round
@@ -193,6 +203,7 @@ public struct MergeDriver: Sendable {
                 }
             case .overloaded, .unknown, .unanswered:
                 mustPause = true
+                for owner in part.operationOwners + part.waitOwners { restAfterSilence(owner) }
             }
             for owners in [part.operationOwners, part.findOwners, part.waitOwners] {
                 for owner in owners {
@@ -205,6 +216,17 @@ public struct MergeDriver: Sendable {
             }
         }
         return mustPause
+    }
+
+    private mutating func restAfterSilence(_ owner: Round.Owner) {
+        let index = Int(owner.event)
+        if owner.role == .link {
+            merges[index].failures = min(merges[index].failures + 1, Self.silencesMax)
+            merges[index].rest = 1 << Int(merges[index].failures)
+        } else {
+            releases[index].silences = min(releases[index].silences + 1, Self.silencesMax)
+            releases[index].rest = 1 << Int(releases[index].silences)
+        }
     }
 
     private mutating func takeMerge(_ outcome: Outcome, _ index: Int) -> Bool {

@@ -62,6 +62,13 @@ public struct OperationWriter: Sendable {
         count = 0
     }
 
+    /// Operations that are written already; `bytes` must be exactly `count` of them.
+    init(bytes: [UInt8], count: Int) {
+        writer = ByteWriter()
+        writer.bytes = bytes
+        self.count = count
+    }
+
     public var bytes: [UInt8] { writer.bytes }
     public var byteCount: Int { writer.count }
     public var isEmpty: Bool { count == 0 }

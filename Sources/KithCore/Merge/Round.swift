@@ -36,7 +36,7 @@ public struct Round: Sendable {
         enum Role: UInt8, Sendable { case event, firstEnd, otherEnd, link, none }
     }
 
-    init(groupCount: Int) {
+    public init(groupCount: Int) {
         parts = (0..<groupCount).map { Part(group: GroupID(UInt16($0))) }
     }
 

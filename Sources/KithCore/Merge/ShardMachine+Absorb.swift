@@ -57,7 +57,8 @@ public struct AbsorbOrder: Sendable, Equatable {
 }
 
 extension ByteReader {
-    mutating func marks() throws(ByteError) -> [OperationIndex] {
+    /// A 16-bit count and as many settled marks, one a group.
+    public mutating func marks() throws(ByteError) -> [OperationIndex] {
         let count = Int(try u16())
         guard count <= AbsorbOrder.marksMax, count * 8 <= remaining else {
             throw .tooLong(length: count, limit: AbsorbOrder.marksMax)
@@ -70,7 +71,8 @@ extension ByteReader {
 }
 
 extension ByteWriter {
-    mutating func marks(_ marks: [OperationIndex]) {
+    /// A 16-bit count and the marks.
+    public mutating func marks(_ marks: [OperationIndex]) {
         u16(UInt16(marks.count))
         for mark in marks { u64(mark.rawValue) }
     }
@@ -117,7 +119,7 @@ extension ShardMachine {
     }
 
     /// Bytes that the facets of an absorb, and its ledger, may have at most.
-    static let absorbBytesMax = 2 * payloadBytesMax
+    public static let absorbBytesMax = 2 * payloadBytesMax
     /// How many times longer a payload can be when its names are spelt out: a trait cell of 7 bytes
     /// comes to a name of 4,096, a message id of 255 and 16 more.
     private static let portableGrowthMax = 1024

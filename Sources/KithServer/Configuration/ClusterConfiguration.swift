@@ -66,6 +66,12 @@ public struct ClusterConfiguration: Hashable, Sendable {
         self.identity = identity
     }
 
+    /// The node that leads a group: round robin over the nodes by ascending id, so that leaders are
+    /// spread. Fixed as long as each group has one copy, since that copy is there.
+    public func leader(of group: GroupID) -> NodeID {
+        nodes[Int(group.rawValue) % nodes.count].id
+    }
+
     /// The node of that id.
     public func node(_ id: NodeID) -> Node? { nodes.first { $0.id == id } }
 

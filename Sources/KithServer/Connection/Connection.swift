@@ -17,6 +17,10 @@ actor Connection {
     private var batch = EventBatch()
     private var hints = HintCache()
     private var isGreeted = false
+    /// The other side is a node, and its cluster file agrees.
+    private var isPeer = false
+    private var isNode = false
+    private var nodeID = NodeID(0)
 
     private var ingestQueue: [Frame] = []
     private var ingestBell = Doorbell()
@@ -32,6 +36,8 @@ actor Connection {
     static let ingestQueueMax = 4
     /// Requests other than ingest answered at a time.
     static let answeringMax = 128
+    /// The same for another node, which speaks for all of its clients.
+    static let answeringToNodeMax = 1024
     /// Bytes of replies that wait for the client to read.
     static let outgoingBytesMax = 8 << 20
     /// Bytes asked of the kernel at a time.
@@ -111,7 +117,7 @@ actor Connection {
             ingestBell.ring()
             return true
         }
-        while !isEnding, answering >= Self.answeringMax {
+        while !isEnding, answering >= (isNode ? Self.answeringToNodeMax : Self.answeringMax) {
             await withCheckedContinuation { roomBell.wait($0) }
         }
         guard !isEnding else { return false }
@@ -148,12 +154,15 @@ actor Connection {
             return false
         }
         isGreeted = true
-        decoder.frameBytesMax = service.limits.frameBytesMax
+        isNode = hello.role == .node
+        nodeID = hello.nodeID
+        decoder.frameBytesMax =
+            isNode ? PeerLimits.frameBytesMax : service.limits.frameBytesMax
         await send(
             HelloReply(
                 clusterName: service.clusterName, nodeID: service.nodeID, limits: service.limits,
                 retentionClock: service.isEventClock ? .event : .wall,
-                groups: UInt16(service.router.groups.count)), frame.requestID)
+                groups: UInt16(service.router.places.count)), frame.requestID)
         return true
     }
 
@@ -204,8 +213,8 @@ actor Connection {
                 batch: batch, table: service.router.table, policy: service.policy,
                 isStamped: plan.hasStamps, rejected: plan.takeRejected(),
                 hint: { hints.root(of: $0) })
-            await service.router.settle(&machine)
-            plan.take(machine, batch)
+            let silent = await service.router.settle(&machine)
+            plan.take(machine, batch, silent: silent)
             for event in batch.heads.indices {
                 if let learned = machine.learned(event) { hints.learn(learned.leaf, learned.root) }
             }
@@ -220,14 +229,37 @@ actor Connection {
     // MARK: Everything else
 
     private func answer(_ frame: Frame) async {
-        await service.answer(frame) { await self.send($0, frame.requestID) }
+        if frame.type.isPeer {
+            await answerPeer(frame)
+        } else {
+            await service.answer(frame) { await self.send($0, frame.requestID) }
+        }
         answering -= 1
         roomBell.ring()
     }
 
+    /// Requests that only a node may send, and only after its greeting.
+    private func answerPeer(_ frame: Frame) async {
+        guard isNode else {
+            let text = "frame type \(frame.type.rawValue) is for nodes only"
+            await send(ErrorReply(code: .unknownType, text: text), frame.requestID)
+            return
+        }
+        if frame.type == .peerGreeting {
+            let answer = await service.peers.greet(frame, from: nodeID)
+            if answer is Done { isPeer = true }
+            await send(answer, frame.requestID)
+        } else if isPeer {
+            await send(await service.peers.answer(frame), frame.requestID)
+        } else {
+            let text = "a node's first request must be its greeting"
+            await send(ErrorReply(code: .notHello, text: text), frame.requestID)
+        }
+    }
+
     // MARK: Writing
 
-    private func send(_ message: some WireMessage, _ requestID: UInt64) async {
+    private func send(_ message: any WireMessage, _ requestID: UInt64) async {
         while outgoing.count > Self.outgoingBytesMax {
             await withCheckedContinuation { writersWaiting.append($0) }
         }

@@ -14,6 +14,7 @@ internal import KithStorage
 actor Group {
     nonisolated let id: GroupID
     nonisolated let loop: any Loop
+    private nonisolated let table: GroupTable
     private let clock: any Clock
     private var log: WriteAheadLog?
     private let entryClock: GroupMachine.EntryClock
@@ -30,8 +31,13 @@ actor Group {
     private var pump = Doorbell()
     private var mergeBell = Doorbell()
     private var marksBell = Doorbell()
-    private var waits: [(leaf: LeafID, continuation: CheckedContinuation<Bool, Never>)] = []
+    private var waits: [Wait] = []
+    private var waitsBell = Doorbell()
+    /// Groups whose node does not answer the merge coordinator: a record that is sealed into one of
+    /// them is not waited for.
+    private var silentGroups: Set<GroupID> = []
     private(set) var isStopped = false
+    private var rate = RateMeter()
     private var isReclaiming = false
     private var reclaimedDay: Int64 = 0
 
@@ -45,11 +51,25 @@ actor Group {
     static let retryAfterMillis: UInt32 = 200
     /// Records that one reclaim operation handles at most.
     static let reclaimStep = 512
+    /// Bytes of operations that one submission of a round has, or one operation.
+    static let submissionBytesGoal = 4 << 20
+    /// Nanoseconds between two looks at the deadlines of waits.
+    static let waitsNanoseconds: UInt64 = 50_000_000
+
+    /// Somebody who waits for a sealed record.
+    private struct Wait {
+        let leaf: LeafID
+        /// In nanoseconds of the monotonic clock.
+        let deadline: UInt64
+        let continuation: CheckedContinuation<Bool, Never>
+    }
 
     /// Submissions that go into the next entry together.
     private struct Pending {
         var operations = OperationWriter()
         var submissions: [Submission] = []
+        /// How many of the operations clients sent as events.
+        var eventCount = 0
 
         var isEmpty: Bool { submissions.isEmpty }
 
@@ -75,6 +95,7 @@ actor Group {
         onFailure: @escaping @Sendable (LogError) -> Void
     ) {
         self.id = id
+        self.table = table
         self.loop = loop
         self.clock = clock
         self.entryClock = entryClock
@@ -114,15 +135,16 @@ actor Group {
     /// Logs operations and answers with their outcomes once they are durable and applied.
     func submit(_ operations: OperationWriter, isIngest: Bool) async -> SubmitAnswer {
         guard !isStopped else { return .unknown }
-        let waiting = pending.reduce(pendingIngest.operations.byteCount) {
-            $0 + $1.operations.byteCount
-        }
-        if isIngest, waiting + operations.byteCount > Self.pendingBytesMax {
+        if isIngest, pendingBytes + operations.byteCount > Self.pendingBytesMax {
             return .overloaded(retryAfterMillis: 50)
         }
         return await withCheckedContinuation { continuation in
             enqueue(operations, continuation, isIngest: isIngest)
         }
+    }
+
+    private var pendingBytes: Int {
+        pending.reduce(pendingIngest.operations.byteCount) { $0 + $1.operations.byteCount }
     }
 
     private func enqueue(
@@ -133,6 +155,7 @@ actor Group {
             count: operations.count, continuation: continuation)
         if isIngest {
             pendingIngest.operations.append(operations)
+            pendingIngest.eventCount += operations.count
             pendingIngest.submissions.append(submission)
         } else {
             // An entry holds whole submissions and stays far below what the log takes.
@@ -237,6 +260,7 @@ actor Group {
     private func apply(_ entry: LogEntry, _ batch: Pending) {
         var outcomes: [Outcome] = []
         outcomes.reserveCapacity(batch.operations.count)
+        rate.count(batch.eventCount, at: clock.monotonicNanoseconds())
         machine.apply(
             index: entry.index, time: entry.time, clock: entryClock,
             operations: unsafe entry.payload.span.bytes, on: shards, outcomes: &outcomes)
@@ -258,17 +282,7 @@ actor Group {
     private func afterApply() {
         if !machine.sealed.isEmpty || !machine.releasing.isEmpty { mergeBell.ring() }
         if machine.absorbsSinceMarks > 0 { marksBell.ring() }
-        if !waits.isEmpty {
-            var kept: [(leaf: LeafID, continuation: CheckedContinuation<Bool, Never>)] = []
-            for wait in waits {
-                if isSealed(wait.leaf) {
-                    kept.append(wait)
-                } else {
-                    wait.continuation.resume(returning: true)
-                }
-            }
-            waits = kept
-        }
+        if !waits.isEmpty { answerWaits() }
         reclaim()
     }
 
@@ -294,20 +308,25 @@ actor Group {
 
     // MARK: Answering
 
-    /// Carries out this group's part of a round. With `waiting` false a sealed record is reported
-    /// as such at once.
-    func perform(_ part: Round.Part, isIngest: Bool, waiting: Bool) async -> PartAnswer {
+    /// Carries out this group's part of a round. A sealed record is waited for until `deadline`
+    /// (nanoseconds of the monotonic clock); without one it is reported as such at once.
+    func perform(_ part: Round.Part, isIngest: Bool, deadline: UInt64?) async -> PartAnswer {
         var outcomes: [Outcome] = []
         var token = LogIndex.zero
         if !part.operations.isEmpty {
-            switch await submit(part.operations, isIngest: isIngest) {
-            case .applied(let applied, let index):
-                outcomes = applied
-                token = index
-            case .overloaded(let retryAfter):
-                return .overloaded(retryAfterMillis: retryAfter)
-            case .unknown:
-                return .unknown
+            for piece in part.operations.pieces(goal: Self.submissionBytesGoal) {
+                switch await submit(piece, isIngest: isIngest) {
+                case .applied(let applied, let index):
+                    if outcomes.isEmpty { outcomes = applied } else { outcomes += applied }
+                    token = index
+                case .overloaded(let retryAfter):
+                    // What an earlier piece has done is told; the rest is unknown to who asked.
+                    if outcomes.isEmpty { return .overloaded(retryAfterMillis: retryAfter) }
+                    return .answered(operations: outcomes, finds: [], waits: [], token: token)
+                case .unknown:
+                    if outcomes.isEmpty { return .unknown }
+                    return .answered(operations: outcomes, finds: [], waits: [], token: token)
+                }
             }
         }
         guard await touch(part.finds) else { return .unknown }
@@ -319,7 +338,11 @@ actor Group {
         }
         var frees: [Bool] = []
         for leaf in part.waits {
-            frees.append(waiting ? await waitUntilFree(leaf) : !isSealed(leaf))
+            if let deadline {
+                frees.append(await waitUntilFree(leaf, deadline))
+            } else {
+                frees.append(!isSealed(leaf))
+            }
         }
         return .answered(operations: outcomes, finds: finds, waits: frees, token: token)
     }
@@ -347,15 +370,76 @@ actor Group {
         return machine.table.find(leaf).map { machine.table.state($0) == .sealed } ?? false
     }
 
-    private func waitUntilFree(_ leaf: LeafID) async -> Bool {
+    /// Returns once the record is no longer sealed; false where that has not come by `deadline`, or
+    /// cannot come for now.
+    private func waitUntilFree(_ leaf: LeafID, _ deadline: UInt64) async -> Bool {
         guard isSealed(leaf) else { return true }
-        guard !isStopped else { return false }
-        return await withCheckedContinuation { waits.append((leaf, $0)) }
+        guard !isStopped, !isStuck(leaf), clock.monotonicNanoseconds() < deadline else {
+            return false
+        }
+        return await withCheckedContinuation { continuation in
+            waits.append(Wait(leaf: leaf, deadline: deadline, continuation: continuation))
+            waitsBell.ring()
+        }
+    }
+
+    /// Whether a sealed record waits for a group that does not answer.
+    private func isStuck(_ leaf: LeafID) -> Bool {
+        guard !silentGroups.isEmpty, let winner = winner(of: leaf) else { return false }
+        return silentGroups.contains(machine.table.group(of: winner))
+    }
+
+    /// The record that a sealed one goes into; nil where it is not sealed.
+    private func winner(of leaf: LeafID) -> LeafID? {
+        let machine = shards.machine(leaf.shard)
+        guard let slot = machine.table.find(leaf), machine.table.state(slot) == .sealed else {
+            return nil
+        }
+        return machine.table.parent(slot)
+    }
+
+    /// Answers those who wait for what is free by now, is stuck, or has taken too long.
+    private func answerWaits(at now: UInt64 = 0) {
+        var kept: [Wait] = []
+        for wait in waits {
+            if !isSealed(wait.leaf) {
+                wait.continuation.resume(returning: true)
+            } else if wait.deadline <= now || isStuck(wait.leaf) {
+                wait.continuation.resume(returning: false)
+            } else {
+                kept.append(wait)
+            }
+        }
+        waits = kept
+    }
+
+    /// Watches over the deadlines of waits until the group stops.
+    func watchWaits() async {
+        while !isStopped {
+            if waits.isEmpty {
+                await withCheckedContinuation { waitsBell.wait($0) }
+                continue
+            }
+            do {
+                try await clock.sleep(nanoseconds: Self.waitsNanoseconds, on: loop)
+            } catch {
+                return  // cancelled: the node stops
+            }
+            if !isStopped { answerWaits(at: clock.monotonicNanoseconds()) }
+        }
+    }
+
+    /// Takes word from the merge coordinator of which groups it cannot reach.
+    func setSilent(_ groups: Set<GroupID>) {
+        guard groups != silentGroups else { return }
+        silentGroups = groups
+        answerWaits()
     }
 
     /// Reads one record, judged at the leader's time: where a profile expires between log time and
-    /// now, that time is logged first, so that no later answer can be earlier.
-    func read(_ leaf: LeafID, at record: LeafID, byHint: Bool) async -> ReadOutcome? {
+    /// now, that time is logged first, so that no later answer can be earlier. A sealed record is
+    /// waited for until `deadline`. Nil where the group stops.
+    func read(_ leaf: LeafID, at record: LeafID, deadline: UInt64) async -> GroupRead? {
         if entryClock == .wall {
             let now = clock.wallTime()
             let context = machine.context()
@@ -367,11 +451,28 @@ actor Group {
                 guard case .applied = await submit(operations, isIngest: false) else { return nil }
             }
         }
-        let outcome = shards.machine(record.shard).read(
-            leaf, at: record, byHint: byHint, machine.context())
-        guard case .sealed = outcome else { return outcome }
-        guard await waitUntilFree(record) else { return nil }
-        return await read(leaf, at: record, byHint: byHint)
+        switch shards.machine(record.shard).read(
+            leaf, at: record, byHint: false, machine.context())
+        {
+        case .profile(let profile): return .profile(profile)
+        case .none, .unknownFacet: return .absent
+        case .moved(let parent): return .moved(to: parent)
+        case .sealed: break
+        }
+        guard await waitUntilFree(record, deadline) else {
+            guard !isStopped, let winner = winner(of: record) else { return nil }
+            return .waiting(for: winner)
+        }
+        return await read(leaf, at: record, deadline: deadline)
+    }
+
+    /// What one step of a read came to.
+    enum GroupRead: Sendable {
+        case profile(Profile)
+        case absent
+        case moved(to: LeafID)
+        /// Sealed, and its merge into that record has not come through by the deadline.
+        case waiting(for: LeafID)
     }
 
     /// Logs a stamp, so that the group is judged at that time from now on.
@@ -382,6 +483,9 @@ actor Group {
         return false
     }
 
+    /// Whether the record is one of this group's.
+    nonisolated func owns(_ leaf: LeafID) -> Bool { table.group(of: leaf) == id }
+
     struct Totals: Sendable {
         var statistics: Statistics
         var index: LogIndex
@@ -389,6 +493,12 @@ actor Group {
         var records: Int
         var sealed: Int
         var memoryBytes: Int
+        /// Bytes of operations that wait for the log.
+        var pendingBytes: Int
+        /// Who waits for a sealed record.
+        var waits: Int
+        /// Over the last seconds.
+        var eventsPerSecond: Int
     }
 
     /// The group's totals at one index and log time. Under the wall clock the time is now.
@@ -405,7 +515,8 @@ actor Group {
     func snapshot() -> Totals {
         var totals = Totals(
             statistics: Statistics(), index: machine.applied, time: machine.now, records: 0,
-            sealed: machine.sealed.count, memoryBytes: 0)
+            sealed: machine.sealed.count, memoryBytes: 0, pendingBytes: pendingBytes,
+            waits: waits.count, eventsPerSecond: rate.perSecond(at: clock.monotonicNanoseconds()))
         let context = machine.context()
         for shard in machine.table.shards(of: id) {
             let machine = shards.machine(shard)
@@ -436,7 +547,8 @@ actor Group {
         return (driver, round)
     }
 
-    var marks: [OperationIndex] { machine.marks }
+    /// The group's own settled mark.
+    var ownMark: OperationIndex { machine.marks[Int(id.rawValue)] }
 
     /// Suspends until some absorb was taken that no logged marks have followed (false: stopped).
     func marksWork() async -> Bool {
@@ -463,6 +575,7 @@ actor Group {
         pump.ring()
         mergeBell.ring()
         marksBell.ring()
+        waitsBell.ring()
     }
 
     private func finishAll() {

@@ -13,9 +13,13 @@ actor MergeCoordinator {
     private let router: Router
     private let clock: any Clock
     private var driver: MergeDriver
+    /// Groups whose node did not answer last time.
+    private var silent: Set<GroupID> = []
 
-    /// How long a round waits that could not get on.
-    static let pauseNanoseconds: UInt64 = 1_000_000
+    /// How long a round waits that could not get on; where nothing could even be asked, twice as
+    /// long each time, up to the greatest.
+    static let pauseNanosecondsMin: UInt64 = 1_000_000
+    static let pauseNanosecondsMax: UInt64 = 16_000_000
 
     init(_ group: Group, router: Router, clock: any Clock, table: GroupTable) {
         self.group = group
@@ -31,23 +35,44 @@ actor MergeCoordinator {
 
     /// Drives until the group stops.
     func run() async {
+        var pause = Self.pauseNanosecondsMin
         while true {
             if !driver.isBusy {
                 guard await group.mergeWork() else { return }
             }
             let next = await group.nextRound(of: driver)
             driver = next.driver
-            let round = await router.perform(next.round, isIngest: false, waiting: false)
-            let mustPause = driver.take(round)
+            let answered = await router.perform(next.round, isIngest: false, isWaiting: false)
+            let mustPause = driver.take(answered.round)
+            await noteSilent(answered.round, answered.silent)
             guard await !group.isStopped else { return }
-            if mustPause {
-                do {
-                    try await clock.sleep(nanoseconds: Self.pauseNanoseconds, on: loop)
-                } catch {
-                    return  // cancelled: the node stops
-                }
+            guard mustPause else {
+                pause = Self.pauseNanosecondsMin
+                continue
+            }
+            do {
+                try await clock.sleep(nanoseconds: pause, on: loop)
+            } catch {
+                return  // cancelled: the node stops
+            }
+            pause =
+                next.round.isEmpty
+                ? min(pause * 2, Self.pauseNanosecondsMax) : Self.pauseNanosecondsMin
+        }
+    }
+
+    /// Keeps the group told of which groups do not answer, so that nobody waits for a merge into
+    /// them. Only what was asked in this round says anything new.
+    private func noteSilent(_ round: Round, _ nodes: [SilentNode]) async {
+        let before = silent
+        for part in round.parts where !part.isEmpty {
+            if let node = router.node(of: part.group), nodes.contains(where: { $0.id == node }) {
+                silent.insert(part.group)
+            } else {
+                silent.remove(part.group)
             }
         }
+        if silent != before { await group.setSilent(silent) }
     }
 
     /// Logs the settled marks of all groups in this one, at most once a minute and only where an

@@ -14,7 +14,9 @@ public actor Node {
     private let settings: NodeSettings
     private let ports: NodePorts
     private let log: WriteAheadLog
+    /// The groups that this node leads, ascending.
     private let groups: [Group]
+    private let peers: [Peer]
     private let router: Router
     private let listener: any Listener
     private let print: @Sendable (String) -> Void
@@ -55,9 +57,10 @@ public actor Node {
 
         let table = GroupTable(groupCount: configuration.groups)
         let failure = FailureBox()
-        let groups = table.groups.map { id in
+        let led = table.groups.filter { configuration.leader(of: $0) == settings.nodeID }
+        let groups = led.enumerated().map { place, id in
             Group(
-                id: id, table: table, loop: ports.loops[Int(id.rawValue) % ports.loops.count],
+                id: id, table: table, loop: ports.loops[place % ports.loops.count],
                 clock: ports.clock,
                 entryClock: configuration.retention.clock == .event ? .event : .wall,
                 retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000,
@@ -93,8 +96,8 @@ public actor Node {
                 onFailure: { bell.fail(.disk($0)) },
                 onEntry: { entry in
                     guard misplaced == nil else { return }
-                    let group = Int(entry.group.rawValue)
-                    guard group < groups.count, await groups[group].replay(entry) else {
+                    let group = groups.first { $0.id == entry.group }
+                    guard let group, await group.replay(entry) else {
                         misplaced = .logOrder(
                             group: entry.group.rawValue, index: entry.index.rawValue)
                         return
@@ -132,7 +135,20 @@ public actor Node {
         self.listener = listener
         self.failure = failure
         self.print = print
-        router = Router(table: table, groups: groups)
+        let introduction = PeerIntroduction(settings)
+        let configuration = settings.configuration
+        peers = configuration.nodes.filter { $0.id != settings.nodeID }.map {
+            Peer($0, loops: ports.loops, ports: ports, greeting: introduction)
+        }
+        let places: [GroupPlace] = table.groups.map { [peers] id in
+            if let group = groups.first(where: { $0.id == id }) { return .here(group) }
+            let leader = configuration.leader(of: id)
+            guard let peer = peers.first(where: { $0.id == leader }) else {
+                preconditionFailure("group \(id.rawValue) has no leader")
+            }
+            return .there(peer, id)
+        }
+        router = Router(table: table, places: places, clock: ports.clock)
         loop = ports.loops[0]
         port = listener.port
         startedAt = ports.clock.monotonicNanoseconds()
@@ -150,10 +166,19 @@ public actor Node {
             for group in groups {
                 let home = group.loop.tasks
                 tasks.addTask(executorPreference: home) { await group.run() }
+                tasks.addTask(executorPreference: home) { await group.watchWaits() }
                 let coordinator = MergeCoordinator(
                     group, router: router, clock: ports.clock, table: router.table)
                 tasks.addTask(executorPreference: home) { await coordinator.run() }
                 tasks.addTask(executorPreference: home) { await coordinator.shareMarks() }
+            }
+            for link in peers.flatMap({ [$0.requests, $0.merges] }) {
+                tasks.addTask(executorPreference: link.home) { await link.run() }
+            }
+            for peer in peers {
+                let deadline = router.deadline(inMillis: Self.statusMillisMax)
+                // Only so that the others hear that this node is there; they may not be.
+                tasks.addTask { _ = await peer.status(deadline: deadline) }
             }
             tasks.addTask { await self.watchDisk() }
             let failure = failure
@@ -163,6 +188,7 @@ public actor Node {
             await accept(service, &tasks)
             for number in connections.keys.sorted() { connections[number]?.close() }
             for group in groups { await group.stop() }
+            for link in peers.flatMap({ [$0.requests, $0.merges] }) { await link.close() }
             failure.finish()
             await log.close()
             tasks.cancelAll()
@@ -239,10 +265,93 @@ public actor Node {
             router: router, rules: rules, policy: policy, hashKey: configuration.hashKey,
             clusterName: configuration.name, nodeID: settings.nodeID, limits: settings.limits,
             isEventClock: configuration.retention.clock == .event, clock: ports.clock,
-            randomness: ports.randomness, status: { await self.status() })
+            randomness: ports.randomness,
+            peers: PeerService(
+                introduction: PeerIntroduction(settings), table: router.table,
+                groups: router.places.map(\.local), peers: peers, clock: ports.clock,
+                status: { await self.ownStatus() }),
+            status: { await self.status() })
     }
 
+    /// What every node says of itself; of one that does not, why.
     private func status() async -> CBORValue {
+        let deadline = router.deadline(inMillis: Self.statusMillisMax)
+        var rows: [(nodes: [CBORValue], groups: [CBORValue])] = []
+        let own = await ownStatus()
+        rows.append((own["nodes"]?.elements ?? [], own["groups"]?.elements ?? []))
+        let answers = await withTaskGroup(
+            of: (Int, Result<StatusReply, SilentNode>).self,
+            returning: [Int: Result<StatusReply, SilentNode>].self
+        ) { tasks in
+            for (place, peer) in peers.enumerated() {
+                tasks.addTask { (place, await peer.status(deadline: deadline)) }
+            }
+            var answers: [Int: Result<StatusReply, SilentNode>] = [:]
+            for await (place, answer) in tasks { answers[place] = answer }
+            return answers
+        }
+        for (place, peer) in peers.enumerated() {
+            rows.append(rowsOf(peer, answers[place]))
+        }
+        return .object([
+            ("cluster", .text(settings.configuration.name)),
+            ("nodes", .array(Self.sorted(rows.flatMap(\.nodes), by: "id"))),
+            ("groups", .array(Self.sorted(rows.flatMap(\.groups), by: "group"))),
+        ])
+    }
+
+    private func rowsOf(
+        _ peer: Peer, _ answer: Result<StatusReply, SilentNode>?
+    ) -> (nodes: [CBORValue], groups: [CBORValue]) {
+        var problem = "no answer"
+        switch answer {
+        case .success(let reply)?:
+            if let map = Self.map(in: reply) {
+                return (map["nodes"]?.elements ?? [], map["groups"]?.elements ?? [])
+            }
+            problem = "its answer is malformed"
+        case .failure(let silent)?: problem = silent.reason
+        case nil: break
+        }
+        let configuration = settings.configuration
+        let place = configuration.node(peer.id)
+        let row = CBORValue.object([
+            ("id", .unsigned(UInt64(peer.id.rawValue))),
+            ("address", .text("\(place?.host ?? ""):\(place?.port ?? 0)")),
+            ("state", .text("down")), ("problem", .text(problem)),
+        ])
+        let led = router.table.groups.filter { configuration.leader(of: $0) == peer.id }
+        return (
+            [row],
+            led.map {
+                .object([
+                    ("group", .unsigned(UInt64($0.rawValue))),
+                    ("leader", .unsigned(UInt64(peer.id.rawValue))), ("state", .text("down")),
+                ])
+            }
+        )
+    }
+
+    private static func map(in reply: StatusReply) -> CBORValue? {
+        do throws(ByteError) {
+            return unsafe try CBORValue(decoding: reply.map.span.bytes)
+        } catch {
+            return nil
+        }
+    }
+
+    private static func sorted(_ rows: [CBORValue], by key: String) -> [CBORValue] {
+        func number(_ row: CBORValue) -> UInt64 {
+            if case .unsigned(let number)? = row[key] { number } else { .max }
+        }
+        return rows.sorted { number($0) < number($1) }
+    }
+
+    /// Milliseconds for other nodes to say how they are.
+    static let statusMillisMax: UInt64 = 2_000
+
+    /// This node's own rows.
+    private func ownStatus() async -> CBORValue {
         var rows: [CBORValue] = []
         for group in groups {
             let totals = await group.snapshot()
@@ -250,6 +359,7 @@ public actor Node {
                 .object([
                     ("group", .unsigned(UInt64(group.id.rawValue))),
                     ("leader", .unsigned(UInt64(settings.nodeID.rawValue))),
+                    ("state", .text("up")),
                     ("applied", .unsigned(totals.index.rawValue)),
                     ("logTime", .integer(totals.time.rawValue)),
                     ("records", .integer(Int64(totals.records))),
@@ -258,13 +368,16 @@ public actor Node {
                         .integer(totals.statistics.members + totals.statistics.anonymous)
                     ),
                     ("sealed", .integer(Int64(totals.sealed))),
+                    ("pendingBytes", .integer(Int64(totals.pendingBytes))),
+                    ("waiting", .integer(Int64(totals.waits))),
+                    ("events", .unsigned(totals.statistics.accepted)),
+                    ("eventsPerSecond", .integer(Int64(totals.eventsPerSecond))),
                     ("memoryBytes", .integer(Int64(totals.memoryBytes))),
                 ]))
         }
         let uptime = (ports.clock.monotonicNanoseconds() - startedAt) / 1_000_000
-        let place = settings.configuration.nodes.first { $0.id == settings.nodeID }
+        let place = settings.configuration.node(settings.nodeID)
         return .object([
-            ("cluster", .text(settings.configuration.name)),
             (
                 "nodes",
                 .array([
@@ -281,5 +394,12 @@ public actor Node {
             ),
             ("groups", .array(rows)),
         ])
+    }
+}
+
+extension CBORValue {
+    /// The elements of an array; nil for anything else.
+    fileprivate var elements: [CBORValue]? {
+        if case .array(let elements) = self { elements } else { nil }
     }
 }

@@ -15,6 +15,7 @@ struct IngestPlan {
     private var token = SessionToken()
     private var retryAfterMillis: UInt32 = 0
     private var rejected: [UInt32]
+    private var silent: [NodeID] = []
     /// Items in the piece at hand that the client could not read as JSON, or that were too large.
     private let arrival: Int64
 
@@ -78,7 +79,9 @@ struct IngestPlan {
         return list
     }
 
-    mutating func take(_ machine: IngestMachine, _ batch: EventBatch) {
+    /// Keeps a piece's results; `silent` are the nodes that did not answer for some of them.
+    mutating func take(_ machine: IngestMachine, _ batch: EventBatch, silent nodes: [NodeID]) {
+        for node in nodes where !silent.contains(node) { silent.append(node) }
         for (head, result) in zip(batch.heads, machine.results) {
             results[Int(head.position)] =
                 switch result {
@@ -98,6 +101,8 @@ struct IngestPlan {
     }
 
     var reply: IngestReply {
-        IngestReply(token: token, retryAfterMillis: retryAfterMillis, results: results)
+        IngestReply(
+            token: token, retryAfterMillis: retryAfterMillis, results: results,
+            silentNodes: Array(silent.sorted().prefix(WireLimits.silentNodesMax)))
     }
 }

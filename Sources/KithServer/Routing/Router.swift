@@ -1,59 +1,97 @@
 internal import KithBytes
 internal import KithCore
+internal import KithPorts
 
-/// The way from a connection to the groups: which group a part of a round goes to, and the loop
-/// that turns a batch's rounds into results. A value; it holds no state of its own.
+/// The way from a connection to the groups, wherever they are led: which group a part of a round
+/// goes to, and the loop that turns a batch's rounds into results. A value; it holds no state of its
+/// own.
 struct Router: Sendable {
     let table: GroupTable
-    let groups: [Group]
+    /// By group number.
+    let places: [GroupPlace]
+    let clock: any Clock
 
-    /// Sends the parts of a round side by side and fills in the answers.
-    func perform(_ round: Round, isIngest: Bool, waiting: Bool) async -> Round {
+    /// Milliseconds that one round of a batch may take.
+    static let roundMillisMax: UInt64 = 5_000
+    /// Milliseconds that a read may take where the client does not say.
+    static let readMillisMax: UInt64 = 8_000
+    /// Milliseconds until totals that a group does not give fail.
+    static let totalsMillisMax: UInt64 = 10_000
+
+    /// That many milliseconds from now, in nanoseconds of the monotonic clock.
+    func deadline(inMillis millis: UInt64) -> UInt64 {
+        clock.monotonicNanoseconds() + millis * 1_000_000
+    }
+
+    /// The other node that leads a group; nil for a group that is led here.
+    func node(of group: GroupID) -> NodeID? {
+        if case .there(let peer, _) = places[Int(group.rawValue)] { peer.id } else { nil }
+    }
+
+    /// Sends the parts of a round side by side and fills in the answers. What comes back beside it
+    /// are the nodes that did not answer. Where `isWaiting`, sealed records are waited for.
+    func perform(
+        _ round: Round, isIngest: Bool, isWaiting: Bool
+    ) async -> (round: Round, silent: [SilentNode]) {
         var round = round
+        var silent: [SilentNode] = []
+        let deadline = deadline(inMillis: Self.roundMillisMax)
         let busy = round.parts.indices.filter { !round.parts[$0].isEmpty }
         if busy.count == 1 {
             let index = busy[0]
-            let part = round.parts[index]
-            round.parts[index].answer = await groups[index].perform(
-                part, isIngest: isIngest, waiting: waiting)
-            return round
+            let (answer, failure) = await places[index].perform(
+                round.parts[index], isIngest: isIngest, isWaiting: isWaiting, deadline: deadline)
+            round.parts[index].answer = answer
+            if let failure { silent.append(failure) }
+            return (round, silent)
         }
-        await withTaskGroup(of: (Int, PartAnswer).self) { tasks in
+        await withTaskGroup(of: (Int, PartAnswer, SilentNode?).self) { tasks in
             for index in busy {
-                let group = groups[index]
+                let place = places[index]
                 let part = round.parts[index]
                 tasks.addTask {
-                    (index, await group.perform(part, isIngest: isIngest, waiting: waiting))
+                    let (answer, failure) = await place.perform(
+                        part, isIngest: isIngest, isWaiting: isWaiting, deadline: deadline)
+                    return (index, answer, failure)
                 }
             }
-            for await (index, answer) in tasks { round.parts[index].answer = answer }
+            for await (index, answer, failure) in tasks {
+                round.parts[index].answer = answer
+                if let failure { silent.append(failure) }
+            }
         }
-        return round
+        return (round, silent)
     }
 
-    /// Takes a batch through all its rounds.
-    func settle(_ machine: inout IngestMachine) async {
+    /// Takes a batch through all its rounds. Returns the nodes that did not answer, ascending.
+    func settle(_ machine: inout IngestMachine) async -> [NodeID] {
+        var silent: Set<NodeID> = []
         while !machine.isDone {
             let round = machine.nextRound()
             if round.isEmpty { break }
             let isIngest = !machine.isOnlyCounting
-            machine.take(await perform(round, isIngest: isIngest, waiting: true))
+            let answered = await perform(round, isIngest: isIngest, isWaiting: true)
+            for node in answered.silent { silent.insert(node.id) }
+            machine.take(answered.round)
         }
+        return silent.sorted()
     }
 
-    /// The profile that holds `leaf`, following pointers from its home. `.none` where it is absent.
-    func read(_ leaf: LeafID) async -> ReadAnswer {
+    /// The profile that holds `leaf`, following pointers from its home.
+    func read(_ leaf: LeafID, deadline: UInt64) async -> ReadAnswer {
         var record = leaf
         for _ in 0..<Self.hopsMax {
-            let group = groups[Int(table.group(of: record).rawValue)]
-            switch await group.read(leaf, at: record, byHint: false) {
-            case .profile(let profile): return .profile(profile)
-            case .some(.none), .unknownFacet: return .absent
-            case .moved(let parent): record = parent
-            case .sealed, nil: return .unavailable
+            let place = places[Int(table.group(of: record).rawValue)]
+            switch await place.read(leaf, at: record, deadline: deadline) {
+            case .success(.profile(let profile)): return .profile(profile)
+            case .success(.absent): return .absent
+            case .success(.moved(let parent)): record = parent
+            case .success(.waiting(let winner)): return .waiting(for: table.group(of: winner))
+            case .success(nil): return .stopping
+            case .failure(let silent): return .silent(silent)
             }
         }
-        return .unavailable
+        return .stopping
     }
 
     /// Pointers fall with every hop; more than this is no chain that merges make.
@@ -62,31 +100,61 @@ struct Router: Sendable {
     enum ReadAnswer {
         case profile(Profile)
         case absent
-        case unavailable
+        /// A merge into that group has not come through in time.
+        case waiting(for: GroupID)
+        /// This node stops.
+        case stopping
+        case silent(SilentNode)
     }
 
-    /// Has every group log the stamp.
-    func advance(to stamp: LogTime) async -> Bool {
-        for group in groups {
-            guard await group.advance(to: stamp) else { return false }
+    /// Has every group log the stamp. Nil where all have; else who has not.
+    func advance(to stamp: LogTime) async -> AdvanceFailure? {
+        var round = Round(groupCount: places.count)
+        for index in round.parts.indices {
+            round.parts[index].operations.time(stamp: stamp.rawValue)
         }
-        return true
+        let answered = await perform(round, isIngest: false, isWaiting: false)
+        if let silent = answered.silent.first { return .silent(silent) }
+        for part in answered.round.parts {
+            guard case .answered(let outcomes, _, _, _) = part.answer, outcomes.count == 1 else {
+                return .refused
+            }
+        }
+        return nil
     }
 
-    /// The settled mark of each group, as the group itself knows it.
+    enum AdvanceFailure {
+        case silent(SilentNode)
+        case refused
+    }
+
+    /// The settled mark of each group, as the group itself knows it; `none` of one that does not
+    /// answer.
     func marks() async -> [OperationIndex] {
+        let deadline = deadline(inMillis: Self.roundMillisMax)
         var marks: [OperationIndex] = []
-        for (number, group) in groups.enumerated() { marks.append(await group.marks[number]) }
+        for place in places { marks.append(await place.mark(deadline: deadline) ?? .none) }
         return marks
     }
 
-    /// Totals of all groups, each at one index and log time; nil where one cannot answer.
-    func totals() async -> [Group.Totals]? {
-        var all: [Group.Totals] = []
-        for group in groups {
-            guard let totals = await group.totals() else { return nil }
-            all.append(totals)
+    /// Totals of all groups, each at one index and log time; fails where one cannot answer.
+    func totals() async -> Result<Statistics?, SilentNode> {
+        let deadline = deadline(inMillis: Self.totalsMillisMax)
+        return await withTaskGroup(of: (Int, Result<Statistics?, SilentNode>).self) { tasks in
+            for (index, place) in places.enumerated() {
+                tasks.addTask { (index, await place.totals(deadline: deadline)) }
+            }
+            var sum = Statistics()
+            var answers: [Int: Result<Statistics?, SilentNode>] = [:]
+            for await (index, answer) in tasks { answers[index] = answer }
+            for index in places.indices {
+                switch answers[index] {
+                case .success(let statistics?)?: sum.add(statistics)
+                case .failure(let silent)?: return .failure(silent)
+                case .success(nil)?, nil: return .success(nil)
+                }
+            }
+            return .success(sum)
         }
-        return all
     }
 }

@@ -16,6 +16,8 @@ struct Service: Sendable {
     let isEventClock: Bool
     let clock: any Clock
     let randomness: any Randomness
+    /// What other nodes are answered.
+    let peers: PeerService
     let status: @Sendable () async -> CBORValue
 
     /// A message id for an event that came without one: 32 hex digits.
@@ -93,7 +95,9 @@ struct Service: Sendable {
             : unsafe hasher.leaf(
                 class: namespace.identifierClass, space: space.span.bytes,
                 namespace: name.span.bytes, value: value.span.bytes)
-        switch await router.read(leaf) {
+        let millis =
+            request.deadlineMillis == 0 ? Router.readMillisMax : UInt64(request.deadlineMillis)
+        switch await router.read(leaf, deadline: router.deadline(inMillis: millis)) {
         case .profile(let profile):
             var writer = ByteWriter()
             profile.encode(into: &writer)
@@ -105,8 +109,26 @@ struct Service: Sendable {
             return ProfileReply(profile: writer.bytes)
         case .absent:
             return ProfileReply(profile: nil)
-        case .unavailable:
-            return ErrorReply(code: .unavailable, text: "node \(nodeID.rawValue) is stopping")
+        case .waiting(let group):
+            return ErrorReply(
+                code: .unavailable,
+                text: "its merge into group \(group.rawValue) at \(leaderName(group)) has not come "
+                    + "through in time")
+        case .silent(let node):
+            return ErrorReply(code: .unavailable, text: node.text)
+        case .stopping:
+            return isStopping
+        }
+    }
+
+    private var isStopping: ErrorReply {
+        ErrorReply(code: .unavailable, text: "node \(nodeID.rawValue) is stopping")
+    }
+
+    private func leaderName(_ group: GroupID) -> String {
+        switch router.places[Int(group.rawValue)] {
+        case .here: "node \(nodeID.rawValue)"
+        case .there(let peer, _): peer.name
         }
     }
 
@@ -115,18 +137,18 @@ struct Service: Sendable {
             return ErrorReply(
                 code: .wrongClock, text: "retention.clock is wall: log time follows the clock")
         }
-        guard await router.advance(to: request.stamp) else {
-            return ErrorReply(code: .unavailable, text: "node \(nodeID.rawValue) is stopping")
+        switch await router.advance(to: request.stamp) {
+        case nil: return Done()
+        case .silent(let node): return ErrorReply(code: .unavailable, text: node.text)
+        case .refused: return isStopping
         }
-        return Done()
     }
 
     private func stats() async -> any WireMessage {
-        guard let totals = await router.totals() else {
-            return ErrorReply(code: .unavailable, text: "node \(nodeID.rawValue) is stopping")
+        switch await router.totals() {
+        case .success(let sum?): return StatsReply(map: sum.report.encoded())
+        case .success(nil): return isStopping
+        case .failure(let node): return ErrorReply(code: .unavailable, text: node.text)
         }
-        var sum = Statistics()
-        for group in totals { sum.add(group.statistics) }
-        return StatsReply(map: sum.report.encoded())
     }
 }

@@ -34,6 +34,17 @@ public struct FrameType: RawRepresentable, Hashable, Sendable {
     public static let pong = FrameType(rawValue: 0x87)
     public static let error = FrameType(rawValue: 0xff)
 
+    public static let peerGreeting = FrameType(rawValue: 0x40)
+    public static let peerPerform = FrameType(rawValue: 0x41)
+    public static let peerRead = FrameType(rawValue: 0x42)
+    public static let peerTotals = FrameType(rawValue: 0x43)
+    public static let peerMark = FrameType(rawValue: 0x44)
+    public static let peerStatus = FrameType(rawValue: 0x45)
+    public static let peerPerformReply = FrameType(rawValue: 0x61)
+    public static let peerReadReply = FrameType(rawValue: 0x62)
+    public static let peerTotalsReply = FrameType(rawValue: 0x63)
+    public static let peerMarkReply = FrameType(rawValue: 0x64)
+
     /// The types that are reserved for messages between nodes, requests and replies.
     public static let peerTypes: ClosedRange<UInt8> = 0x40...0x7f
     /// Whether only nodes may send this type.

@@ -99,12 +99,19 @@ public struct IngestReply: WireMessage, Hashable {
     public var retryAfterMillis: UInt32
     /// One for each item, in order.
     public var results: [IngestResult]
+    /// The nodes that did not answer where items are `unknown` or `overloaded`, ascending.
+    public var silentNodes: [NodeID]
 
-    /// An answer.
-    public init(token: SessionToken, retryAfterMillis: UInt32 = 0, results: [IngestResult]) {
+    /// An answer. `silentNodes` at most `WireLimits.silentNodesMax`, each once, ascending.
+    public init(
+        token: SessionToken, retryAfterMillis: UInt32 = 0, results: [IngestResult],
+        silentNodes: [NodeID] = []
+    ) {
+        precondition(silentNodes.count <= WireLimits.silentNodesMax)
         self.token = token
         self.retryAfterMillis = retryAfterMillis
         self.results = results
+        self.silentNodes = silentNodes
     }
 
     /// O(results). A result takes a byte at least, so the count is checked against what is left
@@ -120,6 +127,18 @@ public struct IngestReply: WireMessage, Hashable {
         results = []
         results.reserveCapacity(count)
         for _ in 0..<count { results.append(try IngestResult(reading: &reader)) }
+        let silent = Int(try reader.u8())
+        guard silent <= WireLimits.silentNodesMax else {
+            throw .tooLong(length: silent, limit: WireLimits.silentNodesMax)
+        }
+        silentNodes = []
+        for _ in 0..<silent {
+            let node = NodeID(try reader.u16())
+            if let last = silentNodes.last, last >= node {
+                throw .malformed(offset: reader.offset - 2)
+            }
+            silentNodes.append(node)
+        }
         try reader.expectEnd()
     }
 
@@ -131,5 +150,7 @@ public struct IngestReply: WireMessage, Hashable {
             writer.u8(result.code)
             if case .rejected(let reason) = result { writer.u8(reason.rawValue) }
         }
+        writer.u8(UInt8(silentNodes.count))
+        for node in silentNodes { writer.u16(node.rawValue) }
     }
 }

@@ -1,0 +1,61 @@
+public import KithBytes
+
+// Operations as bytes from another node, and in pieces that a log entry takes.
+
+extension OperationType {
+    /// Whether a node may ask another node's group to log it. What concerns a group as a whole is
+    /// its own leader's to say.
+    public var isForPeers: Bool {
+        switch self {
+        case .event, .seal, .absorb, .forward, .release, .contest, .refuse, .erase, .touch, .marks,
+            .count, .time, .answered:
+            true
+        case .reclaim, .settings: false
+        }
+    }
+}
+
+extension OperationWriter {
+    /// Takes over operations from outside: they must be exactly `count`, whole, and each of a type
+    /// that `isForPeers`. What they say is judged when they are applied. O(n).
+    public init(checking bytes: RawSpan, count: Int) throws(ByteError) {
+        var reader = ByteReader(bytes)
+        var found = 0
+        while !reader.isAtEnd {
+            let offset = reader.offset
+            let tag = try reader.u8()
+            let length = Int(try reader.u32())
+            _ = try reader.i64()
+            try reader.skip(length)
+            guard let type = OperationType(rawValue: tag), type.isForPeers else {
+                throw .unknownTag(tag, offset: offset)
+            }
+            found += 1
+        }
+        guard found == count else { throw .malformed(offset: reader.offset) }
+        self.init(bytes: bytes.copied(), count: count)
+    }
+
+    /// The same operations in order, in pieces of at most `goal` bytes or of one operation. One
+    /// piece, without a copy, where all of it fits. O(n).
+    public func pieces(goal: Int) -> [OperationWriter] {
+        guard byteCount > goal else { return [self] }
+        var pieces: [OperationWriter] = []
+        var start = 0
+        var end = 0
+        var held = 0
+        while end < byteCount {
+            let length = (0..<4).reduce(0) { $0 | Int(bytes[end + 1 + $1]) << (8 * $1) }
+            let next = end + Self.headerBytes + length
+            if held > 0, next - start > goal {
+                pieces.append(OperationWriter(bytes: Array(bytes[start..<end]), count: held))
+                start = end
+                held = 0
+            }
+            held += 1
+            end = next
+        }
+        pieces.append(OperationWriter(bytes: Array(bytes[start..<end]), count: held))
+        return pieces
+    }
+}

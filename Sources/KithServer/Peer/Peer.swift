@@ -1,0 +1,176 @@
+internal import KithBytes
+internal import KithCore
+internal import KithPorts
+internal import KithWire
+
+/// Another node as this one speaks to it: what it may be asked, over one of two connections.
+///
+/// Merges have a connection of their own. What comes over the other may wait for a sealed record,
+/// and what frees that record must never queue up behind it.
+struct Peer: Sendable {
+    let id: NodeID
+    /// "node 2 (127.0.0.1:7102)".
+    let name: String
+    /// For what clients ask.
+    let requests: PeerLink
+    /// For what merge coordinators ask; nothing on it waits for a merge.
+    let merges: PeerLink
+    let clock: any Clock
+
+    init(
+        _ node: ClusterConfiguration.Node, loops: [any Loop], ports: NodePorts,
+        greeting: PeerIntroduction
+    ) {
+        id = node.id
+        name = "node \(node.id.rawValue) (\(node.host):\(node.port))"
+        let first = Int(node.id.rawValue) % loops.count
+        requests = PeerLink(to: node, loop: loops[first], ports: ports, greeting: greeting)
+        merges = PeerLink(
+            to: node, loop: loops[(first + 1) % loops.count], ports: ports, greeting: greeting)
+        clock = ports.clock
+    }
+
+    private func millisLeft(_ deadline: UInt64) -> UInt32 {
+        let now = clock.monotonicNanoseconds()
+        return deadline > now ? UInt32(clamping: (deadline - now) / 1_000_000) : 0
+    }
+
+    /// Word of this node's silence, for people and clients.
+    func silent(_ failure: PeerFailure) -> SilentNode {
+        SilentNode(id: id, text: "\(name) does not answer: \(failure.text)", reason: failure.text)
+    }
+
+    /// Has the group's leader carry out a part of a round, in as many messages as it takes, one
+    /// after the other: their order is the order of the operations.
+    func perform(
+        _ part: Round.Part, isIngest: Bool, isWaiting: Bool, deadline: UInt64
+    ) async -> (PartAnswer, SilentNode?) {
+        var operations: [Outcome] = []
+        var finds: [Outcome] = []
+        var waits: [Bool] = []
+        var token = LogIndex.zero
+        let link = isWaiting ? requests : merges
+        for message in messages(part, isIngest, isWaiting, deadline) {
+            let answer: PartAnswer
+            var failure: SilentNode?
+            switch await link.request(message, deadline: deadline) {
+            case .success(let frame):
+                answer = Self.answer(in: frame)
+            case .failure(let reason):
+                failure = silent(reason)
+                switch reason {
+                case .notSent, .refused: answer = .overloaded(retryAfterMillis: 500)
+                case .unknown: answer = .unknown
+                }
+            }
+            guard case .answered(let outcomes, let found, let frees, let index) = answer else {
+                let isFirst = operations.isEmpty && finds.isEmpty
+                return (
+                    isFirst
+                        ? answer
+                        : .answered(operations: operations, finds: finds, waits: [], token: token),
+                    failure
+                )
+            }
+            operations += outcomes
+            finds += found
+            waits += frees
+            token = max(token, index)
+            // An answer that leaves something out leaves out all that follows, or the lists that are
+            // put together here would no longer stand beside what was asked.
+            let isWhole =
+                outcomes.count == message.operationCount && found.count == message.finds.count
+                && frees.count == message.waits.count
+            guard isWhole else { break }
+        }
+        return (
+            .answered(operations: operations, finds: finds, waits: waits, token: token), nil
+        )
+    }
+
+    private func messages(
+        _ part: Round.Part, _ isIngest: Bool, _ isWaiting: Bool, _ deadline: UInt64
+    ) -> [PeerPerform] {
+        func message(
+            _ operations: OperationWriter, _ finds: ArraySlice<FindRequest>,
+            _ waits: ArraySlice<LeafID>
+        ) -> PeerPerform {
+            PeerPerform(
+                group: part.group, isIngest: isIngest, isWaiting: isWaiting,
+                deadlineMillis: millisLeft(deadline), operations: operations, finds: Array(finds),
+                waits: Array(waits))
+        }
+        var messages: [PeerPerform] = []
+        var finds = part.finds[...]
+        var waits = part.waits[...]
+        // Operations first, then finds, then waits, as the group itself does them.
+        let pieces =
+            part.operations.isEmpty
+            ? [OperationWriter()] : part.operations.pieces(goal: PeerLimits.operationBytesGoal)
+        for piece in pieces.dropLast() { messages.append(message(piece, [], [])) }
+        var last = pieces[pieces.count - 1]
+        repeat {
+            let found = finds.prefix(PeerLimits.findsMax)
+            finds = finds.dropFirst(found.count)
+            let waited = finds.isEmpty ? waits.prefix(PeerLimits.waitsMax) : []
+            waits = waits.dropFirst(waited.count)
+            messages.append(message(last, found, waited))
+            last = OperationWriter()
+        } while !finds.isEmpty || !waits.isEmpty
+        return messages
+    }
+
+    private static func answer(in frame: Frame) -> PartAnswer {
+        guard frame.type == .peerPerformReply else { return .unknown }
+        do throws(ByteError) {
+            return try PeerPerformReply(decoding: frame.payload).answer
+        } catch {
+            return .unknown
+        }
+    }
+
+    /// One step of a read.
+    func read(
+        _ leaf: LeafID, at record: LeafID, of group: GroupID, deadline: UInt64
+    ) async -> Result<PeerReadReply, SilentNode> {
+        let message = PeerRead(
+            group: group, leaf: leaf, record: record, deadlineMillis: millisLeft(deadline))
+        return await ask(message, requests, deadline)
+    }
+
+    func totals(of group: GroupID, deadline: UInt64) async -> Result<PeerTotalsReply, SilentNode> {
+        await ask(PeerTotals(group: group), requests, deadline)
+    }
+
+    func mark(of group: GroupID, deadline: UInt64) async -> Result<PeerMarkReply, SilentNode> {
+        await ask(PeerMark(group: group), merges, deadline)
+    }
+
+    func status(deadline: UInt64) async -> Result<StatusReply, SilentNode> {
+        await ask(PeerStatus(), requests, deadline)
+    }
+
+    private func ask<Reply: WireMessage>(
+        _ message: some WireMessage, _ link: PeerLink, _ deadline: UInt64
+    ) async -> Result<Reply, SilentNode> {
+        switch await link.request(message, deadline: deadline) {
+        case .failure(let failure): return .failure(silent(failure))
+        case .success(let frame):
+            do throws(ByteError) {
+                guard frame.type == Reply.frameType else { throw .malformed(offset: 0) }
+                return .success(try Reply(decoding: frame.payload))
+            } catch {
+                return .failure(silent(.unknown("its answer is malformed")))
+            }
+        }
+    }
+}
+
+/// A node that did not answer, and why, for people.
+struct SilentNode: Error, Sendable {
+    let id: NodeID
+    /// A sentence that names the node.
+    let text: String
+    /// The reason alone.
+    let reason: String
+}

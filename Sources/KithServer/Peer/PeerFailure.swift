@@ -1,0 +1,16 @@
+/// Why another node did not do what it was asked. The text is for people: it stands behind "node 2
+/// (127.0.0.1:7102) does not answer: ".
+enum PeerFailure: Error, Sendable {
+    /// Nothing was sent, so nothing happened.
+    case notSent(String)
+    /// It was sent and not answered: it may have happened.
+    case unknown(String)
+    /// The other node said no, and did nothing.
+    case refused(String)
+
+    var text: String {
+        switch self {
+        case .notSent(let text), .unknown(let text), .refused(let text): text
+        }
+    }
+}

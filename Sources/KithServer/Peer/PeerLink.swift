@@ -1,0 +1,415 @@
+// One connection to another node, opened when it is needed. Requests are pipelined and their replies
+// matched by request id.
+//
+//   caller ─▶ request ─▶ waiting ──send──▶ inFlight ──receive──▶ caller
+//
+// It never sends anything twice: what was in flight when the connection ended is unknown, and the
+// machines above know what to do about that. While the other node does not answer, requests fail at
+// once instead of queueing up; the pause before it is tried again doubles.
+//
+// Invariants: a request is in `waiting` or in `inFlight`, or its caller has its answer. Every request
+// in flight is answered by its deadline at the latest.
+
+internal import KithBytes
+internal import KithPorts
+internal import KithWire
+
+/// A node's own connection to another node, for one kind of request. Pinned to the loop given.
+actor PeerLink {
+    private nonisolated let loop: any Loop
+    private nonisolated let ports: NodePorts
+    private nonisolated let address: (host: String, port: UInt16)
+    /// The node that must answer there.
+    private nonisolated let peer: NodeID
+    private nonisolated let greeting: PeerIntroduction
+
+    private var waiting: [Pending] = []
+    private var waitingBytes = 0
+    private var inFlight: [UInt64: Pending] = [:]
+    private var inFlightBytes = 0
+    private var lastID: UInt64 = 1
+    private var stream: (any ByteStream)?
+    private var isOpen = false
+    private var isClosed = false
+    private var work = Doorbell()
+    private var room = Doorbell()
+    private var deadlines = Doorbell()
+    /// Until when requests fail at once, in nanoseconds of the monotonic clock.
+    private var silentUntil: UInt64 = 0
+    private var pauseMillis = PeerLink.pauseMillisMin
+    private var lastHeard: UInt64 = 0
+    /// Why the other node could not be spoken to, last time.
+    private var reason = "not connected yet"
+
+    /// Bytes of requests sent and unanswered; more wait.
+    static let inFlightBytesMax = 32 << 20
+    /// Bytes of requests that wait for that; more are refused.
+    static let waitingBytesMax = 64 << 20
+    /// Requests sent and unanswered; more wait.
+    static let inFlightMax = 512
+    /// Milliseconds for a connection and both greetings.
+    static let connectMillisMax: UInt64 = 1_000
+    /// Milliseconds of the first pause after a failure.
+    static let pauseMillisMin: UInt64 = 50
+    /// Milliseconds of the longest pause after a node did not even refuse.
+    static let pauseMillisMax: UInt64 = 1_000
+    /// Milliseconds of the longest pause after a refusal, which costs next to nothing.
+    static let refusedPauseMillisMax: UInt64 = 100
+    /// Milliseconds between two looks at the deadlines of what is in flight.
+    static let watchMillis: UInt64 = 100
+    /// Milliseconds without a byte after which a missed deadline ends the connection.
+    static let silenceMillisMax: UInt64 = 2_000
+    /// Bytes gathered into one write.
+    static let writeBytesGoal = 1 << 20
+    /// Bytes asked of the kernel at a time.
+    static let readBytes = 1 << 20
+
+    private struct Pending {
+        let id: UInt64
+        let type: FrameType
+        let payload: [UInt8]
+        let deadline: UInt64
+        let continuation: CheckedContinuation<Result<Frame, PeerFailure>, Never>
+    }
+
+    init(
+        to node: ClusterConfiguration.Node, loop: any Loop, ports: NodePorts,
+        greeting: PeerIntroduction
+    ) {
+        peer = node.id
+        address = (node.host, node.port)
+        self.loop = loop
+        self.ports = ports
+        self.greeting = greeting
+    }
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe loop.asUnownedSerialExecutor()
+    }
+
+    /// Where the link's tasks run.
+    nonisolated var home: any TaskExecutor { loop.tasks }
+
+    private var now: UInt64 { ports.clock.monotonicNanoseconds() }
+
+    // MARK: Asking
+
+    /// Sends one request and waits for its answer, until `deadline` (nanoseconds of the monotonic
+    /// clock). An `Error` in answer is `refused`.
+    func request(_ message: some WireMessage, deadline: UInt64) async -> Result<Frame, PeerFailure>
+    {
+        guard !isClosed else { return .failure(.notSent("this node is stopping")) }
+        if !isOpen, now < silentUntil { return .failure(.notSent(reason)) }
+        let payload = message.encoded()
+        guard waitingBytes + payload.count <= Self.waitingBytesMax else {
+            return .failure(.notSent("too much waits for it"))
+        }
+        lastID += 1
+        let id = lastID
+        let type = type(of: message).frameType
+        waitingBytes += payload.count
+        let answer = await withCheckedContinuation { continuation in
+            waiting.append(
+                Pending(
+                    id: id, type: type, payload: payload, deadline: deadline,
+                    continuation: continuation))
+            work.ring()
+        }
+        guard case .success(let frame) = answer, frame.type == .error else { return answer }
+        return .failure(Self.refusal(frame))
+    }
+
+    private static func refusal(_ frame: Frame) -> PeerFailure {
+        do throws(ByteError) {
+            let reply = try ErrorReply(decoding: frame.payload)
+            return .refused("\(reply.code): \(reply.text)")
+        } catch {
+            return .unknown("a malformed error: \(error)")
+        }
+    }
+
+    /// Ends `run`; whatever is unanswered fails. Safe to call twice.
+    func close() {
+        isClosed = true
+        stream?.close()
+        failAll("this node is stopping")
+        ringAll()
+    }
+
+    private func ringAll() {
+        work.ring()
+        room.ring()
+        deadlines.ring()
+    }
+
+    private func failAll(_ text: String) {
+        reason = text
+        for pending in takeSent() {
+            pending.continuation.resume(returning: .failure(.unknown(text)))
+        }
+        let unsent = waiting
+        waiting = []
+        waitingBytes = 0
+        for pending in unsent { pending.continuation.resume(returning: .failure(.notSent(text))) }
+    }
+
+    /// What is in flight, by ascending id; nothing is after it.
+    private func takeSent() -> [Pending] {
+        let sent = inFlight.values.sorted { $0.id < $1.id }
+        inFlight = [:]
+        inFlightBytes = 0
+        return sent
+    }
+
+    // MARK: The connection
+
+    /// Connects whenever something is to be sent, until `close`.
+    func run() async {
+        while !isClosed {
+            if waiting.isEmpty {
+                await withCheckedContinuation { work.wait($0) }
+                continue
+            }
+            let began = now
+            switch await open() {
+            case .success(let opened):
+                stream = opened.stream
+                isOpen = true
+                lastHeard = now
+                let text = await converse(opened)
+                isOpen = false
+                stream = nil
+                // What was never sent fails too: a caller decides better than a queue.
+                failAll(text)
+                rest(atMost: Self.refusedPauseMillisMax)
+            case .failure(let failure):
+                failAll(failure.text)
+                let isSilent = now - began >= Self.connectMillisMax * 1_000_000
+                rest(atMost: isSilent ? Self.pauseMillisMax : Self.refusedPauseMillisMax)
+            }
+        }
+        failAll("this node is stopping")
+    }
+
+    private func rest(atMost limit: UInt64) {
+        pauseMillis = min(pauseMillis, limit)
+        silentUntil = now + pauseMillis * 1_000_000
+        pauseMillis *= 2
+    }
+
+    /// The other node has just spoken to this one: it is worth trying again.
+    func retryNow() {
+        pauseMillis = Self.pauseMillisMin
+        silentUntil = 0
+    }
+
+    private struct Opened: Sendable {
+        let stream: any ByteStream
+        var decoder: FrameDecoder
+    }
+
+    /// Connects and exchanges greetings within `connectMillisMax`.
+    private func open() async -> Result<Opened, PeerFailure> {
+        let late = PeerFailure.notSent("no answer within \(Self.connectMillisMax) ms")
+        return await withTaskGroup(of: Result<Opened, PeerFailure>.self) { [ports, loop] tasks in
+            tasks.addTask { await self.connect() }
+            tasks.addTask {
+                // A sleep that throws was cancelled: the connection came first.
+                try? await ports.clock.sleep(
+                    nanoseconds: Self.connectMillisMax * 1_000_000, on: loop)
+                return .failure(late)
+            }
+            let first = await tasks.next() ?? .failure(late)
+            if case .failure = first { stream?.close() }
+            tasks.cancelAll()
+            if case .failure = first, case .success(let opened)? = await tasks.next() {
+                opened.stream.close()
+            }
+            return first
+        }
+    }
+
+    private func connect() async -> Result<Opened, PeerFailure> {
+        do throws(NetworkError) {
+            let opened = try await ports.network.connect(
+                host: address.host, port: address.port, loop: loop)
+            if isClosed || Task.isCancelled {
+                opened.close()
+                return .failure(.notSent("cancelled"))
+            }
+            stream = opened
+            var result = Opened(stream: opened, decoder: FrameDecoder())
+            if let failure = try await greet(&result) {
+                opened.close()
+                return .failure(failure)
+            }
+            return .success(result)
+        } catch {
+            stream?.close()
+            return .failure(.notSent(Self.text(error)))
+        }
+    }
+
+    /// Hello, then the digests of what both cluster files must say alike. Nil where all is well.
+    private func greet(_ opened: inout Opened) async throws(NetworkError) -> PeerFailure? {
+        var writer = ByteWriter()
+        FrameWriter.write(greeting.hello, requestID: 1, into: &writer)
+        try await opened.stream.write(writer.bytes)
+        let reply = try await next(&opened)
+        if let failure = judge(reply) { return failure }
+        opened.decoder.frameBytesMax = PeerLimits.frameBytesMax
+        writer.removeAll()
+        FrameWriter.write(greeting.digests, requestID: 1, into: &writer)
+        try await opened.stream.write(writer.bytes)
+        let answer = try await next(&opened)
+        guard let answer, answer.type == .done else {
+            return answer.map(Self.refusal) ?? .notSent("it does not speak the protocol")
+        }
+        return nil
+    }
+
+    private func judge(_ reply: Frame?) -> PeerFailure? {
+        guard let reply, reply.type == .helloReply else {
+            return reply.map(Self.refusal) ?? .notSent("it does not speak the protocol")
+        }
+        do throws(ByteError) {
+            let hello = try HelloReply(decoding: reply.payload)
+            guard hello.nodeID == peer else {
+                return .notSent("node \(hello.nodeID.rawValue) answers there")
+            }
+            return nil
+        } catch {
+            return .notSent("its greeting is malformed: \(error)")
+        }
+    }
+
+    /// The next frame; nil where the bytes are none.
+    private func next(_ opened: inout Opened) async throws(NetworkError) -> Frame? {
+        while true {
+            do throws(FrameError) {
+                if let frame = try opened.decoder.next() { return frame }
+            } catch {
+                return nil
+            }
+            let bytes = try await opened.stream.read(atMost: Self.readBytes)
+            guard !bytes.isEmpty else { throw .closed }
+            opened.decoder.append(bytes)
+        }
+    }
+
+    // MARK: Speaking
+
+    /// Sends and receives until one of them fails, and says why.
+    private func converse(_ opened: Opened) async -> String {
+        await withTaskGroup(of: String.self) { tasks in
+            tasks.addTask { await self.receive(opened) }
+            tasks.addTask { await self.send(over: opened.stream) }
+            tasks.addTask { await self.watch(opened.stream) }
+            let first = await tasks.next() ?? "closed"
+            opened.stream.close()
+            isOpen = false
+            ringAll()
+            tasks.cancelAll()
+            return first
+        }
+    }
+
+    private func send(over stream: any ByteStream) async -> String {
+        var writer = ByteWriter()
+        while isOpen, !isClosed {
+            if waiting.isEmpty {
+                await withCheckedContinuation { work.wait($0) }
+                continue
+            }
+            if inFlight.count >= Self.inFlightMax || inFlightBytes >= Self.inFlightBytesMax {
+                await withCheckedContinuation { room.wait($0) }
+                continue
+            }
+            writer.removeAll(keepingCapacity: true)
+            var taken = 0
+            while taken < waiting.count, writer.count < Self.writeBytesGoal,
+                inFlight.count < Self.inFlightMax, inFlightBytes < Self.inFlightBytesMax
+            {
+                let pending = waiting[taken]
+                taken += 1
+                waitingBytes -= pending.payload.count
+                inFlight[pending.id] = pending
+                inFlightBytes += pending.payload.count
+                FrameWriter.write(
+                    FrameHeader(type: pending.type, requestID: pending.id),
+                    payload: pending.payload, into: &writer)
+            }
+            waiting.removeFirst(taken)
+            deadlines.ring()
+            do throws(NetworkError) {
+                try await stream.write(writer.bytes)
+            } catch {
+                return Self.text(error)
+            }
+        }
+        return "closed"
+    }
+
+    private func receive(_ opened: Opened) async -> String {
+        var decoder = opened.decoder
+        while true {
+            do throws(FrameError) {
+                while let frame = try decoder.next() {
+                    guard frame.requestID != 0 else { return Self.refusal(frame).text }
+                    // Where nobody waits any more, the deadline came first.
+                    guard let pending = inFlight.removeValue(forKey: frame.requestID) else {
+                        continue
+                    }
+                    inFlightBytes -= pending.payload.count
+                    pauseMillis = Self.pauseMillisMin
+                    pending.continuation.resume(returning: .success(frame))
+                }
+            } catch {
+                return error.description
+            }
+            room.ring()
+            do throws(NetworkError) {
+                let bytes = try await opened.stream.read(atMost: Self.readBytes)
+                guard !bytes.isEmpty else { return "it closed the connection" }
+                lastHeard = now
+                decoder.append(bytes)
+            } catch {
+                return Self.text(error)
+            }
+        }
+    }
+
+    /// Fails what is over its deadline; a node that was silent as well is given up.
+    private func watch(_ stream: any ByteStream) async -> String {
+        while isOpen, !isClosed {
+            if inFlight.isEmpty {
+                await withCheckedContinuation { deadlines.wait($0) }
+                continue
+            }
+            do {
+                try await ports.clock.sleep(nanoseconds: Self.watchMillis * 1_000_000, on: loop)
+            } catch {
+                return "closed"  // cancelled: the connection has ended
+            }
+            let time = now
+            let late = inFlight.values.filter { $0.deadline <= time }.sorted { $0.id < $1.id }
+            for pending in late {
+                inFlight[pending.id] = nil
+                inFlightBytes -= pending.payload.count
+                pending.continuation.resume(returning: .failure(.unknown("no answer in time")))
+            }
+            guard !late.isEmpty else { continue }
+            room.ring()
+            if time - lastHeard >= Self.silenceMillisMax * 1_000_000 { return "no answer in time" }
+        }
+        return "closed"
+    }
+
+    private static func text(_ error: NetworkError) -> String {
+        switch error {
+        case .unreachable(_, let message), .cannotListen(_, let message), .reset(let message):
+            message
+        case .closed: "it closed the connection"
+        }
+    }
+}

@@ -1,0 +1,130 @@
+internal import KithBytes
+internal import KithCore
+internal import KithPorts
+internal import KithWire
+
+/// What a node answers other nodes: their parts of rounds, their steps of reads, for the groups that
+/// it leads. A value; it decides nothing.
+struct PeerService: Sendable {
+    let introduction: PeerIntroduction
+    let table: GroupTable
+    /// By group number; nil where another node leads it.
+    let groups: [Group?]
+    let peers: [Peer]
+    let clock: any Clock
+    let status: @Sendable () async -> CBORValue
+
+    /// Milliseconds that a wait may take, whatever the other node says.
+    static let waitMillisMax: UInt32 = 10_000
+
+    /// Judges the greeting of node `id`: `Done`, or an error that names the first key in which the
+    /// cluster files differ. A node that greets can be spoken to.
+    func greet(_ frame: Frame, from id: NodeID) async -> any WireMessage {
+        do throws(ByteError) {
+            let greeting = try PeerGreeting(decoding: frame.payload)
+            guard let key = introduction.difference(from: greeting) else {
+                if let peer = peers.first(where: { $0.id == id }) {
+                    await peer.requests.retryNow()
+                    await peer.merges.retryNow()
+                }
+                return Done()
+            }
+            return ErrorReply(
+                code: .wrongCluster,
+                text: "the cluster files of the two nodes differ in \(key)")
+        } catch {
+            return ErrorReply(code: .malformed, text: "greeting: \(error)")
+        }
+    }
+
+    /// Answers any other request of a node.
+    func answer(_ frame: Frame) async -> any WireMessage {
+        do throws(ByteError) {
+            switch frame.type {
+            case .peerPerform: return await perform(try PeerPerform(decoding: frame.payload))
+            case .peerRead: return await read(try PeerRead(decoding: frame.payload))
+            case .peerTotals: return await totals(try PeerTotals(decoding: frame.payload))
+            case .peerMark: return await mark(try PeerMark(decoding: frame.payload))
+            case .peerStatus:
+                _ = try PeerStatus(decoding: frame.payload)
+                return StatusReply(map: await status().encoded())
+            default:
+                return ErrorReply(
+                    code: .unknownType,
+                    text: "frame type \(frame.type.rawValue) is not a request")
+            }
+        } catch {
+            return ErrorReply(code: .malformed, text: "\(error)")
+        }
+    }
+
+    private func group(_ id: GroupID) -> Group? {
+        Int(id.rawValue) < groups.count ? groups[Int(id.rawValue)] : nil
+    }
+
+    private func notLed(_ id: GroupID) -> ErrorReply {
+        ErrorReply(code: .unavailable, text: "this node does not lead group \(id.rawValue)")
+    }
+
+    private func deadline(_ millis: UInt32) -> UInt64 {
+        clock.monotonicNanoseconds() + UInt64(min(millis, Self.waitMillisMax)) * 1_000_000
+    }
+
+    private func perform(_ request: PeerPerform) async -> any WireMessage {
+        guard let group = group(request.group) else { return notLed(request.group) }
+        var part = Round.Part(group: request.group)
+        do throws(ByteError) {
+            part.operations = unsafe try OperationWriter(
+                checking: request.operations.span.bytes, count: request.operationCount)
+        } catch {
+            return ErrorReply(code: .malformed, text: "operations: \(error)")
+        }
+        part.finds = request.finds
+        part.waits = request.waits
+        guard part.finds.allSatisfy({ group.owns($0.record) }), part.waits.allSatisfy(group.owns)
+        else {
+            return ErrorReply(code: .malformed, text: "a record is not of that group")
+        }
+        return PeerPerformReply(
+            await group.perform(
+                part, isIngest: request.isIngest,
+                deadline: request.isWaiting ? deadline(request.deadlineMillis) : nil))
+    }
+
+    private func read(_ request: PeerRead) async -> any WireMessage {
+        guard let group = group(request.group) else { return notLed(request.group) }
+        guard group.owns(request.record) else {
+            return ErrorReply(code: .malformed, text: "the record is not of that group")
+        }
+        switch await group.read(
+            request.leaf, at: request.record, deadline: deadline(request.deadlineMillis))
+        {
+        case .profile(let profile):
+            var writer = ByteWriter()
+            profile.encode(into: &writer)
+            guard writer.count <= PeerLimits.profileBytesMax else {
+                return ErrorReply(
+                    code: .tooLarge,
+                    text: "the profile has \(writer.count) bytes, more than a frame takes")
+            }
+            return PeerReadReply.profile(writer.bytes)
+        case .absent: return PeerReadReply.absent
+        case .moved(let parent): return PeerReadReply.moved(to: parent)
+        case .waiting(let winner): return PeerReadReply.waiting(for: winner)
+        case nil: return PeerReadReply.stopping
+        }
+    }
+
+    private func totals(_ request: PeerTotals) async -> any WireMessage {
+        guard let group = group(request.group) else { return notLed(request.group) }
+        guard let totals = await group.totals() else {
+            return ErrorReply(code: .unavailable, text: "it is stopping")
+        }
+        return PeerTotalsReply(statistics: totals.statistics)
+    }
+
+    private func mark(_ request: PeerMark) async -> any WireMessage {
+        guard let group = group(request.group) else { return notLed(request.group) }
+        return PeerMarkReply(mark: await group.ownMark)
+    }
+}

@@ -1,0 +1,107 @@
+public import KithBytes
+public import KithCore
+
+/// The first request of a connection between nodes: what both sides' cluster files must say alike,
+/// as digests. Answered by `Done`, or by `Error` `wrongCluster` which names the first key that
+/// differs.
+public struct PeerGreeting: WireMessage, Hashable {
+    public static let frameType = FrameType.peerGreeting
+
+    /// The keys, in the order of their digests.
+    public static let keys = [
+        "hashKey", "groups", "nodes", "retention.clock", "identity.namespaces",
+    ]
+    /// One a key.
+    public var digests: [UInt64]
+
+    /// A greeting; `digests` as many as `keys`.
+    public init(digests: [UInt64]) {
+        precondition(digests.count == Self.keys.count)
+        self.digests = digests
+    }
+
+    public init(decoding payload: RawSpan) throws(ByteError) {
+        var reader = ByteReader(payload)
+        digests = []
+        for _ in Self.keys { digests.append(try reader.u64()) }
+        try reader.expectEnd()
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        for digest in digests { writer.u64(digest) }
+    }
+}
+
+/// Asks the leader of a group for its totals. Answered by `PeerTotalsReply`.
+public struct PeerTotals: WireMessage, Hashable {
+    public static let frameType = FrameType.peerTotals
+
+    public var group: GroupID
+
+    public init(group: GroupID) { self.group = group }
+
+    public init(decoding payload: RawSpan) throws(ByteError) {
+        var reader = ByteReader(payload)
+        group = GroupID(try reader.u16())
+        try reader.expectEnd()
+    }
+
+    public func encode(into writer: inout ByteWriter) { writer.u16(group.rawValue) }
+}
+
+/// A group's totals at one index and log time.
+public struct PeerTotalsReply: WireMessage, Equatable {
+    public static let frameType = FrameType.peerTotalsReply
+
+    public var statistics: Statistics
+
+    public init(statistics: Statistics) { self.statistics = statistics }
+
+    public init(decoding payload: RawSpan) throws(ByteError) {
+        var reader = ByteReader(payload)
+        statistics = try Statistics(decoding: &reader)
+        try reader.expectEnd()
+    }
+
+    public func encode(into writer: inout ByteWriter) { statistics.encode(into: &writer) }
+}
+
+/// Asks the leader of a group for the group's settled mark. Answered by `PeerMarkReply`.
+public struct PeerMark: WireMessage, Hashable {
+    public static let frameType = FrameType.peerMark
+
+    public var group: GroupID
+
+    public init(group: GroupID) { self.group = group }
+
+    public init(decoding payload: RawSpan) throws(ByteError) {
+        var reader = ByteReader(payload)
+        group = GroupID(try reader.u16())
+        try reader.expectEnd()
+    }
+
+    public func encode(into writer: inout ByteWriter) { writer.u16(group.rawValue) }
+}
+
+/// A settled mark: everything of that group below it is settled.
+public struct PeerMarkReply: WireMessage, Hashable {
+    public static let frameType = FrameType.peerMarkReply
+
+    public var mark: OperationIndex
+
+    public init(mark: OperationIndex) { self.mark = mark }
+
+    public init(decoding payload: RawSpan) throws(ByteError) {
+        var reader = ByteReader(payload)
+        mark = OperationIndex(rawValue: try reader.u64())
+        try reader.expectEnd()
+    }
+
+    public func encode(into writer: inout ByteWriter) { writer.u64(mark.rawValue) }
+}
+
+/// Asks a node for its own rows of `status`. Answered by `StatusReply`.
+public struct PeerStatus: EmptyMessage, Hashable {
+    public static let frameType = FrameType.peerStatus
+    public init() {}
+}

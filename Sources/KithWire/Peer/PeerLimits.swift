@@ -1,0 +1,21 @@
+/// The bounds of messages between nodes.
+public enum PeerLimits {
+    /// The highest value of a frame's length field between nodes: one log entry of the greatest
+    /// size and what stands around it.
+    public static let frameBytesMax: UInt32 = 16 << 20
+    /// Bytes of operations that one `PeerPerform` takes, or one operation.
+    public static let operationBytesGoal = 4 << 20
+    /// Finds in one `PeerPerform`; as many findings of the greatest size fit a reply.
+    public static let findsMax = 1024
+    /// Waits in one `PeerPerform`.
+    public static let waitsMax = 65_535
+    /// Bytes of a reply to `PeerPerform` from which on it leaves answers out: who asked takes what
+    /// is missing for unknown.
+    public static let replyBytesGoal = 8 << 20
+    /// Namespaces in a finding.
+    public static let namespacesMax = 256
+    /// Bytes of a record's payload that a finding may tell of.
+    public static let payloadBytesMax = 1 << 30
+    /// The longest profile in a `PeerReadReply`, in bytes.
+    public static let profileBytesMax = 8 << 20
+}

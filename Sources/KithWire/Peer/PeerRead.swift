@@ -1,0 +1,87 @@
+public import KithBytes
+public import KithCore
+
+/// Asks the leader of a group for one step of a read: what a record knows of a leaf. Answered by
+/// `PeerReadReply`.
+public struct PeerRead: WireMessage, Hashable {
+    public static let frameType = FrameType.peerRead
+
+    public var group: GroupID
+    /// The leaf whose profile is wanted.
+    public var leaf: LeafID
+    /// The record that is asked, of that group.
+    public var record: LeafID
+    /// How long to wait for a merge under way, in milliseconds.
+    public var deadlineMillis: UInt32
+
+    public init(group: GroupID, leaf: LeafID, record: LeafID, deadlineMillis: UInt32) {
+        self.group = group
+        self.leaf = leaf
+        self.record = record
+        self.deadlineMillis = deadlineMillis
+    }
+
+    public init(decoding payload: RawSpan) throws(ByteError) {
+        var reader = ByteReader(payload)
+        group = GroupID(try reader.u16())
+        leaf = try reader.leaf()
+        record = try reader.leaf()
+        deadlineMillis = try reader.u32()
+        try reader.expectEnd()
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        writer.u16(group.rawValue)
+        writer.leaf(leaf)
+        writer.leaf(record)
+        writer.u32(deadlineMillis)
+    }
+}
+
+/// The answer to `PeerRead`.
+public enum PeerReadReply: WireMessage, Equatable {
+    public static let frameType = FrameType.peerReadReply
+
+    /// The profile, as `Profile` encodes itself.
+    case profile([UInt8])
+    /// The leaf is absent.
+    case absent
+    /// Ask that record next.
+    case moved(to: LeafID)
+    /// The record is sealed and its merge has not come through within the deadline: it waits for
+    /// the group of that leaf.
+    case waiting(for: LeafID)
+    /// The group cannot answer: its node stops.
+    case stopping
+
+    public init(decoding payload: RawSpan) throws(ByteError) {
+        var reader = ByteReader(payload)
+        let tag = try reader.u8()
+        switch tag {
+        case 0:
+            self = .profile(try reader.bytes32(limit: PeerLimits.profileBytesMax).copied())
+        case 1: self = .absent
+        case 2: self = .moved(to: try reader.leaf())
+        case 3: self = .waiting(for: try reader.leaf())
+        case 4: self = .stopping
+        default: throw .unknownTag(tag, offset: 0)
+        }
+        try reader.expectEnd()
+    }
+
+    public func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .profile(let bytes):
+            writer.u8(0)
+            writer.bytes32(bytes)
+        case .absent: writer.u8(1)
+        case .moved(let parent):
+            writer.u8(2)
+            writer.leaf(parent)
+        case .waiting(let leaf):
+            writer.u8(3)
+            writer.leaf(leaf)
+        case .stopping: writer.u8(4)
+        }
+    }
+}
