@@ -50,6 +50,8 @@ public struct IngestMachine {
     private var countsUnderWay = Counts()
     private var countTries = 0
     private let rejected: [(name: [UInt8], count: UInt32)]
+    /// The group that counts go to.
+    private let countGroup: Int
 
     private struct Track {
         var phase: Phase = .held
@@ -92,11 +94,14 @@ public struct IngestMachine {
     }
 
     /// `hint` gives a root a leaf was last seen at. `rejected` are events refused before they came
-    /// here, counted in the log with the batch.
+    /// here, counted in the log of `countGroup` with the batch: a group that can be reached whatever
+    /// becomes of others.
     public init(
         batch: EventBatch, table: GroupTable, policy: LinkPolicy, isStamped: Bool,
-        rejected: [(name: [UInt8], count: UInt32)] = [], hint: (LeafID) -> LeafID?
+        rejected: [(name: [UInt8], count: UInt32)] = [], countGroup: GroupID = GroupID(0),
+        hint: (LeafID) -> LeafID?
     ) {
+        self.countGroup = Int(countGroup.rawValue)
         self.batch = batch
         self.table = table
         self.policy = policy
@@ -270,7 +275,7 @@ public struct IngestMachine {
         return round
     }
 
-    /// Counts go to the first shard of the first group.
+    /// Counts go to the first shard of their group.
     private mutating func askCounts(_ round: inout Round) {
         guard !counts.isEmpty else { return }
         var ignored: [(name: [UInt8], count: UInt32)] = []
@@ -283,9 +288,9 @@ public struct IngestMachine {
             ignored.append(
                 (name: Array(IgnoredIdentifier.limit.name.utf8), count: counts.limits))
         }
-        round.parts[0].operations.count(
+        round.parts[countGroup].operations.count(
             rejected: counts.ofBatch ? rejected : [], ignored: ignored)
-        round.parts[0].operationOwners.append(Round.Owner(event: -1, role: .none))
+        round.parts[countGroup].operationOwners.append(Round.Owner(event: -1, role: .none))
         countsUnderWay = counts
         counts = Counts()
     }

@@ -270,6 +270,7 @@ actor Connection {
             var machine = IngestMachine(
                 batch: batch, table: service.router.table, policy: service.policy,
                 isStamped: plan.hasStamps, rejected: plan.takeRejected(),
+                countGroup: service.router.countGroup,
                 hint: { hints.root(of: $0) })
             let silent = await service.router.settle(&machine)
             plan.take(machine, batch, silent: silent)

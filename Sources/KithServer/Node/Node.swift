@@ -54,7 +54,7 @@ public actor Node {
         } catch {
             throw .folderInUse(error)
         }
-        try await FolderIdentity.check(settings, disk: ports.disk, loop: loop)
+        let isKnown = try await FolderIdentity.check(settings, disk: ports.disk, loop: loop)
         let news = try await FolderNamespaces.check(settings, disk: ports.disk, loop: loop)
 
         let table = GroupTable(groupCount: configuration.groups)
@@ -68,7 +68,10 @@ public actor Node {
                 retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000,
                 onFailure: { failure.fail(.log($0)) })
         }
-        let log = try await recover(settings, ports, groups, failure, print)
+        var logOptions = settings.log
+        // A folder that was used before has a log, or has lost it.
+        if isKnown { logOptions.mayCreate = false }
+        let log = try await recover(logOptions, ports, groups, failure, print)
         for group in groups { await group.open(log) }
 
         let listener: any Listener
@@ -81,6 +84,9 @@ public actor Node {
         }
         do throws(NodeError) {
             try await news?.store(disk: ports.disk, loop: loop)
+            if !isKnown {
+                try await FolderIdentity.store(settings, disk: ports.disk, loop: loop)
+            }
         } catch {
             await listener.close()
             await log.close()
@@ -92,7 +98,7 @@ public actor Node {
     }
 
     private static func recover(
-        _ settings: NodeSettings, _ ports: NodePorts, _ groups: [Group], _ failure: FailureBox,
+        _ options: LogOptions, _ ports: NodePorts, _ groups: [Group], _ failure: FailureBox,
         _ print: @escaping @Sendable (String) -> Void
     ) async throws(NodeError) -> WriteAheadLog {
         let bell = failure
@@ -101,7 +107,7 @@ public actor Node {
         let opened: (log: WriteAheadLog, report: RecoveryReport)
         do throws(LogError) {
             opened = try await WriteAheadLog.open(
-                disk: ports.disk, loop: ports.loops[0], options: settings.log,
+                disk: ports.disk, loop: ports.loops[0], options: options,
                 onFailure: { bell.fail(.disk($0)) },
                 onEntry: { entry in
                     guard misplaced == nil else { return }
