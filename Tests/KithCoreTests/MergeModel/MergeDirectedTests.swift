@@ -152,6 +152,32 @@ import Testing
         #expect(Self.absorbBehindAnExpiredRoot())
     }
 
+    /// A winner fills up before an absorb arrives, declines it, and is forgotten later than the link
+    /// was made. What a late copy of the absorb comes to then.
+    static func lateCopyOfADeclinedAbsorb(fault: String? = nil) -> Outcome {
+        let script = MergeScript(groupCount: 2, identifiersMax: 2, fault: fault)
+        let account = script.name("user_id", group: 0)
+        let contact = script.name("email", group: 0)
+        let device = script.name("device_id", group: 1)
+        script.send(account)
+        script.send(device)
+        var event = script.begin([account, device])
+        // Counted, both ends found, sealed.
+        for _ in 0..<3 { script.step(&event) }
+        guard let copy = script.absorbOrder(device) else { return .malformed }
+        script.send(account, contact)
+        script.finish(&event)
+        script.now += 1000
+        script.forget(account)
+        return script.apply(0) { $0.absorb(copy) }
+    }
+
+    @Test func `a declined absorb stays declined when there is room again`() {
+        let outcome = Self.lateCopyOfADeclinedAbsorb()
+
+        #expect(outcome == .declined)
+    }
+
     /// Two accounts are refused, then joined by an alias, then named by one event again: the flags
     /// of the one that so far only the alias has named.
     static func refusedThenJoined(fault: String? = nil) -> FacetFlags? {
