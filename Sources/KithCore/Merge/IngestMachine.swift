@@ -26,9 +26,8 @@ public enum EventResult: UInt8, Sendable, CaseIterable {
 /// that may need more than one step holds back all later ones, so that log time never runs ahead of
 /// a link that is still to be judged.
 ///
-/// Nothing of an event that is `overloaded` is stored, and the client will send it again. So an
-/// event that waits for it is `overloaded` too, and what waits for that; with stamps, all that have
-/// not started.
+/// An `overloaded` event is not stored and will be sent again. So what waits for it is `overloaded`
+/// too, and what waits for that; with stamps, all that have not started.
 public struct IngestMachine {
     /// Steps one event may take before it is given up as `unknown`.
     public static let stepsMax = 200
