@@ -71,8 +71,8 @@ public struct MergeDriver: Sendable {
     public mutating func nextRound(_ machine: inout GroupMachine, on shards: some ShardAccess)
         -> Round
     {
-        // First what has ended: a release that was given up while its root was sealed must not stand
-        // in the way of the same one, once that root is reopened.
+        // First what has ended: a release that was given up while its root was sealed must not
+        // stand in the way of the same one once that root is reopened.
         merges.removeAll { if case .done = $0.step { true } else { false } }
         releases.removeAll(where: \.isDone)
         begin(&machine, on: shards)

@@ -152,8 +152,8 @@ import Testing
         #expect(Self.absorbBehindAnExpiredRoot())
     }
 
-    /// A winner fills up before an absorb arrives, declines it, and is forgotten later than the link
-    /// was made. What a late copy of the absorb comes to then.
+    /// A winner fills up before an absorb arrives, declines it, and is forgotten later than the
+    /// link was made. What a late copy of the absorb comes to then.
     static func lateCopyOfADeclinedAbsorb(fault: String? = nil) -> Outcome {
         let script = MergeScript(groupCount: 2, identifiersMax: 2, fault: fault)
         let account = script.name("user_id", group: 0)
