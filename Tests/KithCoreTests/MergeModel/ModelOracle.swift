@@ -40,11 +40,13 @@ struct SealNote {
     var winner = -1
     var time: Int64 = 0
     var wasLive = false
+    /// The link that the seal is for. It joins nobody once the seal is declined.
+    var link: ModelEdge?
 }
 
 /// A link or a justification: two leaves in one life each. `kind` is 0 for the link of an event,
 /// 1 for that of an alias, 2 for one that follows from others.
-struct ModelEdge {
+struct ModelEdge: Equatable {
     var x: Int
     var lifeX: Int
     var y: Int
@@ -274,6 +276,10 @@ extension Model {
                 let held = views[operation.record].facets.count
                 if max(held, 1) + views[loser].facets.count <= identifiersMax {
                     fail("declined for no reason")
+                }
+                if let place = oracle.justified.lastIndex(where: { $0 == oracle.seals[loser].link })
+                {
+                    oracle.justified.remove(at: place)
                 }
             }
             oracle.isDeclined[loser] = true
@@ -629,7 +635,6 @@ extension Model {
         let wasLive =
             before[loser].state == .root && changed.contains(loser)
             && before[loser].facets.contains { oracle.name[$0.leaf] == $0.life }
-        oracle.seals[loser] = SealNote(winner: winner, time: operation.time, wasLive: wasLive)
         // The winner's lives are those that its find saw.
         let find = request.findFirst?.leaf == winnerEnd ? request.findFirst : request.findOther
         if find?.leaf != winnerEnd { fail("a seal without a find") }
@@ -638,10 +643,12 @@ extension Model {
         let attempt = request.attempt!
         let isAlias = attempt.isAlias(
             request.event, to: attempt.first(request.event) == loserEnd ? winnerEnd : loserEnd)
-        oracle.justified.append(
-            ModelEdge(
-                x: loserEnd, lifeX: oracle.life[loserEnd], y: winnerEnd, lifeY: endLife,
-                kind: isAlias ? 1 : 0))
+        let link = ModelEdge(
+            x: loserEnd, lifeX: oracle.life[loserEnd], y: winnerEnd, lifeY: endLife,
+            kind: isAlias ? 1 : 0)
+        oracle.justified.append(link)
+        oracle.seals[loser] = SealNote(
+            winner: winner, time: operation.time, wasLive: wasLive, link: link)
         justify(loser, loserEnd, 2)
         if winner != winnerEnd {
             oracle.justified.append(
