@@ -25,6 +25,9 @@ public enum EventResult: UInt8, Sendable, CaseIterable {
 /// with the very same identifiers travel together, in order. With stamps (event clock) an event
 /// that may need more than one step holds back all later ones, so that log time never runs ahead of
 /// a link that is still to be judged.
+///
+/// An `overloaded` event is not stored and will be sent again. So what waits for it is `overloaded`
+/// too, and what waits for that; with stamps, all that have not started.
 public struct IngestMachine {
     /// Steps one event may take before it is given up as `unknown`.
     public static let stepsMax = 200
@@ -39,6 +42,8 @@ public struct IngestMachine {
     public private(set) var unsettled: Int
     private var active: [Int32] = []
     private var nextToStart = 0
+    /// With stamps: an event was overloaded, and none after it may start.
+    private var isOverloaded = false
     private var heldBack: [Int32]
     private var edges: [Edge] = []
     public private(set) var results: [EventResult]
@@ -206,10 +211,35 @@ public struct IngestMachine {
         while edge >= 0 {
             let waiting = Int(edges[Int(edge)].event)
             tracks[waiting].waitsFor -= 1
-            if tracks[waiting].waitsFor == 0, waiting < nextToStart {
+            if tracks[waiting].waitsFor == 0, waiting < nextToStart,
+                tracks[waiting].phase == .held
+            {
                 heldBack.append(Int32(waiting))
             }
             edge = edges[Int(edge)].next
+        }
+    }
+
+    /// Refuses all that waits for an overloaded event, however many events lie between. O(events).
+    private mutating func refuseWaiting(for event: Int) {
+        if isStamped {
+            isOverloaded = true
+            return
+        }
+        var refused = [event]
+        while let earlier = refused.popLast() {
+            for list in [tracks[earlier].dependents, tracks[earlier].followers] {
+                var edge = list
+                while edge >= 0 {
+                    let waiting = Int(edges[Int(edge)].event)
+                    edge = edges[Int(edge)].next
+                    guard tracks[waiting].phase == .held else { continue }
+                    tracks[waiting].phase = .settled
+                    results[waiting] = .overloaded
+                    unsettled -= 1
+                    refused.append(waiting)
+                }
+            }
         }
     }
 
@@ -226,6 +256,11 @@ public struct IngestMachine {
             // Active is a run of lone events, or one that is not lone.
             active.removeAll { tracks[Int($0)].phase == .settled }
             while nextToStart < tracks.count {
+                if isOverloaded {
+                    settle(nextToStart, .overloaded)
+                    nextToStart += 1
+                    continue
+                }
                 if let first = active.first, !isLone(Int(first)) || !isLone(nextToStart) { return }
                 start(nextToStart)
                 nextToStart += 1
@@ -233,7 +268,9 @@ public struct IngestMachine {
             return
         }
         while nextToStart < tracks.count {
-            if tracks[nextToStart].waitsFor == 0 { start(nextToStart) }
+            if tracks[nextToStart].waitsFor == 0, tracks[nextToStart].phase == .held {
+                start(nextToStart)
+            }
             nextToStart += 1
         }
         // `active` is sorted before it is asked: the order of the batch, whoever let them go.
@@ -246,6 +283,7 @@ public struct IngestMachine {
         tracks[event].link = nil
         results[event] = result
         unsettled -= 1
+        if result == .overloaded { refuseWaiting(for: event) }
         letGo(tracks[event].dependents)
     }
 

@@ -149,7 +149,7 @@ final class LinkTrack {
         for entry in fb.identifiers { add(entry.namespace, entry.count) }
         if !fa.holds { add(firstText.namespace, 1) }
         if !fb.holds { add(otherText.namespace, 1) }
-        if total > ShardMachine.identifiersMax { return true }
+        if total > policy.identifiersMax { return true }
         for entry in namespaces where entry.grows || entry.namespace == otherText.namespace {
             guard let limit = policy.limit(entry.namespace) else { continue }
             if limit.identifierClass == .account, isAlias { continue }
