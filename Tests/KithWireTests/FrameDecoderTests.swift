@@ -30,6 +30,20 @@ import Testing
         #expect(frames.map(\.1) == Sample.all.map(\.payload))
     }
 
+    @Test func `the size of a frame in parts is known from its fifth byte on`() throws {
+        for frame in Sample.all.map(\.frame) {
+            var decoder = FrameDecoder()
+            #expect(decoder.frameByteCount == nil)
+            for (place, byte) in frame.enumerated() {
+                decoder.append([byte])
+                let isWhole = try decoder.next() != nil
+
+                #expect(isWhole == (place == frame.count - 1))
+                #expect(decoder.frameByteCount == (place < 4 || isWhole ? nil : frame.count))
+            }
+        }
+    }
+
     @Test func `chunks that were not drained are kept`() throws {
         var decoder = FrameDecoder()
         for byte in Self.stream { decoder.append([byte]) }

@@ -1,4 +1,5 @@
 import KithBytes
+import KithCore
 import KithWire
 import Testing
 
@@ -44,7 +45,25 @@ import Testing
                 "nameBytesMax \(WireLimits.nameBytesMax)",
                 "valueBytesMax \(WireLimits.valueBytesMax)",
                 "errorTextBytesMax \(WireLimits.errorTextBytesMax)",
+                "silentNodesMax \(WireLimits.silentNodesMax)",
                 "tokenGroupsMax \(WireLimits.tokenGroupsMax)",
+            ])
+    }
+
+    @Test func `the document's limits between nodes are the code's`() throws {
+        let rows = try WireDocument().table("peer limit", "value", "what")
+
+        #expect(
+            rows.map { "\($0[0]) \($0[1])" } == [
+                "frameBytesMax \(PeerLimits.frameBytesMax)",
+                "operationBytesMax \(PeerLimits.operationBytesMax)",
+                "operationsMax \(PeerLimits.operationsMax)",
+                "findsMax \(PeerLimits.findsMax)",
+                "waitsMax \(PeerLimits.waitsMax)",
+                "namespacesMax \(PeerLimits.namespacesMax)",
+                "payloadBytesMax \(PeerLimits.payloadBytesMax)",
+                "countMax \(PeerLimits.countMax)",
+                "profileBytesMax \(PeerLimits.profileBytesMax)",
             ])
     }
 
@@ -74,6 +93,66 @@ import Testing
 
         #expect(documented.count == rows.count)
         #expect(documented == Set(Sample.all.map(\.type.rawValue)))
-        #expect(documented.allSatisfy { !FrameType(rawValue: $0).isPeer })
+    }
+
+    @Test func `the types that go from node to node are those for nodes only`() throws {
+        let rows = try WireDocument().table("type", "message", "from", "answered by")
+
+        for row in rows {
+            let type = try #require(UInt8(row[0].dropFirst(2), radix: 16))
+            #expect(FrameType(rawValue: type).isPeer == (row[2] == "node to node"), "\(row)")
+        }
+        #expect(rows.contains { $0[2] == "node to node" })
+    }
+
+    @Test func `the document's operations are the code's`() throws {
+        let rows = try WireDocument().table("operation", "name", "from another node")
+
+        #expect(
+            rows.map { "\($0[0]) \($0[1]) \($0[2])" }
+                == OperationType.allCases.map {
+                    "\($0.rawValue) \($0) \($0.isForPeers ? "yes" : "no")"
+                })
+    }
+
+    @Test func `the document's rules are the code's`() throws {
+        let rows = try WireDocument().table("rule", "name")
+
+        #expect(
+            rows.map { "\($0[0]) \($0[1])" }
+                == RefusalRule.allCases.map { "\($0.rawValue) \($0.text)" })
+    }
+
+    @Test func `the document's outcomes are the code's`() throws {
+        let rows = try WireDocument().table("tag", "outcome", "followed by")
+        var found: [String] = []
+        for outcome in Sample.outcomes {
+            let bytes = PeerMessageTests.bytes(of: outcome)
+            let row = "\(bytes[0]) \(PeerMessageTests.name(of: outcome))"
+            if found.last != row { found.append(row) }
+            let documented = try #require(rows.first { $0[0] == "\(bytes[0])" })
+            #expect(documented[2].isEmpty == (bytes.count == 1), "\(row)")
+        }
+
+        #expect(rows.map { "\($0[0]) \($0[1])" } == found)
+    }
+
+    @Test func `the document's flags of a finding are the code's`() throws {
+        let rows = try WireDocument().table("flag", "name", "meaning")
+        let flags: [(name: String, path: WritableKeyPath<Finding, Bool>)] = [
+            ("holds", \.holds), ("holdsOther", \.holdsOther), ("isContested", \.isContested),
+            ("isLive", \.isLive), ("isListed", \.isListed),
+        ]
+        var found: [String] = []
+        for (name, path) in flags {
+            var finding = Finding(root: Sample.account)
+            finding[keyPath: path] = true
+            found.append("\(PeerMessageTests.bytes(of: .found(finding))[17]) \(name)")
+        }
+        var finding = Finding(root: Sample.account)
+        finding.rootText = Sample.finding.rootText
+        found.append("\(PeerMessageTests.bytes(of: .found(finding))[17]) rootText")
+
+        #expect(rows.map { "\($0[0]) \($0[1])" } == found)
     }
 }

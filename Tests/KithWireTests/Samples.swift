@@ -13,8 +13,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { name }
 
-    init<Message: WireMessage & Equatable>(_ name: String, _ requestID: UInt64, _ message: Message)
-    {
+    init<Message: WireMessage>(_ name: String, _ requestID: UInt64, _ message: Message) {
         self.name = name
         self.requestID = requestID
         type = Message.frameType
@@ -49,7 +48,11 @@ struct Sample: Sendable, CustomTestStringConvertible {
     }
 
     /// Every example of docs/wire.md, in its order.
-    static let all: [Sample] = [
+    static let all = ofClients + peers
+    /// The values that no example of the document has.
+    static let further = furtherOfClients + furtherPeers
+
+    private static let ofClients: [Sample] = [
         Sample("hello", 1, Hello(clusterName: "local-3", role: .client, software: "kith 1.0")),
         Sample(
             "hello-reply", 1,
@@ -70,6 +73,11 @@ struct Sample: Sendable, CustomTestStringConvertible {
                     .ok, .duplicate, .expiredOnArrival, .forgotten, .suppressed, .unknown,
                     .overloaded,
                 ])),
+        Sample(
+            "ingest-reply-silent", 4,
+            IngestReply(
+                token: SessionToken(), retryAfterMillis: 500, results: [.unknown, .overloaded],
+                silentNodes: [NodeID(3)])),
         Sample("advance-time", 4, AdvanceTime(stamp: LogTime(1_700_000_000_000))),
         Sample("done", 4, Done()),
         Sample(
@@ -95,8 +103,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
                 code: .overloaded, text: "too many bytes in flight", retryAfterMillis: 250)),
     ]
 
-    /// The values that no example of the document has.
-    static let further: [Sample] = [
+    private static let furtherOfClients: [Sample] = [
         Sample(
             "hello of a node", 1,
             Hello(
@@ -112,7 +119,8 @@ struct Sample: Sendable, CustomTestStringConvertible {
             "every reason", 2,
             IngestReply(
                 token: token((0, 1), (1, .max), (65_535, 0)),
-                results: RejectionReason.allCases.map { .rejected($0) })),
+                results: RejectionReason.allCases.map { .rejected($0) },
+                silentNodes: (1...64).map { NodeID($0) })),
         Sample("stale get", 3, Get(space: "s", namespace: "n", value: "é", consistency: .stale)),
         Sample("empty profile", 4, ProfileReply(profile: [])),
         Sample("time before 1970", 5, AdvanceTime(stamp: LogTime(-1))),

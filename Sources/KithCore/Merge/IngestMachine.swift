@@ -25,6 +25,9 @@ public enum EventResult: UInt8, Sendable, CaseIterable {
 /// with the very same identifiers travel together, in order. With stamps (event clock) an event
 /// that may need more than one step holds back all later ones, so that log time never runs ahead of
 /// a link that is still to be judged.
+///
+/// An `overloaded` event is not stored and will be sent again. So what waits for it is `overloaded`
+/// too, and what waits for that; with stamps, all that have not started.
 public struct IngestMachine {
     /// Steps one event may take before it is given up as `unknown`.
     public static let stepsMax = 200
@@ -39,6 +42,8 @@ public struct IngestMachine {
     public private(set) var unsettled: Int
     private var active: [Int32] = []
     private var nextToStart = 0
+    /// With stamps: an event was overloaded, and none after it may start.
+    private var isOverloaded = false
     private var heldBack: [Int32]
     private var edges: [Edge] = []
     public private(set) var results: [EventResult]
@@ -50,6 +55,8 @@ public struct IngestMachine {
     private var countsUnderWay = Counts()
     private var countTries = 0
     private let rejected: [(name: [UInt8], count: UInt32)]
+    /// The group that counts go to.
+    private let countGroup: Int
 
     private struct Track {
         var phase: Phase = .held
@@ -92,11 +99,14 @@ public struct IngestMachine {
     }
 
     /// `hint` gives a root a leaf was last seen at. `rejected` are events refused before they came
-    /// here, counted in the log with the batch.
+    /// here, counted in the log of `countGroup` with the batch: a group that can be reached whatever
+    /// becomes of others.
     public init(
         batch: EventBatch, table: GroupTable, policy: LinkPolicy, isStamped: Bool,
-        rejected: [(name: [UInt8], count: UInt32)] = [], hint: (LeafID) -> LeafID?
+        rejected: [(name: [UInt8], count: UInt32)] = [], countGroup: GroupID = GroupID(0),
+        hint: (LeafID) -> LeafID?
     ) {
+        self.countGroup = Int(countGroup.rawValue)
         self.batch = batch
         self.table = table
         self.policy = policy
@@ -201,10 +211,35 @@ public struct IngestMachine {
         while edge >= 0 {
             let waiting = Int(edges[Int(edge)].event)
             tracks[waiting].waitsFor -= 1
-            if tracks[waiting].waitsFor == 0, waiting < nextToStart {
+            if tracks[waiting].waitsFor == 0, waiting < nextToStart,
+                tracks[waiting].phase == .held
+            {
                 heldBack.append(Int32(waiting))
             }
             edge = edges[Int(edge)].next
+        }
+    }
+
+    /// Refuses all that waits for an overloaded event, however many events lie between. O(events).
+    private mutating func refuseWaiting(for event: Int) {
+        if isStamped {
+            isOverloaded = true
+            return
+        }
+        var refused = [event]
+        while let earlier = refused.popLast() {
+            for list in [tracks[earlier].dependents, tracks[earlier].followers] {
+                var edge = list
+                while edge >= 0 {
+                    let waiting = Int(edges[Int(edge)].event)
+                    edge = edges[Int(edge)].next
+                    guard tracks[waiting].phase == .held else { continue }
+                    tracks[waiting].phase = .settled
+                    results[waiting] = .overloaded
+                    unsettled -= 1
+                    refused.append(waiting)
+                }
+            }
         }
     }
 
@@ -221,6 +256,11 @@ public struct IngestMachine {
             // Active is a run of lone events, or one that is not lone.
             active.removeAll { tracks[Int($0)].phase == .settled }
             while nextToStart < tracks.count {
+                if isOverloaded {
+                    settle(nextToStart, .overloaded)
+                    nextToStart += 1
+                    continue
+                }
                 if let first = active.first, !isLone(Int(first)) || !isLone(nextToStart) { return }
                 start(nextToStart)
                 nextToStart += 1
@@ -228,7 +268,9 @@ public struct IngestMachine {
             return
         }
         while nextToStart < tracks.count {
-            if tracks[nextToStart].waitsFor == 0 { start(nextToStart) }
+            if tracks[nextToStart].waitsFor == 0, tracks[nextToStart].phase == .held {
+                start(nextToStart)
+            }
             nextToStart += 1
         }
         // `active` is sorted before it is asked: the order of the batch, whoever let them go.
@@ -241,6 +283,7 @@ public struct IngestMachine {
         tracks[event].link = nil
         results[event] = result
         unsettled -= 1
+        if result == .overloaded { refuseWaiting(for: event) }
         letGo(tracks[event].dependents)
     }
 
@@ -270,7 +313,7 @@ public struct IngestMachine {
         return round
     }
 
-    /// Counts go to the first shard of the first group.
+    /// Counts go to the first shard of their group.
     private mutating func askCounts(_ round: inout Round) {
         guard !counts.isEmpty else { return }
         var ignored: [(name: [UInt8], count: UInt32)] = []
@@ -283,9 +326,9 @@ public struct IngestMachine {
             ignored.append(
                 (name: Array(IgnoredIdentifier.limit.name.utf8), count: counts.limits))
         }
-        round.parts[0].operations.count(
+        round.parts[countGroup].operations.count(
             rejected: counts.ofBatch ? rejected : [], ignored: ignored)
-        round.parts[0].operationOwners.append(Round.Owner(event: -1, role: .none))
+        round.parts[countGroup].operationOwners.append(Round.Owner(event: -1, role: .none))
         countsUnderWay = counts
         counts = Counts()
     }
@@ -341,6 +384,9 @@ public struct IngestMachine {
             let part = group(order.loser)
             round.parts[part].operations.seal(order, stamp: stamp)
             round.parts[part].operationOwners.append(owner)
+            // The answer comes when the merge has, not before: one trip less.
+            round.parts[part].waits.append(order.loser)
+            round.parts[part].waitOwners.append(owner)
         case .contest(let root):
             let part = group(root)
             round.parts[part].operations.contest(
@@ -429,13 +475,16 @@ public struct IngestMachine {
     private mutating func takeWait(_ isFree: Bool, _ owner: Round.Owner) {
         let event = Int(owner.event)
         guard tracks[event].phase != .settled else { return }
+        if owner.role == .link {
+            if tracks[event].link?.takeWait(isFree: isFree) == false { settle(event, .unknown) }
+            return
+        }
         guard isFree else { return settle(event, .unknown) }
         switch owner.role {
         case .event: tracks[event].cursor.step = .ask
         case .firstEnd: tracks[event].link?.a.step = .ask
         case .otherEnd: tracks[event].link?.b.step = .ask
-        case .link: tracks[event].link?.startAgain()
-        case .none: break
+        case .link, .none: break
         }
     }
 
@@ -512,7 +561,10 @@ public struct IngestMachine {
     }
 
     private mutating func beginLinks(_ event: Int, _ root: LeafID, _ open: UInt32) {
-        tracks[event].open = open
+        // What another node says of identifiers that the event does not have is not looked at.
+        let count = UInt64(batch.heads[event].identifierCount)
+        let known = UInt32(truncatingIfNeeded: (1 << count) - 1 as UInt64)
+        tracks[event].open = open & known
         tracks[event].cursor.record = root
         nextLink(event)
     }

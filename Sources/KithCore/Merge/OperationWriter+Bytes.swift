@@ -7,10 +7,9 @@ extension OperationType {
     /// its own leader's to say.
     public var isForPeers: Bool {
         switch self {
-        case .event, .seal, .absorb, .forward, .release, .contest, .refuse, .erase, .touch, .marks,
-            .count, .time, .answered:
+        case .event, .seal, .absorb, .release, .contest, .refuse, .erase, .touch, .count, .time:
             true
-        case .reclaim, .settings: false
+        case .forward, .reopen, .reclaim, .marks, .settings, .answered: false
         }
     }
 }

@@ -7,7 +7,8 @@ internal import KithWire
 ///
 /// Ingest requests take effect in the order sent, one after another; everything else is answered
 /// beside them, a bounded number at a time. A client that does not read its replies stops being
-/// read: replies that wait are bounded, and so are requests.
+/// read: replies that wait are bounded, and so are requests. One that stops in the middle of a
+/// frame, or of a reply, is closed after a while.
 actor Connection {
     nonisolated let loop: any Loop
     private let stream: any ByteStream
@@ -15,13 +16,22 @@ actor Connection {
     private var decoder = FrameDecoder()
     private var reader: EventReader
     private var batch = EventBatch()
-    private var hints = HintCache()
+    private let hints: HintCache
     private var isGreeted = false
+    private nonisolated let deadlines: ConnectionDeadlines
+    /// By when the frame that has begun must be whole.
+    private var frameDeadline: UInt64?
     /// The other side is a node, and its cluster file agrees.
     private var isPeer = false
     private var isNode = false
+    private var nodeID = NodeID(0)
 
-    private var ingestQueue: [Frame] = []
+    /// The node's, for all connections.
+    private let budget: FrameBudget
+    /// What was taken for the frame that has begun.
+    private var charge = 0
+
+    private var ingestQueue: [Request] = []
     private var ingestBell = Doorbell()
     private var roomBell = Doorbell()
     private var answering = 0
@@ -31,6 +41,12 @@ actor Connection {
     private var isWriting = false
     private var writersWaiting: [CheckedContinuation<Void, Never>] = []
 
+    /// A frame, and what of the budget it holds until it is answered.
+    private struct Request {
+        let frame: Frame
+        let charge: Int
+    }
+
     /// Ingest frames read ahead of the one in work.
     static let ingestQueueMax = 4
     /// Requests other than ingest answered at a time.
@@ -38,14 +54,19 @@ actor Connection {
     /// The same for another node, which speaks for all of its clients.
     static let answeringToNodeMax = 1024
     /// Bytes of replies that wait for the client to read.
-    static let outgoingBytesMax = 8 << 20
+    static let outgoingBytesMax = 1 << 20
     /// Bytes asked of the kernel at a time.
     static let readBytes = 256 << 10
 
-    init(_ stream: any ByteStream, _ service: Service) {
+    init(
+        _ stream: any ByteStream, _ service: Service, _ budget: FrameBudget, _ hints: HintCache
+    ) {
+        self.hints = hints
         self.stream = stream
         self.service = service
+        self.budget = budget
         loop = stream.loop
+        deadlines = ConnectionDeadlines(acceptedAt: service.clock.monotonicNanoseconds())
         reader = EventReader(
             rules: service.rules, key: service.hashKey,
             eventBytesMax: Int(service.limits.eventBytesMax))
@@ -60,6 +81,7 @@ actor Connection {
         await withDiscardingTaskGroup { tasks in
             tasks.addTask { await self.ingestLoop() }
             await self.readLoop(&tasks)
+            self.giveBack(self.charge)
             self.end()
         }
         await drain()
@@ -68,6 +90,9 @@ actor Connection {
 
     /// Breaks the connection off: readers and writers return at once.
     nonisolated func close() { stream.close() }
+
+    /// Whether the client has owed something for longer than it may.
+    nonisolated func isOverdue(at now: UInt64) -> Bool { deadlines.isOverdue(at: now) }
 
     private func end() {
         isEnding = true
@@ -79,17 +104,24 @@ actor Connection {
 
     private func readLoop(_ tasks: inout DiscardingTaskGroup) async {
         while !isEnding {
+            expectRest()
             do throws(NetworkError) {
-                let bytes = try await stream.read(atMost: Self.readBytes)
+                let bytes = try await stream.read(atMost: readGoal)
                 if bytes.isEmpty { return }
                 decoder.append(bytes)
             } catch {
                 return  // closed or reset: nobody is left to be told
             }
+            if isGreeted { deadlines.setReading(nil) }
             do throws(FrameError) {
                 while let frame = try decoder.next() {
-                    guard await take(frame, &tasks) else { return }
+                    frameDeadline = nil
+                    await takeCharge(FrameHeader.byteCount + frame.payload.byteCount)
+                    let request = Request(frame: frame, charge: charge)
+                    charge = 0
+                    guard await take(request, &tasks) else { return giveBack(request.charge) }
                 }
+                await takeCharge(decoder.frameByteCount ?? 0)
             } catch {
                 let code: ErrorCode
                 switch error {
@@ -103,8 +135,38 @@ actor Connection {
         }
     }
 
+    /// Bytes to ask for: those that the frame in parts lacks, since room is taken for it, else what
+    /// is small enough to need no room.
+    private var readGoal: Int {
+        guard isGreeted else { return Int(WireLimits.helloFrameBytesMax) }
+        let missing = (decoder.frameByteCount ?? 0) - decoder.bufferedByteCount
+        return min(Self.readBytes, max(FrameBudget.smallFrameBytes, missing))
+    }
+
+    /// Waits for room for the frame that has begun, unless it has some. What a node of the cluster
+    /// sends is what clients' frames wait for, so it must not wait for them.
+    private func takeCharge(_ byteCount: Int) async {
+        guard charge == 0, !isPeer, byteCount > FrameBudget.smallFrameBytes else { return }
+        charge = await budget.take(byteCount)
+        frameDeadline = nil  // it begins again: until now the node did not read
+    }
+
+    private func giveBack(_ charge: Int) { budget.give(charge) }
+
+    /// Before a read: a client in the middle of a frame owes the rest.
+    private func expectRest() {
+        guard isGreeted else { return }
+        guard decoder.bufferedByteCount > 0 else { return deadlines.setReading(nil) }
+        let deadline =
+            frameDeadline
+            ?? service.clock.monotonicNanoseconds() &+ ConnectionDeadlines.frameNanosecondsMax
+        frameDeadline = deadline
+        deadlines.setReading(deadline)
+    }
+
     /// False where the connection must end.
-    private func take(_ frame: Frame, _ tasks: inout DiscardingTaskGroup) async -> Bool {
+    private func take(_ request: Request, _ tasks: inout DiscardingTaskGroup) async -> Bool {
+        let frame = request.frame
         if !isGreeted { return await greet(frame) }
         if frame.type == .ingest {
             while !isEnding, ingestQueue.count >= Self.ingestQueueMax {
@@ -112,16 +174,17 @@ actor Connection {
             }
             // Once the connection ends nobody takes from the queue any more.
             guard !isEnding else { return false }
-            ingestQueue.append(frame)
+            ingestQueue.append(request)
             ingestBell.ring()
             return true
         }
-        while !isEnding, answering >= (isNode ? Self.answeringToNodeMax : Self.answeringMax) {
+        let answeringMax = isPeer ? Self.answeringToNodeMax : Self.answeringMax
+        while !isEnding, answering >= answeringMax || outgoing.count > Self.outgoingBytesMax {
             await withCheckedContinuation { roomBell.wait($0) }
         }
         guard !isEnding else { return false }
         answering += 1
-        tasks.addTask { await self.answer(frame) }
+        tasks.addTask { await self.answer(request) }
         return true
     }
 
@@ -154,8 +217,11 @@ actor Connection {
         }
         isGreeted = true
         isNode = hello.role == .node
+        nodeID = hello.nodeID
+        deadlines.setReading(nil)
+        // A node has more room only once its greeting has shown that it is one of this cluster.
         decoder.frameBytesMax =
-            isNode ? PeerLimits.frameBytesMax : service.limits.frameBytesMax
+            isNode ? WireLimits.helloFrameBytesMax : service.limits.frameBytesMax
         await send(
             HelloReply(
                 clusterName: service.clusterName, nodeID: service.nodeID, limits: service.limits,
@@ -172,66 +238,73 @@ actor Connection {
                 if isEnding { return }
                 await withCheckedContinuation { ingestBell.wait($0) }
             }
-            let frame = ingestQueue.removeFirst()
+            let request = ingestQueue.removeFirst()
             roomBell.ring()
-            await ingest(frame)
+            let reply = await ingest(request.frame)
+            giveBack(request.charge)
+            await send(reply, request.frame.requestID)
         }
     }
 
-    private func ingest(_ frame: Frame) async {
+    private func ingest(_ frame: Frame) async -> any WireMessage {
         var plan: IngestPlan
         do {
             plan = try IngestPlan(frame, service)
         } catch {
-            await refuse(frame, .malformed, "Ingest: \(error)")
-            return
+            return ErrorReply(code: .malformed, text: "Ingest: \(error)")
         }
         guard IdentityRules.isName(plan.space) else {
-            let text = "a space is 1 to 64 of a-z 0-9 _ -"
-            await refuse(frame, .badSpace, text)
-            return
+            return ErrorReply(code: .badSpace, text: "a space is 1 to 64 of a-z 0-9 _ -")
         }
         guard plan.hasStamps == service.isEventClock else {
             let text =
                 service.isEventClock
                 ? "retention.clock is event: every event needs a stamp"
                 : "retention.clock is wall: events carry no stamps"
-            await refuse(frame, .wrongClock, text)
-            return
+            return ErrorReply(code: .wrongClock, text: text)
         }
         // Piece by piece, so that no log entry grows with what a client packs into one frame.
         while !plan.isDone {
             do {
                 try plan.readPiece(frame, &reader, &batch, service)
             } catch {
-                await refuse(frame, .malformed, "Ingest: \(error)")
-                return
+                return ErrorReply(code: .malformed, text: "Ingest: \(error)")
             }
-            var machine = IngestMachine(
-                batch: batch, table: service.router.table, policy: service.policy,
-                isStamped: plan.hasStamps, rejected: plan.takeRejected(),
-                hint: { hints.root(of: $0) })
+            let rejected = plan.takeRejected()
+            var machine = hints.withEntries { entries in
+                IngestMachine(
+                    batch: batch, table: service.router.table, policy: service.policy,
+                    isStamped: plan.hasStamps, rejected: rejected,
+                    countGroup: service.router.countGroup, hint: { entries.root(of: $0) })
+            }
             let silent = await service.router.settle(&machine)
             plan.take(machine, batch, silent: silent)
-            for event in batch.heads.indices {
-                if let learned = machine.learned(event) { hints.learn(learned.leaf, learned.root) }
-            }
+            learn(machine)
         }
-        await send(plan.reply, frame.requestID)
+        return plan.reply
     }
 
-    private func refuse(_ frame: Frame, _ code: ErrorCode, _ text: String) async {
-        await send(ErrorReply(code: code, text: text), frame.requestID)
+    /// Keeps where the events' leaves were found rooted.
+    private func learn(_ machine: IngestMachine) {
+        hints.withEntries { entries in
+            for event in batch.heads.indices {
+                if let learned = machine.learned(event) {
+                    entries.learn(learned.leaf, learned.root)
+                }
+            }
+        }
     }
 
     // MARK: Everything else
 
-    private func answer(_ frame: Frame) async {
+    private func answer(_ request: Request) async {
+        let frame = request.frame
         if frame.type.isPeer {
             await answerPeer(frame)
         } else {
             await service.answer(frame) { await self.send($0, frame.requestID) }
         }
+        giveBack(request.charge)
         answering -= 1
         roomBell.ring()
     }
@@ -244,8 +317,11 @@ actor Connection {
             return
         }
         if frame.type == .peerGreeting {
-            let answer = service.peers.greet(frame)
-            if answer is Done { isPeer = true }
+            let answer = await service.peers.greet(frame, from: nodeID)
+            if answer is Done {
+                isPeer = true
+                decoder.frameBytesMax = PeerLimits.frameBytesMax
+            }
             await send(answer, frame.requestID)
         } else if isPeer {
             await send(await service.peers.answer(frame), frame.requestID)
@@ -267,6 +343,8 @@ actor Connection {
         while outgoing.count > 0 {
             let bytes = outgoing.bytes
             outgoing = ByteWriter()
+            deadlines.setWriting(
+                service.clock.monotonicNanoseconds() &+ ConnectionDeadlines.writeNanosecondsMax)
             do throws(NetworkError) {
                 try await stream.write(bytes)
             } catch {
@@ -275,9 +353,11 @@ actor Connection {
                 end()
                 stream.close()
             }
+            deadlines.setWriting(nil)
             let waiting = writersWaiting
             writersWaiting = []
             for writer in waiting { writer.resume() }
+            roomBell.ring()
         }
         isWriting = false
     }

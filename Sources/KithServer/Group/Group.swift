@@ -37,6 +37,7 @@ actor Group {
     /// them is not waited for.
     private var silentGroups: Set<GroupID> = []
     private(set) var isStopped = false
+    private var rate = RateMeter()
     private var isReclaiming = false
     private var reclaimedDay: Int64 = 0
 
@@ -67,6 +68,8 @@ actor Group {
     private struct Pending {
         var operations = OperationWriter()
         var submissions: [Submission] = []
+        /// How many of the operations clients sent as events.
+        var eventCount = 0
 
         var isEmpty: Bool { submissions.isEmpty }
 
@@ -152,6 +155,7 @@ actor Group {
             count: operations.count, continuation: continuation)
         if isIngest {
             pendingIngest.operations.append(operations)
+            pendingIngest.eventCount += operations.count
             pendingIngest.submissions.append(submission)
         } else {
             // An entry holds whole submissions and stays far below what the log takes.
@@ -256,6 +260,7 @@ actor Group {
     private func apply(_ entry: LogEntry, _ batch: Pending) {
         var outcomes: [Outcome] = []
         outcomes.reserveCapacity(batch.operations.count)
+        rate.count(batch.eventCount, at: clock.monotonicNanoseconds())
         machine.apply(
             index: entry.index, time: entry.time, clock: entryClock,
             operations: unsafe entry.payload.span.bytes, on: shards, outcomes: &outcomes)
@@ -492,6 +497,8 @@ actor Group {
         var pendingBytes: Int
         /// Who waits for a sealed record.
         var waits: Int
+        /// Over the last seconds.
+        var eventsPerSecond: Int
     }
 
     /// The group's totals at one index and log time. Under the wall clock the time is now.
@@ -509,7 +516,7 @@ actor Group {
         var totals = Totals(
             statistics: Statistics(), index: machine.applied, time: machine.now, records: 0,
             sealed: machine.sealed.count, memoryBytes: 0, pendingBytes: pendingBytes,
-            waits: waits.count)
+            waits: waits.count, eventsPerSecond: rate.perSecond(at: clock.monotonicNanoseconds()))
         let context = machine.context()
         for shard in machine.table.shards(of: id) {
             let machine = shards.machine(shard)

@@ -42,7 +42,8 @@ actor MergeCoordinator {
             }
             let next = await group.nextRound(of: driver)
             driver = next.driver
-            let answered = await router.perform(next.round, isIngest: false, isWaiting: false)
+            let answered = await router.perform(
+                next.round, isIngest: false, isWaiting: false, millis: Router.mergeMillisMax)
             let mustPause = driver.take(answered.round)
             await noteSilent(answered.round, answered.silent)
             guard await !group.isStopped else { return }

@@ -18,9 +18,12 @@ public actor Node {
     private let groups: [Group]
     private let peers: [Peer]
     private let router: Router
+    /// One a loop.
+    private let hints: [HintCache]
     private let listener: any Listener
     private let print: @Sendable (String) -> Void
     private let failure: FailureBox
+    private let frameBudget: FrameBudget
     private var connections: [UInt64: Connection] = [:]
     private var nextConnection: UInt64 = 0
     private var isStopping = false
@@ -35,9 +38,9 @@ public actor Node {
 
     // MARK: Opening
 
-    /// Locks the data folder, checks that it is this cluster's, recovers the log and listens.
-    /// Nothing on disk is changed where the folder or the log is refused. `print` takes lines for
-    /// people; no identifier or trait is ever in one.
+    /// Locks the data folder, checks that it is this cluster's, recovers the log, listens, and has
+    /// the folder remember namespaces that are new. Nothing on disk is changed where the folder or
+    /// the log is refused. `print` takes lines for people; no identifier or trait is ever in one.
     public static func open(
         _ settings: NodeSettings, _ ports: NodePorts,
         log print: @escaping @Sendable (String) -> Void
@@ -53,7 +56,8 @@ public actor Node {
         } catch {
             throw .folderInUse(error)
         }
-        try await FolderIdentity.check(settings, disk: ports.disk, loop: loop)
+        let isKnown = try await FolderIdentity.check(settings, disk: ports.disk, loop: loop)
+        let news = try await FolderNamespaces.check(settings, disk: ports.disk, loop: loop)
 
         let table = GroupTable(groupCount: configuration.groups)
         let failure = FailureBox()
@@ -66,7 +70,10 @@ public actor Node {
                 retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000,
                 onFailure: { failure.fail(.log($0)) })
         }
-        let log = try await recover(settings, ports, groups, failure, print)
+        var logOptions = settings.log
+        // A folder that was used before has a log, or has lost it.
+        if isKnown { logOptions.mayCreate = false }
+        let log = try await recover(logOptions, ports, groups, failure, print)
         for group in groups { await group.open(log) }
 
         let listener: any Listener
@@ -77,13 +84,23 @@ public actor Node {
             await log.close()
             throw .network(error)
         }
+        do throws(NodeError) {
+            try await news?.store(disk: ports.disk, loop: loop)
+            if !isKnown {
+                try await FolderIdentity.store(settings, disk: ports.disk, loop: loop)
+            }
+        } catch {
+            await listener.close()
+            await log.close()
+            throw error
+        }
         return Node(
             settings, ports, log: log, groups: groups, table: table, listener: listener,
             failure: failure, print: print)
     }
 
     private static func recover(
-        _ settings: NodeSettings, _ ports: NodePorts, _ groups: [Group], _ failure: FailureBox,
+        _ options: LogOptions, _ ports: NodePorts, _ groups: [Group], _ failure: FailureBox,
         _ print: @escaping @Sendable (String) -> Void
     ) async throws(NodeError) -> WriteAheadLog {
         let bell = failure
@@ -92,7 +109,7 @@ public actor Node {
         let opened: (log: WriteAheadLog, report: RecoveryReport)
         do throws(LogError) {
             opened = try await WriteAheadLog.open(
-                disk: ports.disk, loop: ports.loops[0], options: settings.log,
+                disk: ports.disk, loop: ports.loops[0], options: options,
                 onFailure: { bell.fail(.disk($0)) },
                 onEntry: { entry in
                     guard misplaced == nil else { return }
@@ -134,6 +151,7 @@ public actor Node {
         self.groups = groups
         self.listener = listener
         self.failure = failure
+        frameBudget = FrameBudget(bytesMax: settings.ingestBytesMax)
         self.print = print
         let introduction = PeerIntroduction(settings)
         let configuration = settings.configuration
@@ -148,6 +166,7 @@ public actor Node {
             }
             return .there(peer, id)
         }
+        hints = ports.loops.map { _ in HintCache() }
         router = Router(table: table, places: places, clock: ports.clock)
         loop = ports.loops[0]
         port = listener.port
@@ -175,7 +194,12 @@ public actor Node {
             for link in peers.flatMap({ [$0.requests, $0.merges] }) {
                 tasks.addTask(executorPreference: link.home) { await link.run() }
             }
-            tasks.addTask { await self.watchDisk() }
+            for peer in peers {
+                let deadline = router.deadline(inMillis: Self.statusMillisMax)
+                // Only so that the others hear that this node is there; they may not be.
+                tasks.addTask { _ = await peer.status(deadline: deadline) }
+            }
+            tasks.addTask { await self.keepWatch() }
             let failure = failure
             tasks.addTask {
                 if await failure.wait() { await self.stop() }
@@ -199,7 +223,7 @@ public actor Node {
                     stream.close()
                     continue
                 }
-                let connection = Connection(stream, service)
+                let connection = Connection(stream, service, frameBudget, hints(of: stream.loop))
                 let number = nextConnection
                 nextConnection += 1
                 connections[number] = connection
@@ -214,19 +238,36 @@ public actor Node {
         }
     }
 
-    /// Looks at the room on the disk now and then, so that a disk that others fill is noticed.
-    private func watchDisk() async {
+    /// Looks after connections and the room on the disk now and then, so that a client that stopped
+    /// half-way and a disk that others fill are noticed.
+    private func keepWatch() async {
         while !isStopping {
             do {
-                try await ports.clock.sleep(nanoseconds: Self.diskWatchNanoseconds, on: loop)
+                try await ports.clock.sleep(nanoseconds: Self.watchNanoseconds, on: loop)
             } catch {
                 return  // cancelled: the node stops
             }
+            closeOverdue()
             await log.refreshFreeBytes()
         }
     }
 
-    static let diskWatchNanoseconds: UInt64 = 1_000_000_000
+    static let watchNanoseconds: UInt64 = 1_000_000_000
+
+    /// Closes connections whose client owes something for too long. O(connections).
+    private func closeOverdue() {
+        let now = ports.clock.monotonicNanoseconds()
+        for number in connections.keys.sorted() {
+            guard let connection = connections[number], connection.isOverdue(at: now) else {
+                continue
+            }
+            connection.close()
+        }
+    }
+
+    private func hints(of loop: any Loop) -> HintCache {
+        hints[ports.loops.firstIndex { $0 === loop } ?? 0]
+    }
 
     private func forget(_ number: UInt64) { connections[number] = nil }
 
@@ -263,7 +304,7 @@ public actor Node {
             randomness: ports.randomness,
             peers: PeerService(
                 introduction: PeerIntroduction(settings), table: router.table,
-                groups: router.places.map(\.local), clock: ports.clock,
+                groups: router.places.map(\.local), peers: peers, clock: ports.clock,
                 status: { await self.ownStatus() }),
             status: { await self.status() })
     }
@@ -305,7 +346,7 @@ public actor Node {
                 return (map["nodes"]?.elements ?? [], map["groups"]?.elements ?? [])
             }
             problem = "its answer is malformed"
-        case .failure(let silent)?: problem = silent.text
+        case .failure(let silent)?: problem = silent.reason
         case nil: break
         }
         let configuration = settings.configuration
@@ -366,6 +407,7 @@ public actor Node {
                     ("pendingBytes", .integer(Int64(totals.pendingBytes))),
                     ("waiting", .integer(Int64(totals.waits))),
                     ("events", .unsigned(totals.statistics.accepted)),
+                    ("eventsPerSecond", .integer(Int64(totals.eventsPerSecond))),
                     ("memoryBytes", .integer(Int64(totals.memoryBytes))),
                 ]))
         }

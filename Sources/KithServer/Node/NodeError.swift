@@ -29,6 +29,9 @@ extension NodeError: CustomStringConvertible {
         case .otherCluster(let key, let folder, let file):
             return "the data folder belongs to another cluster: its \(key) is \(folder), "
                 + "the cluster file says \(file); nothing was changed"
+        case .identity(.tooLarge):
+            return "the data folder remembers the namespaces of every cluster file so far, at most "
+                + "\(FolderNamespaces.namesMax), and the new ones do not fit; nothing was changed"
         case .identity(let error):
             return "the data folder's identity cannot be read (\(error)); nothing was changed"
         case .disk(let error):

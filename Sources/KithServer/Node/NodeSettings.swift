@@ -14,6 +14,9 @@ public struct NodeSettings: Sendable {
     public var limits = WireLimits()
     /// Connections served at a time; a further one is closed at once.
     public var connectionsMax = 10_000
+    /// Bytes of clients' frames above 64 KiB that are being read or wait for their answer, over all
+    /// connections; beyond it connections with such frames are not read on.
+    public var ingestBytesMax = 256 << 20
 
     public init(configuration: ClusterConfiguration, nodeID: NodeID, software: String) {
         self.configuration = configuration

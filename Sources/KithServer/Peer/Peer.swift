@@ -30,13 +30,20 @@ struct Peer: Sendable {
         clock = ports.clock
     }
 
+    /// How long the other node may wait for merges: what is left, less what its answer needs to get
+    /// here, so that it is heard before the link gives up.
     private func millisLeft(_ deadline: UInt64) -> UInt32 {
         let now = clock.monotonicNanoseconds()
-        return deadline > now ? UInt32(clamping: (deadline - now) / 1_000_000) : 0
+        guard deadline > now else { return 0 }
+        let left = (deadline - now) / 1_000_000
+        return UInt32(clamping: left > 2 * Self.answerMillis ? left - Self.answerMillis : left / 2)
     }
 
-    private func silent(_ failure: PeerFailure) -> SilentNode {
-        SilentNode(id: id, text: "\(name) does not answer: \(failure.text)")
+    private static let answerMillis: UInt64 = 300
+
+    /// Word of this node's silence, for people and clients.
+    func silent(_ failure: PeerFailure) -> SilentNode {
+        SilentNode(id: id, text: "\(name) does not answer: \(failure.text)", reason: failure.text)
     }
 
     /// Has the group's leader carry out a part of a round, in as many messages as it takes, one
@@ -49,7 +56,8 @@ struct Peer: Sendable {
         var waits: [Bool] = []
         var token = LogIndex.zero
         let link = isWaiting ? requests : merges
-        for message in messages(part, isIngest, isWaiting, deadline) {
+        for var message in messages(part, isIngest, isWaiting) {
+            message.deadlineMillis = millisLeft(deadline)
             let answer: PartAnswer
             var failure: SilentNode?
             switch await link.request(message, deadline: deadline) {
@@ -75,8 +83,8 @@ struct Peer: Sendable {
             finds += found
             waits += frees
             token = max(token, index)
-            // An answer that leaves something out leaves out all that follows, or the lists that are
-            // put together here would no longer stand beside what was asked.
+            // An answer that leaves something out leaves out all that follows, or the lists put
+            // together here would no longer stand beside what was asked.
             let isWhole =
                 outcomes.count == message.operationCount && found.count == message.finds.count
                 && frees.count == message.waits.count
@@ -88,7 +96,7 @@ struct Peer: Sendable {
     }
 
     private func messages(
-        _ part: Round.Part, _ isIngest: Bool, _ isWaiting: Bool, _ deadline: UInt64
+        _ part: Round.Part, _ isIngest: Bool, _ isWaiting: Bool
     ) -> [PeerPerform] {
         func message(
             _ operations: OperationWriter, _ finds: ArraySlice<FindRequest>,
@@ -96,7 +104,7 @@ struct Peer: Sendable {
         ) -> PeerPerform {
             PeerPerform(
                 group: part.group, isIngest: isIngest, isWaiting: isWaiting,
-                deadlineMillis: millisLeft(deadline), operations: operations, finds: Array(finds),
+                deadlineMillis: 0, operations: operations, finds: Array(finds),
                 waits: Array(waits))
         }
         var messages: [PeerPerform] = []
@@ -168,5 +176,8 @@ struct Peer: Sendable {
 /// A node that did not answer, and why, for people.
 struct SilentNode: Error, Sendable {
     let id: NodeID
+    /// A sentence that names the node.
     let text: String
+    /// The reason alone.
+    let reason: String
 }

@@ -21,17 +21,32 @@ struct PeerIntroduction: Sendable {
     }
 
     private static func digests(of configuration: ClusterConfiguration) -> [UInt64] {
-        var texts: [[UInt8]] = []
-        texts.append(configuration.hashKey.bytes)
-        texts.append(Array("\(configuration.groups)".utf8))
-        texts.append(
-            Array(configuration.nodes.map { "\($0.id.rawValue)" }.joined(separator: ",").utf8))
-        texts.append(Array("\(configuration.retention.clock)".utf8))
-        let namespaces = configuration.identity.namespaces.map {
-            "\($0.name):\($0.identifierClass.rawValue)"
+        let retention = configuration.retention
+        let texts: [String] = [
+            "", "\(configuration.groups)",
+            configuration.nodes.map { "\($0.id.rawValue)" }.joined(separator: ","),
+            "\(retention.clock) \(retention.anonymousDays)", text(of: configuration.identity),
+        ]
+        // Under the cluster's own key: a digest gives nothing of it away, and each differs where the
+        // keys do.
+        return texts.map { text in
+            let bytes = Array(text.utf8)
+            return unsafe SipHash64.hash(bytes.span.bytes, key: configuration.hashKey)
         }
-        texts.append(Array(namespaces.joined(separator: ",").utf8))
-        // Under the cluster's own key, so that a digest gives nothing of it away.
-        return texts.map { unsafe SipHash64.hash($0.span.bytes, key: configuration.hashKey) }
+    }
+
+    /// Everything that decides which identifiers an event names and what becomes of a link: every
+    /// node takes any event, and must come to the same.
+    private static func text(of rules: IdentityRules) -> String {
+        let namespaces = rules.namespaces.map { namespace in
+            "\(namespace.name):\(namespace.identifierClass.rawValue):\(namespace.limit):"
+                + "\(namespace.normalisation.rawValue):"
+                + namespace.from.map { "\($0.utf8.count):\($0)" }.joined(separator: ",")
+        }
+        let blocked = rules.blockedValues.map { "\($0.utf8.count):\($0)" }
+        return [
+            rules.sharedDevice.rawValue, rules.alias.rawValue, blocked.joined(separator: ","),
+            namespaces.joined(separator: ";"),
+        ].joined(separator: "|")
     }
 }

@@ -1,5 +1,5 @@
-// One connection to another node, opened when it is needed. Requests are pipelined and their replies
-// matched by request id.
+// One connection to another node, opened when it is needed. Requests are pipelined and their
+// replies matched by request id.
 //
 //   caller ─▶ request ─▶ waiting ──send──▶ inFlight ──receive──▶ caller
 //
@@ -7,8 +7,8 @@
 // machines above know what to do about that. While the other node does not answer, requests fail at
 // once instead of queueing up; the pause before it is tried again doubles.
 //
-// Invariants: a request is in `waiting` or in `inFlight`, or its caller has its answer. Every request
-// in flight is answered by its deadline at the latest.
+// Invariants: a request is in `waiting` or in `inFlight`, or its caller has its answer. Every
+// request has its answer soon after its deadline at the latest.
 
 internal import KithBytes
 internal import KithPorts
@@ -37,7 +37,11 @@ actor PeerLink {
     /// Until when requests fail at once, in nanoseconds of the monotonic clock.
     private var silentUntil: UInt64 = 0
     private var pauseMillis = PeerLink.pauseMillisMin
-    private var lastHeard: UInt64 = 0
+    /// The last attempt to connect failed: requests do not wait for the next one, they only cause it.
+    private var isSuspect = false
+    private var isWantedOpen = false
+    /// Since when the other node owes an answer and has sent nothing; nil while it owes none.
+    private var silentSince: UInt64?
     /// Why the other node could not be spoken to, last time.
     private var reason = "not connected yet"
 
@@ -45,14 +49,18 @@ actor PeerLink {
     static let inFlightBytesMax = 32 << 20
     /// Bytes of requests that wait for that; more are refused.
     static let waitingBytesMax = 64 << 20
+    /// Requests that wait for that; more are refused.
+    static let waitingMax = 65_536
     /// Requests sent and unanswered; more wait.
     static let inFlightMax = 512
     /// Milliseconds for a connection and both greetings.
     static let connectMillisMax: UInt64 = 1_000
     /// Milliseconds of the first pause after a failure.
     static let pauseMillisMin: UInt64 = 50
-    /// Milliseconds of the longest pause.
+    /// Milliseconds of the longest pause after a node did not even refuse.
     static let pauseMillisMax: UInt64 = 1_000
+    /// Milliseconds of the longest pause after a refusal, which costs next to nothing.
+    static let refusedPauseMillisMax: UInt64 = 100
     /// Milliseconds between two looks at the deadlines of what is in flight.
     static let watchMillis: UInt64 = 100
     /// Milliseconds without a byte after which a missed deadline ends the connection.
@@ -98,8 +106,16 @@ actor PeerLink {
     {
         guard !isClosed else { return .failure(.notSent("this node is stopping")) }
         if !isOpen, now < silentUntil { return .failure(.notSent(reason)) }
+        if !isOpen, isSuspect {
+            isWantedOpen = true
+            work.ring()
+            return .failure(.notSent(reason))
+        }
+        guard deadline > now else { return .failure(.notSent("no time is left")) }
         let payload = message.encoded()
-        guard waitingBytes + payload.count <= Self.waitingBytesMax else {
+        guard waitingBytes + payload.count <= Self.waitingBytesMax,
+            waiting.count < Self.waitingMax
+        else {
             return .failure(.notSent("too much waits for it"))
         }
         lastID += 1
@@ -112,6 +128,7 @@ actor PeerLink {
                     id: id, type: type, payload: payload, deadline: deadline,
                     continuation: continuation))
             work.ring()
+            deadlines.ring()
         }
         guard case .success(let frame) = answer, frame.type == .error else { return answer }
         return .failure(Self.refusal(frame))
@@ -164,32 +181,45 @@ actor PeerLink {
     /// Connects whenever something is to be sent, until `close`.
     func run() async {
         while !isClosed {
-            if waiting.isEmpty {
+            if waiting.isEmpty, !isWantedOpen {
                 await withCheckedContinuation { work.wait($0) }
                 continue
             }
+            isWantedOpen = false
+            let began = now
             switch await open() {
             case .success(let opened):
                 stream = opened.stream
                 isOpen = true
-                lastHeard = now
+                isSuspect = false
+                silentSince = nil
                 let text = await converse(opened)
                 isOpen = false
                 stream = nil
                 // What was never sent fails too: a caller decides better than a queue.
                 failAll(text)
-                rest()
+                rest(atMost: Self.refusedPauseMillisMax)
             case .failure(let failure):
+                isSuspect = true
                 failAll(failure.text)
-                rest()
+                let isSilent = now - began >= Self.connectMillisMax * 1_000_000
+                rest(atMost: isSilent ? Self.pauseMillisMax : Self.refusedPauseMillisMax)
             }
         }
         failAll("this node is stopping")
     }
 
-    private func rest() {
+    private func rest(atMost limit: UInt64) {
+        pauseMillis = min(pauseMillis, limit)
         silentUntil = now + pauseMillis * 1_000_000
-        pauseMillis = min(pauseMillis * 2, Self.pauseMillisMax)
+        pauseMillis *= 2
+    }
+
+    /// The other node has just spoken to this one: it is worth trying again.
+    func retryNow() {
+        pauseMillis = Self.pauseMillisMin
+        silentUntil = 0
+        isSuspect = false
     }
 
     private struct Opened: Sendable {
@@ -329,7 +359,7 @@ actor PeerLink {
                     payload: pending.payload, into: &writer)
             }
             waiting.removeFirst(taken)
-            deadlines.ring()
+            if silentSince == nil { silentSince = now }
             do throws(NetworkError) {
                 try await stream.write(writer.bytes)
             } catch {
@@ -357,10 +387,11 @@ actor PeerLink {
                 return error.description
             }
             room.ring()
+            if inFlight.isEmpty { silentSince = nil }
             do throws(NetworkError) {
                 let bytes = try await opened.stream.read(atMost: Self.readBytes)
                 guard !bytes.isEmpty else { return "it closed the connection" }
-                lastHeard = now
+                silentSince = now
                 decoder.append(bytes)
             } catch {
                 return Self.text(error)
@@ -371,7 +402,7 @@ actor PeerLink {
     /// Fails what is over its deadline; a node that was silent as well is given up.
     private func watch(_ stream: any ByteStream) async -> String {
         while isOpen, !isClosed {
-            if inFlight.isEmpty {
+            if inFlight.isEmpty, waiting.isEmpty {
                 await withCheckedContinuation { deadlines.wait($0) }
                 continue
             }
@@ -381,17 +412,31 @@ actor PeerLink {
                 return "closed"  // cancelled: the connection has ended
             }
             let time = now
-            let late = inFlight.values.filter { $0.deadline <= time }.sorted { $0.id < $1.id }
-            for pending in late {
-                inFlight[pending.id] = nil
-                inFlightBytes -= pending.payload.count
-                pending.continuation.resume(returning: .failure(.unknown("no answer in time")))
-            }
-            guard !late.isEmpty else { continue }
+            guard expire(at: time) else { continue }
             room.ring()
-            if time - lastHeard >= Self.silenceMillisMax * 1_000_000 { return "no answer in time" }
+            if let since = silentSince, time - since >= Self.silenceMillisMax * 1_000_000 {
+                isSuspect = true
+                return "no answer in time"
+            }
         }
         return "closed"
+    }
+
+    /// Fails what is over its deadline, sent or not; false where nothing is. O(waiting + in flight).
+    private func expire(at time: UInt64) -> Bool {
+        let late = inFlight.values.filter { $0.deadline <= time }.sorted { $0.id < $1.id }
+        for pending in late {
+            inFlight[pending.id] = nil
+            inFlightBytes -= pending.payload.count
+            pending.continuation.resume(returning: .failure(.unknown("no answer in time")))
+        }
+        let unsent = waiting.filter { $0.deadline <= time }
+        if !unsent.isEmpty { waiting.removeAll { $0.deadline <= time } }
+        for pending in unsent {
+            waitingBytes -= pending.payload.count
+            pending.continuation.resume(returning: .failure(.notSent("no answer in time")))
+        }
+        return !late.isEmpty || !unsent.isEmpty
     }
 
     private static func text(_ error: NetworkError) -> String {

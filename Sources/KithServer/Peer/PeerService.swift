@@ -3,28 +3,37 @@ internal import KithCore
 internal import KithPorts
 internal import KithWire
 
-/// What a node answers other nodes: their parts of rounds, their steps of reads, for the groups that
-/// it leads. A value; it decides nothing.
+/// What a node answers other nodes: their parts of rounds, their steps of reads, for the groups
+/// that it leads. A value; it decides nothing.
 struct PeerService: Sendable {
     let introduction: PeerIntroduction
     let table: GroupTable
     /// By group number; nil where another node leads it.
     let groups: [Group?]
+    let peers: [Peer]
     let clock: any Clock
     let status: @Sendable () async -> CBORValue
 
     /// Milliseconds that a wait may take, whatever the other node says.
     static let waitMillisMax: UInt32 = 10_000
 
-    /// Judges a greeting: `Done`, or an error that names the first key in which the cluster files
-    /// differ.
-    func greet(_ frame: Frame) -> any WireMessage {
+    /// Judges the greeting of node `id`: `Done`, or an error that names the first key in which the
+    /// cluster files differ. A node that greets can be spoken to.
+    func greet(_ frame: Frame, from id: NodeID) async -> any WireMessage {
         do throws(ByteError) {
             let greeting = try PeerGreeting(decoding: frame.payload)
-            guard let key = introduction.difference(from: greeting) else { return Done() }
-            return ErrorReply(
-                code: .wrongCluster,
-                text: "the cluster files of the two nodes differ in \(key)")
+            if let key = introduction.difference(from: greeting) {
+                return ErrorReply(
+                    code: .wrongCluster,
+                    text: "the cluster files of the two nodes differ in \(key)")
+            }
+            guard let peer = peers.first(where: { $0.id == id }) else {
+                return ErrorReply(
+                    code: .wrongCluster, text: "node \(id.rawValue) is not another node of it")
+            }
+            await peer.requests.retryNow()
+            await peer.merges.retryNow()
+            return Done()
         } catch {
             return ErrorReply(code: .malformed, text: "greeting: \(error)")
         }

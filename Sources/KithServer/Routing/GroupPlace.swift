@@ -42,11 +42,10 @@ enum GroupPlace: Sendable {
             case .success(.moved(let parent)): return .success(.moved(to: parent))
             case .success(.waiting(let winner)): return .success(.waiting(for: winner))
             case .success(.stopping):
-                return .failure(SilentNode(id: peer.id, text: "\(peer.name) is stopping"))
+                return .failure(peer.silent(.refused("it is stopping")))
             case .success(.profile(let bytes)):
                 guard let profile = Self.profile(bytes) else {
-                    let text = "\(peer.name) sent a malformed profile"
-                    return .failure(SilentNode(id: peer.id, text: text))
+                    return .failure(peer.silent(.unknown("it sent a malformed profile")))
                 }
                 return .success(.profile(profile))
             }

@@ -3,16 +3,27 @@ internal import KithCore
 internal import KithPorts
 
 /// The way from a connection to the groups, wherever they are led: which group a part of a round
-/// goes to, and the loop that turns a batch's rounds into results. A value; it holds no state of its
-/// own.
+/// goes to, and the loop that turns a batch's rounds into results. A value; it holds no state of
+/// its own.
 struct Router: Sendable {
     let table: GroupTable
     /// By group number.
     let places: [GroupPlace]
     let clock: any Clock
+    /// Where refusals are counted: a group of this node, if it leads any.
+    let countGroup: GroupID
+
+    init(table: GroupTable, places: [GroupPlace], clock: any Clock) {
+        self.table = table
+        self.places = places
+        self.clock = clock
+        countGroup = GroupID(UInt16(places.firstIndex { $0.local != nil } ?? 0))
+    }
 
     /// Milliseconds that one round of a batch may take.
     static let roundMillisMax: UInt64 = 5_000
+    /// The same for merges, which are driven again and again.
+    static let mergeMillisMax: UInt64 = 2_000
     /// Milliseconds that a read may take where the client does not say.
     static let readMillisMax: UInt64 = 8_000
     /// Milliseconds until totals that a group does not give fail.
@@ -31,11 +42,11 @@ struct Router: Sendable {
     /// Sends the parts of a round side by side and fills in the answers. What comes back beside it
     /// are the nodes that did not answer. Where `isWaiting`, sealed records are waited for.
     func perform(
-        _ round: Round, isIngest: Bool, isWaiting: Bool
+        _ round: Round, isIngest: Bool, isWaiting: Bool, millis: UInt64 = Router.roundMillisMax
     ) async -> (round: Round, silent: [SilentNode]) {
         var round = round
         var silent: [SilentNode] = []
-        let deadline = deadline(inMillis: Self.roundMillisMax)
+        let deadline = deadline(inMillis: millis)
         let busy = round.parts.indices.filter { !round.parts[$0].isEmpty }
         if busy.count == 1 {
             let index = busy[0]
@@ -91,7 +102,7 @@ struct Router: Sendable {
             case .failure(let silent): return .silent(silent)
             }
         }
-        return .stopping
+        return .endless
     }
 
     /// Pointers fall with every hop; more than this is no chain that merges make.
@@ -104,6 +115,8 @@ struct Router: Sendable {
         case waiting(for: GroupID)
         /// This node stops.
         case stopping
+        /// More pointers than merges make.
+        case endless
         case silent(SilentNode)
     }
 

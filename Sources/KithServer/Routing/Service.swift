@@ -118,6 +118,9 @@ struct Service: Sendable {
             return ErrorReply(code: .unavailable, text: node.text)
         case .stopping:
             return isStopping
+        case .endless:
+            return ErrorReply(
+                code: .internalError, text: "its records point on after \(Router.hopsMax) steps")
         }
     }
 

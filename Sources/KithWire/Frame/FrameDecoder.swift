@@ -37,6 +37,13 @@ public struct FrameDecoder: Sendable {
     /// Bytes that were appended and are in no yielded frame yet.
     public var bufferedByteCount: Int { chunk.count - chunkOffset + pending.count }
 
+    /// Bytes of the frame in parts, header included, once `next` has judged its length and returned
+    /// `nil`; `nil` where no frame has begun, or too little of it is there.
+    public var frameByteCount: Int? {
+        guard pending.count > FrameHeader.lengthFieldByteCount else { return nil }
+        return FrameHeader.lengthFieldByteCount + Int(length(in: pending, at: 0))
+    }
+
     /// Bytes that the buffer for a frame in parts has room for; follows what arrived.
     var pendingCapacity: Int { pending.capacity }
 
@@ -110,10 +117,7 @@ public struct FrameDecoder: Sendable {
     private func frameSize(of bytes: [UInt8], from start: Int) throws(FrameError) -> Int? {
         let available = bytes.count - start
         guard available >= FrameHeader.lengthFieldByteCount else { return nil }
-        var length: UInt32 = 0
-        for index in 0..<FrameHeader.lengthFieldByteCount {
-            length |= UInt32(bytes[start + index]) << UInt32(8 * index)
-        }
+        let length = length(in: bytes, at: start)
         guard length <= frameBytesMax else {
             throw .tooLong(length: length, limit: frameBytesMax)
         }
@@ -122,5 +126,13 @@ public struct FrameDecoder: Sendable {
         let version = bytes[start + FrameHeader.lengthFieldByteCount]
         guard versions.contains(version) else { throw .unsupportedVersion(version) }
         return FrameHeader.lengthFieldByteCount + Int(length)
+    }
+
+    private func length(in bytes: [UInt8], at start: Int) -> UInt32 {
+        var length: UInt32 = 0
+        for index in 0..<FrameHeader.lengthFieldByteCount {
+            length |= UInt32(bytes[start + index]) << UInt32(8 * index)
+        }
+        return length
     }
 }

@@ -59,6 +59,7 @@ extension ByteWriter {
             u32(UInt32(clamping: count))
             u8(more ? 1 : 0)
         case .malformed: u8(22)
+        case .declined: u8(23)
         }
     }
 
@@ -115,6 +116,7 @@ extension ByteReader {
         case 20: return .notYet
         case 21: return .reclaimed(count: Int(try u32()), more: try flag())
         case 22: return .malformed
+        case 23: return .declined
         default: throw .unknownTag(tag, offset: start)
         }
     }
@@ -136,16 +138,12 @@ extension ByteReader {
         finding.isLive = flags & FindingFlag.live != 0
         finding.isListed = flags & FindingFlag.listed != 0
         finding.forgetTime = try i64()
-        let start = offset
         let payload = try u64()
         guard payload <= UInt64(PeerLimits.payloadBytesMax) else {
             throw .tooLong(length: Int(clamping: payload), limit: PeerLimits.payloadBytesMax)
         }
         finding.payloadBytes = Int(payload)
-        let count = Int(try u16())
-        guard count <= PeerLimits.namespacesMax else {
-            throw .malformed(offset: start)
-        }
+        let count = try count16(of: Self.namespaceBytesMin, limit: PeerLimits.namespacesMax)
         for _ in 0..<count {
             finding.identifiers.append(
                 IdentifierCount(
@@ -156,6 +154,31 @@ extension ByteReader {
             finding.rootText = try IdentifierText(decoding: &self)
         }
         return finding
+    }
+
+    /// Bytes of a namespace and its count at least.
+    private static var namespaceBytesMin: Int { 4 }
+
+    /// A 16-bit count of items of at least `itemBytes` each: refused above `limit`, and where the
+    /// bytes left cannot hold as many.
+    mutating func count16(of itemBytes: Int, limit: Int) throws(ByteError) -> Int {
+        let count = Int(try u16())
+        try expect(count, of: itemBytes, limit: limit)
+        return count
+    }
+
+    /// A 32-bit count, judged likewise.
+    mutating func count32(of itemBytes: Int, limit: Int) throws(ByteError) -> Int {
+        let count = Int(try u32())
+        try expect(count, of: itemBytes, limit: limit)
+        return count
+    }
+
+    private func expect(_ count: Int, of itemBytes: Int, limit: Int) throws(ByteError) {
+        guard count <= limit else { throw .tooLong(length: count, limit: limit) }
+        guard count * itemBytes <= remaining else {
+            throw .truncated(needed: count * itemBytes, available: remaining)
+        }
     }
 
     /// A byte that is 0 or 1.

@@ -9,7 +9,7 @@ public struct PeerGreeting: WireMessage, Hashable {
 
     /// The keys, in the order of their digests.
     public static let keys = [
-        "hashKey", "groups", "nodes", "retention.clock", "identity.namespaces",
+        "hashKey", "groups", "nodes", "retention", "identity",
     ]
     /// One a key.
     public var digests: [UInt64]
@@ -36,8 +36,10 @@ public struct PeerGreeting: WireMessage, Hashable {
 public struct PeerTotals: WireMessage, Hashable {
     public static let frameType = FrameType.peerTotals
 
+    /// The group, which the node that is asked leads.
     public var group: GroupID
 
+    /// A request about `group`.
     public init(group: GroupID) { self.group = group }
 
     public init(decoding payload: RawSpan) throws(ByteError) {
@@ -53,14 +55,35 @@ public struct PeerTotals: WireMessage, Hashable {
 public struct PeerTotalsReply: WireMessage, Equatable {
     public static let frameType = FrameType.peerTotalsReply
 
+    /// The sum over the group's shards.
     public var statistics: Statistics
 
+    /// An answer; no counter beyond `PeerLimits.countMax`.
     public init(statistics: Statistics) { self.statistics = statistics }
 
+    /// Refuses counters that could not be added up, and lists whose names do not ascend.
     public init(decoding payload: RawSpan) throws(ByteError) {
         var reader = ByteReader(payload)
         statistics = try Statistics(decoding: &reader)
         try reader.expectEnd()
+        guard Self.canBeAdded(statistics) else { throw .malformed(offset: 0) }
+    }
+
+    private static func canBeAdded(_ statistics: Statistics) -> Bool {
+        let unsigned = [
+            statistics.accepted, statistics.duplicate, statistics.expiredOnArrival,
+            statistics.forgotten, statistics.suppressed, statistics.quarantined,
+            statistics.mergesCompleted, statistics.expired, statistics.traitsRefused,
+        ]
+        let lists = [statistics.identifiers, statistics.rejected, statistics.ignored]
+        let signed = [statistics.members, statistics.anonymous] + lists.joined().map(\.count)
+        return (unsigned + statistics.refusals).allSatisfy { $0 <= UInt64(PeerLimits.countMax) }
+            && signed.allSatisfy { $0.magnitude <= UInt64(PeerLimits.countMax) }
+            && lists.allSatisfy { list in
+                zip(list, list.dropFirst()).allSatisfy {
+                    $0.name.lexicographicallyPrecedes($1.name)
+                }
+            }
     }
 
     public func encode(into writer: inout ByteWriter) { statistics.encode(into: &writer) }
@@ -70,8 +93,10 @@ public struct PeerTotalsReply: WireMessage, Equatable {
 public struct PeerMark: WireMessage, Hashable {
     public static let frameType = FrameType.peerMark
 
+    /// The group, which the node that is asked leads.
     public var group: GroupID
 
+    /// A request about `group`.
     public init(group: GroupID) { self.group = group }
 
     public init(decoding payload: RawSpan) throws(ByteError) {
@@ -87,8 +112,10 @@ public struct PeerMark: WireMessage, Hashable {
 public struct PeerMarkReply: WireMessage, Hashable {
     public static let frameType = FrameType.peerMarkReply
 
+    /// Above all that the group has settled; below whatever it has yet to settle.
     public var mark: OperationIndex
 
+    /// An answer.
     public init(mark: OperationIndex) { self.mark = mark }
 
     public init(decoding payload: RawSpan) throws(ByteError) {

@@ -3,8 +3,14 @@ public enum PeerLimits {
     /// The highest value of a frame's length field between nodes: one log entry of the greatest
     /// size and what stands around it.
     public static let frameBytesMax: UInt32 = 16 << 20
-    /// Bytes of operations that one `PeerPerform` takes, or one operation.
+    /// Bytes of operations that one `PeerPerform` is to have, or one operation.
     public static let operationBytesGoal = 4 << 20
+    /// Bytes of operations that one `PeerPerform` may have: above an absorb of the greatest size,
+    /// below what a log takes as one entry.
+    public static let operationBytesMax = 6 << 20
+    /// Operations in one `PeerPerform`, and outcomes in its answer: as many of the smallest size
+    /// as fit, and some. What a small frame of small outcomes can make a node hold ends here.
+    public static let operationsMax = 1 << 19
     /// Finds in one `PeerPerform`; as many findings of the greatest size fit a reply.
     public static let findsMax = 1024
     /// Waits in one `PeerPerform`.
@@ -16,6 +22,9 @@ public enum PeerLimits {
     public static let namespacesMax = 256
     /// Bytes of a record's payload that a finding may tell of.
     public static let payloadBytesMax = 1 << 30
+    /// The greatest counter in a `PeerTotalsReply`, either side of zero: the sum over all names of
+    /// all groups is still a number.
+    public static let countMax = 1 << 44
     /// The longest profile in a `PeerReadReply`, in bytes.
     public static let profileBytesMax = 8 << 20
 }

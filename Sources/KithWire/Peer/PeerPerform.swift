@@ -6,6 +6,7 @@ public import KithCore
 public struct PeerPerform: WireMessage, Equatable {
     public static let frameType = FrameType.peerPerform
 
+    /// The group that all of it is of.
     public var group: GroupID
     /// The operations are events, to be refused before the group is overloaded.
     public var isIngest: Bool
@@ -13,13 +14,17 @@ public struct PeerPerform: WireMessage, Equatable {
     public var isWaiting: Bool
     /// How long waits may take, in milliseconds.
     public var deadlineMillis: UInt32
+    /// As the other side says; `OperationWriter(checking:count:)` counts them.
     public var operationCount: Int
     /// As `OperationWriter` wrote them.
     public var operations: [UInt8]
+    /// Answered from applied state, after the operations.
     public var finds: [FindRequest]
+    /// Records to wait for until they are no longer sealed, last.
     public var waits: [LeafID]
 
-    /// A part; `finds` at most `PeerLimits.findsMax`, `waits` at most `PeerLimits.waitsMax`.
+    /// A part; `operations` at most `PeerLimits.operationBytesMax` bytes, `finds` at most
+    /// `PeerLimits.findsMax`, `waits` at most `PeerLimits.waitsMax`.
     public init(
         group: GroupID, isIngest: Bool, isWaiting: Bool, deadlineMillis: UInt32,
         operations: OperationWriter, finds: [FindRequest], waits: [LeafID]
@@ -46,11 +51,10 @@ public struct PeerPerform: WireMessage, Equatable {
         isIngest = flags & Self.ingestFlag != 0
         isWaiting = flags & Self.waitingFlag != 0
         deadlineMillis = try reader.u32()
-        operationCount = Int(try reader.u32())
-        operations = try reader.bytes32(limit: payload.byteCount).copied()
-        let findCount = Int(try reader.u16())
-        guard findCount <= PeerLimits.findsMax, findCount * Self.findBytes <= reader.remaining
-        else { throw .tooLong(length: findCount, limit: PeerLimits.findsMax) }
+        operationCount = try reader.count32(
+            of: OperationWriter.headerBytes, limit: PeerLimits.operationsMax)
+        operations = try reader.bytes32(limit: PeerLimits.operationBytesMax).copied()
+        let findCount = try reader.count16(of: Self.findBytes, limit: PeerLimits.findsMax)
         finds = []
         finds.reserveCapacity(findCount)
         for _ in 0..<findCount {
@@ -59,10 +63,7 @@ public struct PeerPerform: WireMessage, Equatable {
                     record: try reader.leaf(), leaf: try reader.leaf(), other: try reader.leaf(),
                     proof: OperationIndex(rawValue: try reader.u64()), stamp: try reader.i64()))
         }
-        let waitCount = Int(try reader.u16())
-        guard waitCount * Self.leafBytes <= reader.remaining else {
-            throw .truncated(needed: waitCount * Self.leafBytes, available: reader.remaining)
-        }
+        let waitCount = try reader.count16(of: Self.leafBytes, limit: PeerLimits.waitsMax)
         waits = []
         waits.reserveCapacity(waitCount)
         for _ in 0..<waitCount { waits.append(try reader.leaf()) }
@@ -93,6 +94,7 @@ public struct PeerPerform: WireMessage, Equatable {
 public struct PeerPerformReply: WireMessage {
     public static let frameType = FrameType.peerPerformReply
 
+    /// What the group's leader made of the part.
     public var answer: PartAnswer
 
     /// Carries an answer; `unanswered` travels as `unknown`.
@@ -106,13 +108,11 @@ public struct PeerPerformReply: WireMessage {
         switch tag {
         case 0:
             let token = LogIndex(try reader.u64())
-            let operations = try Self.outcomes(&reader)
-            let finds = try Self.outcomes(&reader)
+            let operations = try Self.outcomes(&reader, limit: PeerLimits.operationsMax)
+            let finds = try Self.outcomes(&reader, limit: PeerLimits.findsMax)
             var waits: [Bool] = []
-            let count = Int(try reader.u16())
-            guard count <= reader.remaining else {
-                throw .truncated(needed: count, available: reader.remaining)
-            }
+            let count = try reader.count16(of: 1, limit: PeerLimits.waitsMax)
+            waits.reserveCapacity(count)
             for _ in 0..<count { waits.append(try reader.flag()) }
             answer = .answered(operations: operations, finds: finds, waits: waits, token: token)
         case 1: answer = .overloaded(retryAfterMillis: try reader.u32())
@@ -123,11 +123,10 @@ public struct PeerPerformReply: WireMessage {
     }
 
     /// The list grows as outcomes are read, never by what its count promises.
-    private static func outcomes(_ reader: inout ByteReader) throws(ByteError) -> [Outcome] {
-        let count = Int(try reader.u32())
-        guard count <= reader.remaining else {
-            throw .truncated(needed: count, available: reader.remaining)
-        }
+    private static func outcomes(
+        _ reader: inout ByteReader, limit: Int
+    ) throws(ByteError) -> [Outcome] {
+        let count = try reader.count32(of: 1, limit: limit)
         var outcomes: [Outcome] = []
         for _ in 0..<count { outcomes.append(try reader.outcome()) }
         return outcomes

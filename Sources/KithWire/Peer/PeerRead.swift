@@ -6,6 +6,7 @@ public import KithCore
 public struct PeerRead: WireMessage, Hashable {
     public static let frameType = FrameType.peerRead
 
+    /// The record's group, which the node that is asked leads.
     public var group: GroupID
     /// The leaf whose profile is wanted.
     public var leaf: LeafID
@@ -14,6 +15,7 @@ public struct PeerRead: WireMessage, Hashable {
     /// How long to wait for a merge under way, in milliseconds.
     public var deadlineMillis: UInt32
 
+    /// A step of a read.
     public init(group: GroupID, leaf: LeafID, record: LeafID, deadlineMillis: UInt32) {
         self.group = group
         self.leaf = leaf

@@ -19,34 +19,24 @@ enum StatsCommand: Command {
     }
 }
 
-/// `kith status`: nodes and groups.
-enum StatusCommand: Command {
-    static let syntax = CommandSyntax(
-        name: "status", summary: "Print nodes, groups, leaders, lag and sizes",
-        options: [NodeChoice.option, CommandSyntax.Option("json", help: "print one JSON object")],
-        examples: ["kith status", "kith status --json --node 127.0.0.1:7101"],
-        exitCodes: [.done, .failed, .usage, .unavailable])
-
-    static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
-        try TreeAnswer.print("status", arguments, console) { client in try await client.status() }
-    }
-}
-
 /// An answer that is one CBOR map, printed.
-private enum TreeAnswer {
+enum TreeAnswer {
     static func print(
         _ command: String, _ arguments: Arguments, _ console: Console,
         _ ask: @escaping @Sendable (Client) async throws -> [UInt8]
     ) throws(UsageError) -> ExitCode {
         let isJSON = arguments.has("json")
         return try NodeChoice(arguments).use(command, console) { client, _ in
-            let bytes = try await ask(client)
-            let map = try CBORValue(decoding: bytes.span.bytes)
-            console.print(
-                isJSON
-                    ? JSONText.make(map)
-                    : TreeText.make(map, style: Style(isOn: console.hasColours)))
+            console.print(try text(try await ask(client), isJSON: isJSON, console))
             return .done
         }
+    }
+
+    static func text(
+        _ bytes: [UInt8], isJSON: Bool, _ console: Console
+    ) throws(ByteError) -> String {
+        let map = try CBORValue(decoding: bytes.span.bytes)
+        return isJSON
+            ? JSONText.make(map) : TreeText.make(map, style: Style(isOn: console.hasColours))
     }
 }

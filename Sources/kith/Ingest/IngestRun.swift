@@ -60,6 +60,8 @@ actor IngestRun {
     /// The first line that has no certain answer.
     private var firstUnsettled: LinePlace?
     private var shown = 0
+    /// Nodes that people were told of as not answering.
+    private var silentNodes: Set<NodeID> = []
     private var progress: IngestProgress
     private var drawnAt: UInt64 = 0
 
@@ -194,7 +196,9 @@ actor IngestRun {
     private func send(_ payload: [UInt8], over client: Client) async -> Answer {
         do throws(ClientError) {
             let reply = try await client.ingest(payload, retries: 1)
-            return Answer(results: reply.results, retryAfterMillis: reply.retryAfterMillis)
+            var answer = Answer(results: reply.results, retryAfterMillis: reply.retryAfterMillis)
+            answer.error = await silence(reply.silentNodes, client)
+            return answer
         } catch {
             var answer = Answer(error: error)
             if !error.isUnknown { answer.result = .overloaded }
@@ -211,6 +215,25 @@ actor IngestRun {
             }
             return answer
         }
+    }
+
+    /// What the nodes that did not answer mean, if there are any: said once, and what stops the run
+    /// when the patience is at an end.
+    private func silence(_ nodes: [NodeID], _ client: Client) async -> ClientError? {
+        guard !nodes.isEmpty else { return nil }
+        let names = nodes.map { "node \($0.rawValue)" }.joined(separator: ", ")
+        let verb = nodes.count == 1 ? "does" : "do"
+        if !silentNodes.isSuperset(of: nodes) {
+            silentNodes.formUnion(nodes)
+            if !settings.isQuiet { console.drawLive("") }
+            console.complain(
+                "kith ingest: \(names) \(verb) not answer; its events are sent again for up to "
+                    + "\(Int(settings.patience)) s")
+        }
+        let address = await client.address ?? client.addresses[0]
+        return .refused(
+            address: address.description, code: .unavailable, text: "\(names) \(verb) not answer",
+            retryAfterMillis: 0)
     }
 
     /// A payload of those items of `payload`, which holds the items `open`.

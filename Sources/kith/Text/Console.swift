@@ -27,6 +27,16 @@ package struct Console: Sendable {
         Self.write(text + "\n", to: STDERR_FILENO)
     }
 
+    /// Draws `text` over the whole screen of a terminal; elsewhere prints it as it is.
+    package func drawPage(_ text: String) {
+        guard isatty(STDOUT_FILENO) == 1 else { return print(text) }
+        // Home; then each line with its rest cleared, and the rest of the screen, so that nothing
+        // flickers.
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let page = lines.map { $0 + "\u{1b}[K\n" }.joined()
+        Self.write("\u{1b}[H" + page + "\u{1b}[J", to: STDOUT_FILENO)
+    }
+
     /// Draws `text` over the line at the cursor of standard error, cut to the terminal's width.
     package func drawLive(_ text: String) {
         guard hasLiveLine else { return }

@@ -34,9 +34,11 @@ package enum TreeText {
         return sections.joined(separator: "\n\n")
     }
 
-    /// `byNamespace` as `by namespace`, `uptimeMillis` as `uptime`: its cell says the unit.
+    /// `byNamespace` as `by namespace`, `uptimeMillis` as `uptime`: its cell says the unit;
+    /// `eventsPerSecond` as `events/s`.
     static func words(_ key: String) -> String {
         guard !key.contains("_"), !key.contains("(") else { return key }
+        if key.hasSuffix("PerSecond") { return words(String(key.dropLast(9))) + "/s" }
         var text = ""
         let unit = ["Millis", "Bytes"].first { key.hasSuffix($0) && key.count > $0.count }
         for character in key.dropLast(unit?.count ?? 0) {
