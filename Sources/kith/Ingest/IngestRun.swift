@@ -30,7 +30,7 @@ actor IngestRun {
         var errorsShownMax: Int
         var isQuiet: Bool
         /// For how long one batch is tried, in seconds.
-        var patience: Double = 30
+        var patience: Int
         var bytesTotal: UInt64?
     }
 
@@ -148,7 +148,7 @@ actor IngestRun {
     // MARK: One batch
 
     private func deliver(_ batch: LineBatch, over client: Client) async {
-        let deadline = clock.monotonicNanoseconds() + UInt64(settings.patience * 1e9)
+        let deadline = clock.monotonicNanoseconds() + UInt64(settings.patience) * 1_000_000_000
         var payload = batch.payload
         /// The items that are still without a certain answer, by place in the batch.
         var open = Array(batch.places.indices)
@@ -228,7 +228,7 @@ actor IngestRun {
             if !settings.isQuiet { console.drawLive("") }
             console.complain(
                 "kith ingest: \(names) \(verb) not answer; its events are sent again for up to "
-                    + "\(Int(settings.patience)) s")
+                    + "\(settings.patience) s")
         }
         let address = await client.address ?? client.addresses[0]
         return .refused(
