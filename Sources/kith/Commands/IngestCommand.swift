@@ -81,7 +81,7 @@ enum IngestCommand: Command {
                     console.print(tally.text(fileCount: names.count, seconds: outcome.seconds))
                 }
                 if let stop = outcome.stop { return NodeChoice.report(stop, "ingest", console) }
-                return tally.refusedTotal > 0 || tally.unknown > 0 || tally.overloaded > 0
+                return tally.refusedTotal > 0 || tally.unsettled > 0
                     || !outcome.errors.isEmpty ? .failed : .done
             }
         }

@@ -33,8 +33,8 @@ package struct LineBatch: Sendable {
     package var places: [LinePlace]
     /// Why a line was no JSON, by item.
     package var notes: [Int: String]
-    /// Items that are not events: sending those again could count them twice.
-    package var uncertain: Set<Int>
+    /// Items that are not events: sent again, they could count twice.
+    package var refused: Set<Int>
     /// Bytes of all files that were read up to here.
     package var bytesTaken: UInt64
     /// The greatest event time of all lines up to here; nil with the wall clock.
@@ -69,7 +69,7 @@ package struct LineBatcher: Sendable {
     private var event = ByteWriter()
     private var places: [LinePlace] = []
     private var notes: [Int: String] = [:]
-    private var uncertain: Set<Int> = []
+    private var refused: Set<Int> = []
     private var assigned = 0
     /// The greatest event time so far.
     private var stamp = LogTime(0)
@@ -130,7 +130,7 @@ package struct LineBatcher: Sendable {
     }
 
     private mutating func refuse(_ kind: IngestItemKind, at place: LinePlace) {
-        uncertain.insert(places.count)
+        refused.insert(places.count)
         writer.append(kind, stamp: settings.isStamped ? stamp : nil)
         places.append(place)
     }
@@ -138,12 +138,12 @@ package struct LineBatcher: Sendable {
     /// Takes the batch out; the next one begins.
     package mutating func take(bytesTaken: UInt64) -> LineBatch {
         let batch = LineBatch(
-            payload: writer.payload, places: places, notes: notes, uncertain: uncertain,
+            payload: writer.payload, places: places, notes: notes, refused: refused,
             bytesTaken: bytesTaken, stamp: settings.isStamped && hasStamp ? stamp : nil)
         writer.removeAll()
         places.removeAll(keepingCapacity: true)
         notes = [:]
-        uncertain = []
+        refused = []
         return batch
     }
 
