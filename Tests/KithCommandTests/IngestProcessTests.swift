@@ -52,4 +52,17 @@ struct IngestProcessTests {
         #expect(second.summary["unsent"] == 1)
         #expect(second.summary["unknown"] == 0)
     }
+
+    @Test func `after a lost answer events are sent again and refused lines are not`() throws {
+        let node = try FakeNode([.hangUp])
+
+        let result = try Self.ingest(node, [Self.page, "no json", Self.page])
+
+        let batches = node.batches
+        #expect(batches.map(\.count) == [3, 2])
+        #expect(batches.last == [batches[0][0], batches[0][2]])
+        #expect(result.code == 1)
+        #expect(result.summary["accepted"] == 2)
+        #expect(result.summary["rejectedByReason"] == ["invalid_json": 1])
+    }
 }
