@@ -94,4 +94,23 @@ import kith
             ])
         #expect(try Self.events(delivery.payload) == [whole[1]])
     }
+
+    @Test func `an event without room for a message id is sent again only while it is not stored`()
+        throws
+    {
+        let bare = #"{"a":"\#(String(repeating: "x", count: 40))"}"#
+        let named = #"{"messageId":"\#(String(repeating: "m", count: 40))"}"#
+        let batch = Self.batch([bare, named, "[1]"])
+        #expect(batch.unnamed == [0])
+        var delivery = BatchDelivery(batch)
+        let whole = try Self.events(delivery.payload)
+
+        #expect(delivery.take(.all(.unsent)).isEmpty)
+        #expect(delivery.take(.all(.answered(.overloaded))).isEmpty)
+        #expect(try Self.events(delivery.payload) == whole)
+        #expect(
+            delivery.take(.all(.answered(.unknown)))
+                == [.init(item: 0, outcome: .answered(.unknown))])
+        #expect(try Self.events(delivery.payload) == [whole[1], whole[2]])
+    }
 }

@@ -65,4 +65,22 @@ struct IngestProcessTests {
         #expect(result.summary["accepted"] == 2)
         #expect(result.summary["rejectedByReason"] == ["invalid_json": 1])
     }
+
+    @Test func `after a lost answer an event that could count twice is not sent again`() throws {
+        var limits = WireLimits()
+        limits.eventBytesMax = 60
+        let node = try FakeNode([.hangUp], limits: limits)
+        // There is no room for an id in the second.
+        let lines = [#"{"a":"x"}"#, #"{"a":"\#(String(repeating: "x", count: 40))"}"#]
+
+        let result = try Self.ingest(node, lines)
+
+        let batches = node.batches
+        #expect(batches.map(\.count) == [2, 1])
+        #expect(batches[0][0]["messageId"] != nil)
+        #expect(batches[0][1]["messageId"] == nil)
+        #expect(result.code == 1)
+        #expect(result.summary["accepted"] == 1)
+        #expect(result.summary["unknown"] == 1)
+    }
 }

@@ -33,10 +33,11 @@ enum IngestCommand: Command {
             "A line that is refused is shown with its number and the reason, and counts in kith stats; all "
                 + "others are taken. An event is acknowledged when it is on disk and its links are "
                 + "settled.",
-            "An event that gets no certain answer is sent again for as long as --patience says, "
-                + "under the same message id, so that it counts once; an event without a messageId is given one for "
-                + "that. Ingesting a file again counts events once only where they carry a messageId "
-                + "of their own.",
+            "An event that gets no certain answer is sent again for as long as --patience says, under "
+                + "the same message id, so that it counts once; an event without a messageId is "
+                + "given one for that, and one that has no room for it below the node's limit is not "
+                + "sent again. Ingesting a file again counts events once only where they carry a "
+                + "messageId of their own.",
             "Where the cluster's retention clock is \"event\", events are sent one batch at a time with the "
                 + "stamps that the clock runs on, and at the end every group logs the greatest.",
         ],

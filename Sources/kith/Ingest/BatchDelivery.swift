@@ -5,10 +5,11 @@
 //          ▼                                                                │
 //   open ─▶ sent ─▶ answered ─▶ settled ◀── the patience is at an end ──────┤
 //                                  ▲                                        │
-//                                  └── unknown, and to count once ──────────┘
+//                                  └── unknown, and no message id ──────────┘
 //
 // Invariant: an event of which any try ended without a certain answer may be stored. It is settled by
-// a certain answer or as unknown, whatever kept later tries from being sent.
+// a certain answer or as unknown, whatever kept later tries from being sent. Without a message id it
+// is not sent again: the node could not tell that it is the same.
 
 package import KithWire
 
@@ -100,7 +101,7 @@ package struct BatchDelivery: Sendable {
         switch line.outcome {
         case .unsent, .answered(.overloaded): true
         case .answered(.unknown):
-            !batch.refused.contains(line.item)
+            !batch.refused.contains(line.item) && !batch.unnamed.contains(line.item)
         case .answered: false
         }
     }
