@@ -83,4 +83,23 @@ struct IngestProcessTests {
         #expect(result.summary["accepted"] == 1)
         #expect(result.summary["unknown"] == 1)
     }
+
+    @Test func `an ingest from an open pipe ends by itself when the cluster is gone`() throws {
+        let node = try TestNode()
+        let pipe = Pipe()
+        let ingest = try Run(
+            ["ingest", "-", "--patience", "1", "--node", node.address], openInput: pipe)
+        try pipe.fileHandleForWriting.write(contentsOf: Data((Self.page + "\n").utf8))
+        // Waits for the first event to be in, which is why no time is told here.
+        while try node.stats()["events"]?["accepted"] != 1 {}
+
+        node.crash()
+        try pipe.fileHandleForWriting.write(contentsOf: Data((Self.page + "\n").utf8))
+        let result = ingest.end()
+
+        #expect(result.code == 4)
+        #expect(result.output.contains("accepted"), "\(result.output)")
+        #expect(result.error.contains("no node answers at \(node.address)"), "\(result.error)")
+        try pipe.fileHandleForWriting.close()
+    }
 }

@@ -103,6 +103,7 @@ actor IngestRun {
                     underWay += 1
                 case .failed(let error):
                     report(error.description)
+                case .idle: break
                 case .end(let time):
                     greatestTime = time
                     await group.waitForAll()
