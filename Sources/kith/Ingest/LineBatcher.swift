@@ -151,7 +151,8 @@ package struct LineBatcher: Sendable {
     package mutating func take(bytesTaken: UInt64) -> LineBatch {
         let batch = LineBatch(
             payload: writer.payload, places: places, notes: notes, refused: refused,
-            unnamed: unnamed, bytesTaken: bytesTaken, stamp: settings.isStamped && hasStamp ? stamp : nil)
+            unnamed: unnamed, bytesTaken: bytesTaken,
+            stamp: settings.isStamped && hasStamp ? stamp : nil)
         writer.removeAll()
         places.removeAll(keepingCapacity: true)
         notes = [:]
