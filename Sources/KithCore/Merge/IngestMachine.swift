@@ -384,6 +384,9 @@ public struct IngestMachine {
             let part = group(order.loser)
             round.parts[part].operations.seal(order, stamp: stamp)
             round.parts[part].operationOwners.append(owner)
+            // The answer comes when the merge has, not before: one trip less.
+            round.parts[part].waits.append(order.loser)
+            round.parts[part].waitOwners.append(owner)
         case .contest(let root):
             let part = group(root)
             round.parts[part].operations.contest(
@@ -472,13 +475,16 @@ public struct IngestMachine {
     private mutating func takeWait(_ isFree: Bool, _ owner: Round.Owner) {
         let event = Int(owner.event)
         guard tracks[event].phase != .settled else { return }
+        if owner.role == .link {
+            if tracks[event].link?.takeWait(isFree: isFree) == false { settle(event, .unknown) }
+            return
+        }
         guard isFree else { return settle(event, .unknown) }
         switch owner.role {
         case .event: tracks[event].cursor.step = .ask
         case .firstEnd: tracks[event].link?.a.step = .ask
         case .otherEnd: tracks[event].link?.b.step = .ask
-        case .link: tracks[event].link?.startAgain()
-        case .none: break
+        case .link, .none: break
         }
     }
 

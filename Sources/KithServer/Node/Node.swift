@@ -18,6 +18,8 @@ public actor Node {
     private let groups: [Group]
     private let peers: [Peer]
     private let router: Router
+    /// One a loop.
+    private let hints: [HintCache]
     private let listener: any Listener
     private let print: @Sendable (String) -> Void
     private let failure: FailureBox
@@ -164,6 +166,7 @@ public actor Node {
             }
             return .there(peer, id)
         }
+        hints = ports.loops.map { _ in HintCache() }
         router = Router(table: table, places: places, clock: ports.clock)
         loop = ports.loops[0]
         port = listener.port
@@ -220,7 +223,7 @@ public actor Node {
                     stream.close()
                     continue
                 }
-                let connection = Connection(stream, service, frameBudget)
+                let connection = Connection(stream, service, frameBudget, hints(of: stream.loop))
                 let number = nextConnection
                 nextConnection += 1
                 connections[number] = connection
@@ -260,6 +263,10 @@ public actor Node {
             }
             connection.close()
         }
+    }
+
+    private func hints(of loop: any Loop) -> HintCache {
+        hints[ports.loops.firstIndex { $0 === loop } ?? 0]
     }
 
     private func forget(_ number: UInt64) { connections[number] = nil }
