@@ -48,7 +48,7 @@ enum FacetLayout {
 
     static let timeBytes = 6
     static let windowBaseBytes = 6
-    static let windowEntryBytes = 12
+    static let windowEntryBytes = MemoryRegion.searchedEntryBytes
 }
 
 /// Which optional parts a facet has.

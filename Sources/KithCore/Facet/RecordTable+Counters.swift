@@ -97,9 +97,9 @@ extension RecordTable {
     /// Whether the message was counted lately under this facet. O(window).
     public func windowContains(_ facet: FacetRef, messageHash: UInt64) -> Bool {
         let shape = shape(facet)
-        return arena.region.contains(
+        return arena.region.containsEntry(
             messageHash, from: shape.window + FacetLayout.windowBaseBytes,
-            stride: FacetLayout.windowEntryBytes, count: shape.windowCount)
+            count: shape.windowCount)
     }
 
     /// Remembers a message and lets go of those at the front that are too old or too many.
