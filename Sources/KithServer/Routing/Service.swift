@@ -95,8 +95,9 @@ struct Service: Sendable {
             : unsafe hasher.leaf(
                 class: namespace.identifierClass, space: space.span.bytes,
                 namespace: name.span.bytes, value: value.span.bytes)
-        let millis =
-            request.deadlineMillis == 0 ? Router.readMillisMax : UInt64(request.deadlineMillis)
+        // Less than the client waits, so that it hears which node does not answer.
+        let asked = UInt64(request.deadlineMillis)
+        let millis = asked == 0 ? Router.readMillisMax : min(Router.readMillisMax, asked * 3 / 4)
         switch await router.read(leaf, deadline: router.deadline(inMillis: millis)) {
         case .profile(let profile):
             var writer = ByteWriter()
