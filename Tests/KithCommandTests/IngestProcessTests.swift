@@ -1,5 +1,5 @@
-// What `kith ingest` tells people and programs when nodes go away at a bad moment, and what it sends
-// again then.
+// What `kith ingest` tells people and programs when nodes go away at a bad moment, and what it
+// sends again then.
 
 import Foundation
 import Glibc

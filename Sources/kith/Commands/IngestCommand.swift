@@ -21,7 +21,8 @@ enum IngestCommand: Command {
                 "in-flight", value: "N", standard: "4", help: "batches under way at once, 1 to 64"),
             CommandSyntax.Option(
                 "patience", value: "S", standard: "30",
-                help: "seconds for which an event without a certain answer is sent again, 1 to 3600"),
+                help: "seconds for which an event without a certain answer is sent again, 1 to 3600"
+            ),
             CommandSyntax.Option(
                 "errors", value: "all|N", standard: "20", help: "refused lines to show one by one"),
             CommandSyntax.Option("quiet", help: "no progress bar and no summary"),
