@@ -24,7 +24,7 @@ package enum LineOutcome: Equatable, Sendable {
 /// One batch on its way.
 package struct BatchDelivery: Sendable {
     /// How one try ended.
-    package enum Answer: Sendable {
+    package enum Answer: Equatable, Sendable {
         /// By item of the payload.
         case results([IngestResult])
         /// The same for every item.
