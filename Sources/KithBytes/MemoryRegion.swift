@@ -126,23 +126,6 @@ public struct MemoryRegion: ~Copyable, @unchecked Sendable {
         check(target, count)
         unsafe (base + target).copyMemory(from: other.base + source, byteCount: count)
     }
-
-    /// Whether one of `count` 64-bit words, `stride` bytes apart from `offset` on, is `word`.
-    /// Looks from the last one back. O(n).
-    @inlinable
-    public func contains(_ word: UInt64, from offset: Int, stride: Int, count: Int) -> Bool {
-        guard count > 0 else { return false }
-        precondition(stride >= 8 && count <= byteCount / stride + 1, "\(count) words")
-        check(offset, (count &- 1) &* stride &+ 8)
-        var at = offset &+ (count &- 1) &* stride
-        while at >= offset {
-            if unsafe base.loadUnaligned(fromByteOffset: at, as: UInt64.self) == word {
-                return true
-            }
-            at &-= stride
-        }
-        return false
-    }
 }
 
 extension RawSpan {

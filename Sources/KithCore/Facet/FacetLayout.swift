@@ -48,7 +48,7 @@ enum FacetLayout {
 
     static let timeBytes = 6
     static let windowBaseBytes = 6
-    static let windowEntryBytes = 12
+    static let windowEntryBytes = MemoryRegion.searchedEntryBytes
 }
 
 /// Which optional parts a facet has.
@@ -73,6 +73,12 @@ public enum FacetLimits {
     /// Bytes of a trait or event name; a longer event name counts under "(other)", a longer trait
     /// is refused.
     public static let nameBytesMax = 4_096
+    /// Bytes of a record's payload from which on no new event name is counted by itself: every facet
+    /// could have a counter of every name, and come to more than a payload can be.
+    public static let counterPayloadMax = 16 << 20
+    /// Groups that ever held one facet: numbers of groups are below it, as there is at most one
+    /// group a shard.
+    public static let groupsMax = ShardID.count
     /// Distinct trait names over all facets of a record.
     public static let traitKeysMax = 256
     /// Messages that stay in a window whatever their age.

@@ -21,7 +21,8 @@ extension RecordTable {
         return (arena.region.u16(at: at), count)
     }
 
-    /// Counts one event under its name; under "(other)" where the name table has no room.
+    /// Counts one event under its name; a new one under "(other)" where the name table has no room
+    /// or the record's payload has `FacetLimits.counterPayloadMax`.
     public mutating func count(_ facet: inout FacetRef, name: RawSpan) {
         let shape = shape(facet)
         if let known = names.find(name) {
@@ -29,7 +30,8 @@ extension RecordTable {
                 return increment(facet, index, shape)
             }
         }
-        let id = names.retain(name) ?? NameTable.other
+        let hasRoom = payloadBytes(facet.slot) < FacetLimits.counterPayloadMax
+        let id = (hasRoom ? names.retain(name) : nil) ?? NameTable.other
         if id == NameTable.other {
             for index in 0..<shape.counterCount where counter(index, shape).name == id {
                 return increment(facet, index, shape)
@@ -95,9 +97,9 @@ extension RecordTable {
     /// Whether the message was counted lately under this facet. O(window).
     public func windowContains(_ facet: FacetRef, messageHash: UInt64) -> Bool {
         let shape = shape(facet)
-        return arena.region.contains(
+        return arena.region.containsEntry(
             messageHash, from: shape.window + FacetLayout.windowBaseBytes,
-            stride: FacetLayout.windowEntryBytes, count: shape.windowCount)
+            count: shape.windowCount)
     }
 
     /// Remembers a message and lets go of those at the front that are too old or too many.

@@ -16,7 +16,7 @@ public import KithBytes
 // | 8, 8 | first and last seen |
 // | 1 (+ 8) | 1 and the forget time, or 0 |
 // | 3 × (2 + n) | space, namespace, value |
-// | 2 + 2n | groups that ever held it, rising |
+// | 2 + 2n | groups that ever held it, rising, each below 256 |
 // | 4, then n | counters: name (2 + n), count u64 |
 // | 4, then n | traits: name (2 + n), time i64, message id (1 + n), value (4 + n) |
 // | 2, then n | messages in the window; if any: first time i64, then hash u64 and ms after it u32 |
@@ -102,9 +102,9 @@ extension RecordTable {
     }
 
     /// Adds the facets of an encoding. Everything is checked before anything changes: bytes that
-    /// break the format, a facet that the record holds already and a payload that would pass
-    /// `importBytesMax` throw and leave the record as it was. Event names that find no room
-    /// in the name table add to "(other)".
+    /// break the format, a facet that the record holds already, more facets than leave room for
+    /// the record's own and a payload that would pass `importBytesMax` throw and leave the record
+    /// as it was. Event names that find no room in the name table add to "(other)".
     public mutating func importFacets(
         _ slot: SlotIndex, _ reader: inout ByteReader
     ) throws(ByteError) {
@@ -141,6 +141,7 @@ extension RecordTable {
         let count = Int(try reader.u32())
         let room = RecordSlab.facetCountMax - facetCount(slot)
         guard count <= room else { throw .tooLong(length: count, limit: room) }
+        var hasOwn = hasFacet(slot, id(slot))
         var previous: LeafID?
         for _ in 0..<count {
             let at = reader.offset
@@ -149,7 +150,10 @@ extension RecordTable {
             if let previous, previous >= leaf { throw .malformed(offset: at) }
             guard !hasFacet(slot, leaf) else { throw .malformed(offset: at) }
             previous = leaf
+            if leaf == id(slot) { hasOwn = true }
         }
+        // A root holds its own facet beside what it takes in, and may have to be given it yet.
+        guard hasOwn || count < room else { throw .tooLong(length: count, limit: room - 1) }
         let total = payloadBytes(slot) + reader.offset - start
         guard total <= Self.importBytesMax else {
             throw .tooLong(length: total, limit: Self.importBytesMax)
@@ -185,11 +189,17 @@ enum PortableFacet {
     private static func validateGroups(
         _ reader: inout ByteReader, _ lifeGroup: UInt16
     ) throws(ByteError) {
+        let count = Int(try reader.u16())
+        guard count <= FacetLimits.groupsMax else {
+            throw .tooLong(length: count, limit: FacetLimits.groupsMax)
+        }
         var previous = -1
         var hasLifeGroup = false
-        for _ in 0..<(try reader.u16()) {
+        for _ in 0..<count {
             let group = try reader.u16()
-            guard Int(group) > previous else { throw .malformed(offset: reader.offset - 2) }
+            guard Int(group) > previous, group < FacetLimits.groupsMax else {
+                throw .malformed(offset: reader.offset - 2)
+            }
             if group == lifeGroup { hasLifeGroup = true }
             previous = Int(group)
         }

@@ -129,10 +129,13 @@ extension RecordTable {
 
     /// Lets the value compete for the facet's cell of that name. The cell with the greatest
     /// (time, message id, value bytes) wins, whatever the order of arrival; null is a deletion
-    /// that competes like a value. `value` is one CBOR item.
+    /// that competes like a value. `value` is one CBOR item. `known` is one for all traits of an
+    /// event. O(cells of the facet), and once for `known` O(cells of the record).
     public mutating func setTrait(
-        _ facet: inout FacetRef, name: RawSpan, time: Int64, messageID: RawSpan, value: RawSpan
+        _ facet: inout FacetRef, name: RawSpan, time: Int64, messageID: RawSpan, value: RawSpan,
+        known: inout TraitNames
     ) -> TraitOutcome {
+        if known.isFull, !known.contains(name, number: names.find(name)) { return .limit }
         let messageID = messageID.extracting(first: FacetLimits.messageIDBytesMax)
         let time = StoredTime.rounded(time)
         let shape = shape(facet)
@@ -147,8 +150,9 @@ extension RecordTable {
             removeTrait(facet, found, follower, shape)
         } else {
             guard name.byteCount <= FacetLimits.nameBytesMax,
-                !isTraitLimitReached(facet, name), let id = names.retain(name)
+                hasRoom(forTrait: name, facet.slot, &known), let id = names.retain(name)
             else { return .limit }
+            known.insert(name, number: id)
             nameID = id
         }
         appendTrait(
@@ -227,24 +231,6 @@ extension RecordTable {
         }
         arena.region.store(bytes: value, at: at)
         arena.region.store(UInt16(shape.traitCount + 1), at: start + FacetLayout.traits)
-    }
-
-    /// Whether the record has no room for a trait name that this facet lacks. O(facets) as long
-    /// as the sum is small; O(cells log cells) near the limit.
-    private func isTraitLimitReached(_ facet: FacetRef, _ name: RawSpan) -> Bool {
-        var sum = 0
-        forEachFacet(facet.slot) { other, _ in sum += shape(other).traitCount }
-        guard sum >= FacetLimits.traitKeysMax else { return false }
-        var cells: [TraitCell] = []
-        forEachFacet(facet.slot) { other, _ in appendTraits(of: shape(other), to: &cells) }
-        for cell in cells where nameText(cell).isEqual(to: name) { return false }
-        cells.sort { nameText($0).compare(nameText($1)) < 0 }
-        var distinct = 0
-        for index in cells.indices
-        where index == 0 || !nameText(cells[index]).isEqual(to: nameText(cells[index - 1])) {
-            distinct += 1
-        }
-        return distinct >= FacetLimits.traitKeysMax
     }
 
     func appendTraits(of shape: FacetShape, to cells: inout [TraitCell]) {

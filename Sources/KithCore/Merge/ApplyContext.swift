@@ -15,6 +15,8 @@ public struct ApplyContext: Sendable {
     /// The settled marks this group holds, its own included; by group number.
     public var marks: [OperationIndex]
     public let table: GroupTable
+    /// Identifiers a profile may hold.
+    public var identifiersMax = ShardMachine.identifiersMax
 
     public init(
         group: GroupID, at: OperationIndex, now: LogTime, retentionMillis: Int64,

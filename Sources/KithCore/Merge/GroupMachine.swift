@@ -42,6 +42,9 @@ public struct GroupMachine: Sendable {
     public var faults: PlantedFaults = []
     #endif
 
+    /// Identifiers a profile may hold. The same in every replica; only tests make it less.
+    public var identifiersMax = ShardMachine.identifiersMax
+
     /// 90 days, until a settings operation says otherwise.
     public static let retentionMillisDefault: Int64 = 90 * 86_400_000
 
@@ -72,16 +75,14 @@ public struct GroupMachine: Sendable {
     }
 
     private func makeContext(at: OperationIndex, now: LogTime) -> ApplyContext {
-        let context = ApplyContext(
+        var context = ApplyContext(
             group: group, at: at, now: now, retentionMillis: retentionMillis,
             takesEventTimes: clock == .event, marks: marks, table: table)
+        context.identifiersMax = identifiersMax
         #if KITH_PLANTED
-        var planted = context
-        planted.faults = faults
-        return planted
-        #else
-        return context
+        context.faults = faults
         #endif
+        return context
     }
 
     // MARK: Applying
@@ -177,6 +178,15 @@ public struct GroupMachine: Sendable {
             let outcome = shards.machine(loser.shard).forward(
                 loser, version: version, to: parent, context)
             unseal(loser, shards)
+            return outcome
+        case .reopen:
+            let loser = try reader.leaf()
+            let version = OperationIndex(rawValue: try reader.u64())
+            guard owns(loser) else { return .malformed }
+            let context = makeContext(at: step.next(), now: now)
+            let outcome = shards.machine(loser.shard).reopen(loser, version: version, context)
+            unseal(loser, shards)
+            noteDropped(loser, shards)
             return outcome
         case .release:
             let leaf = try reader.leaf()
@@ -304,7 +314,11 @@ public struct GroupMachine: Sendable {
         guard case .sealedNow(let version) = outcome else { return outcome }
         sealed.append(SealedRecord(version: version, leaf: order.loser))
         updateOwnMark()
-        if owns(order.winner), mergeLocally(order.loser, version, &step, shards) {
+        guard owns(order.winner) else { return outcome }
+        switch mergeLocally(order.loser, version, &step, shards) {
+        case .declined:
+            return .again
+        case .absorbed:
             // Since its find the winner may have been dropped and with it the other end's facet, or
             // it swallowed the loser: then the link is not settled by this.
             let winner = shards.machine(order.winner.shard)
@@ -313,24 +327,33 @@ public struct GroupMachine: Sendable {
                 winner.table.hasFacet(slot, order.winnerEnd.leaf)
             else { return .again }
             return .merged(root: order.winner)
+        default:
+            return outcome
         }
-        return outcome
     }
 
-    /// Absorb and forward in the entry of the seal: both records are this group's. False where the
-    /// winner is no root; then the record stays sealed and the driver takes it on.
+    /// Absorb and forward in the entry of the seal: both records are this group's. Where the
+    /// winner is no root the record stays sealed and the driver takes it on; where it has no room
+    /// the record is a root again.
     private mutating func mergeLocally(
         _ loser: LeafID, _ version: OperationIndex, _ step: inout Step, _ shards: some ShardAccess
-    ) -> Bool {
+    ) -> Outcome {
         let context = makeContext(at: step.next(), now: now)
         guard let order = shards.machine(loser.shard).absorbOrder(loser, version: version, context)
-        else { return false }
+        else { return .notYet }
         let outcome = shards.machine(order.target.shard).absorb(order, isLocal: true, context)
         noteDropped(order.target, shards)
-        guard case .absorbed(let parent) = outcome else { return false }
-        _ = shards.machine(loser.shard).forward(loser, version: version, to: parent, context)
+        switch outcome {
+        case .absorbed(let parent):
+            _ = shards.machine(loser.shard).forward(loser, version: version, to: parent, context)
+        case .declined:
+            _ = shards.machine(loser.shard).reopen(loser, version: version, context)
+            noteDropped(loser, shards)
+        default:
+            return outcome
+        }
         unseal(loser, shards)
-        return true
+        return outcome
     }
 
     private mutating func absorb(

@@ -25,6 +25,9 @@ public enum EventResult: UInt8, Sendable, CaseIterable {
 /// with the very same identifiers travel together, in order. With stamps (event clock) an event
 /// that may need more than one step holds back all later ones, so that log time never runs ahead of
 /// a link that is still to be judged.
+///
+/// An `overloaded` event is not stored and will be sent again. So what waits for it is `overloaded`
+/// too, and what waits for that; with stamps, all that have not started.
 public struct IngestMachine {
     /// Steps one event may take before it is given up as `unknown`.
     public static let stepsMax = 200
@@ -32,13 +35,15 @@ public struct IngestMachine {
     let batch: EventBatch
     let table: GroupTable
     var policy: LinkPolicy
-    private var tracks: [Track]
+    var tracks: [Track]
     /// The event clock's order applies.
-    private let isStamped: Bool
+    let isStamped: Bool
     /// Events not settled yet.
     public private(set) var unsettled: Int
     private var active: [Int32] = []
     private var nextToStart = 0
+    /// With stamps: an event was overloaded, and none after it may start.
+    private var isOverloaded = false
     private var heldBack: [Int32]
     private var edges: [Edge] = []
     public private(set) var results: [EventResult]
@@ -46,12 +51,14 @@ public struct IngestMachine {
     public private(set) var tokens: [LogIndex]
     public private(set) var retryAfterMillis: UInt32 = 0
     /// What is to be counted in the log beside the events themselves, and what of it is under way.
-    private var counts: Counts
-    private var countsUnderWay = Counts()
+    var counts: Counts
+    var countsUnderWay = Counts()
     private var countTries = 0
-    private let rejected: [(name: [UInt8], count: UInt32)]
+    let rejected: [(name: [UInt8], count: UInt32)]
+    /// The group that counts go to.
+    let countGroup: Int
 
-    private struct Track {
+    struct Track {
         var phase: Phase = .held
         var ordinal: UInt8 = 0
         var isQuarantine = false
@@ -72,7 +79,7 @@ public struct IngestMachine {
         var followers: Int32 = -1
     }
 
-    private struct Counts {
+    struct Counts {
         /// The events refused and the identifiers ignored when the batch was read.
         var ofBatch = false
         /// Identifiers ignored because a limit refused their link.
@@ -84,7 +91,7 @@ public struct IngestMachine {
     /// How often counts are sent while the group is overloaded, before they are given up.
     static let countTriesMax = 8
 
-    private enum Phase: UInt8 { case held, place, link, settled }
+    enum Phase: UInt8 { case held, place, link, settled }
 
     private struct Edge {
         var event: Int32
@@ -92,11 +99,14 @@ public struct IngestMachine {
     }
 
     /// `hint` gives a root a leaf was last seen at. `rejected` are events refused before they came
-    /// here, counted in the log with the batch.
+    /// here, counted in the log of `countGroup` with the batch: a group that can be reached
+    /// whatever becomes of others.
     public init(
         batch: EventBatch, table: GroupTable, policy: LinkPolicy, isStamped: Bool,
-        rejected: [(name: [UInt8], count: UInt32)] = [], hint: (LeafID) -> LeafID?
+        rejected: [(name: [UInt8], count: UInt32)] = [], countGroup: GroupID = GroupID(0),
+        hint: (LeafID) -> LeafID?
     ) {
+        self.countGroup = Int(countGroup.rawValue)
         self.batch = batch
         self.table = table
         self.policy = policy
@@ -201,10 +211,35 @@ public struct IngestMachine {
         while edge >= 0 {
             let waiting = Int(edges[Int(edge)].event)
             tracks[waiting].waitsFor -= 1
-            if tracks[waiting].waitsFor == 0, waiting < nextToStart {
+            if tracks[waiting].waitsFor == 0, waiting < nextToStart,
+                tracks[waiting].phase == .held
+            {
                 heldBack.append(Int32(waiting))
             }
             edge = edges[Int(edge)].next
+        }
+    }
+
+    /// Refuses all that waits for an overloaded event, however many events lie between. O(events).
+    private mutating func refuseWaiting(for event: Int) {
+        if isStamped {
+            isOverloaded = true
+            return
+        }
+        var refused = [event]
+        while let earlier = refused.popLast() {
+            for list in [tracks[earlier].dependents, tracks[earlier].followers] {
+                var edge = list
+                while edge >= 0 {
+                    let waiting = Int(edges[Int(edge)].event)
+                    edge = edges[Int(edge)].next
+                    guard tracks[waiting].phase == .held else { continue }
+                    tracks[waiting].phase = .settled
+                    results[waiting] = .overloaded
+                    unsettled -= 1
+                    refused.append(waiting)
+                }
+            }
         }
     }
 
@@ -221,6 +256,11 @@ public struct IngestMachine {
             // Active is a run of lone events, or one that is not lone.
             active.removeAll { tracks[Int($0)].phase == .settled }
             while nextToStart < tracks.count {
+                if isOverloaded {
+                    settle(nextToStart, .overloaded)
+                    nextToStart += 1
+                    continue
+                }
                 if let first = active.first, !isLone(Int(first)) || !isLone(nextToStart) { return }
                 start(nextToStart)
                 nextToStart += 1
@@ -228,7 +268,9 @@ public struct IngestMachine {
             return
         }
         while nextToStart < tracks.count {
-            if tracks[nextToStart].waitsFor == 0 { start(nextToStart) }
+            if tracks[nextToStart].waitsFor == 0, tracks[nextToStart].phase == .held {
+                start(nextToStart)
+            }
             nextToStart += 1
         }
         // `active` is sorted before it is asked: the order of the batch, whoever let them go.
@@ -241,6 +283,7 @@ public struct IngestMachine {
         tracks[event].link = nil
         results[event] = result
         unsettled -= 1
+        if result == .overloaded { refuseWaiting(for: event) }
         letGo(tracks[event].dependents)
     }
 
@@ -268,118 +311,6 @@ public struct IngestMachine {
         } while round.isEmpty
             && (!heldBack.isEmpty || active.isEmpty && nextToStart < tracks.count)
         return round
-    }
-
-    /// Counts go to the first shard of the first group.
-    private mutating func askCounts(_ round: inout Round) {
-        guard !counts.isEmpty else { return }
-        var ignored: [(name: [UInt8], count: UInt32)] = []
-        if counts.ofBatch {
-            ignored = batch.ignored.present.map {
-                (name: Array($0.reason.name.utf8), count: $0.count)
-            }
-        }
-        if counts.limits > 0 {
-            ignored.append(
-                (name: Array(IgnoredIdentifier.limit.name.utf8), count: counts.limits))
-        }
-        round.parts[0].operations.count(
-            rejected: counts.ofBatch ? rejected : [], ignored: ignored)
-        round.parts[0].operationOwners.append(Round.Owner(event: -1, role: .none))
-        countsUnderWay = counts
-        counts = Counts()
-    }
-
-    /// The group was overloaded and has stored nothing of the counts: they are sent again.
-    private mutating func takeBackCounts() {
-        countTries += 1
-        if countTries < Self.countTriesMax {
-            counts.ofBatch = counts.ofBatch || countsUnderWay.ofBatch
-            counts.limits += countsUnderWay.limits
-        }
-        countsUnderWay = Counts()
-    }
-
-    private func group(_ leaf: LeafID) -> Int { Int(table.group(of: leaf).rawValue) }
-
-    private mutating func ask(_ event: Int, _ round: inout Round) {
-        let head = batch.heads[event]
-        let stamp = isStamped ? head.stamp : OperationWriter.noStamp
-        if tracks[event].phase == .place {
-            let cursor = tracks[event].cursor
-            let owner = Round.Owner(event: Int32(event), role: .event)
-            switch cursor.step {
-            case .ask:
-                let part = group(cursor.record)
-                let target = ShardMachine.EventTarget(
-                    record: cursor.record, ordinal: Int(tracks[event].ordinal),
-                    isQuarantine: tracks[event].isQuarantine,
-                    evenIfContested: tracks[event].evenIfContested,
-                    aliasJoinsAccounts: policy.aliasJoinsAccounts, proof: cursor.proof)
-                unsafe round.parts[part].operations.event(
-                    target, body: batch.body(event, in: batch.bytes.span.bytes), stamp: stamp)
-                round.parts[part].operationOwners.append(owner)
-            case .wait, .release:
-                ask(cursor, owner, &round)
-            }
-            return
-        }
-        guard let link = tracks[event].link else { return }
-        let owner = Round.Owner(event: Int32(event), role: .link)
-        switch link.step {
-        case .find:
-            if link.foundA == nil {
-                find(link.a, other: link.other, stamp, event, .firstEnd, &round)
-            }
-            if link.foundB == nil {
-                find(link.b, other: link.first, stamp, event, .otherEnd, &round)
-            }
-        case .wait(let leaf):
-            round.parts[group(leaf)].waits.append(leaf)
-            round.parts[group(leaf)].waitOwners.append(owner)
-        case .seal(let order):
-            let part = group(order.loser)
-            round.parts[part].operations.seal(order, stamp: stamp)
-            round.parts[part].operationOwners.append(owner)
-        case .contest(let root):
-            let part = group(root)
-            round.parts[part].operations.contest(
-                link.other, at: root, first: link.first, stamp: stamp)
-            round.parts[part].operationOwners.append(owner)
-        case .refuse(let rule, let root):
-            let part = group(root)
-            round.parts[part].operations.refuse(
-                at: root, first: link.first, other: link.other, rule: rule, stamp: stamp)
-            round.parts[part].operationOwners.append(owner)
-        }
-    }
-
-    private func ask(_ cursor: Cursor, _ owner: Round.Owner, _ round: inout Round) {
-        switch cursor.step {
-        case .ask: break
-        case .wait:
-            let part = group(cursor.record)
-            round.parts[part].waits.append(cursor.record)
-            round.parts[part].waitOwners.append(owner)
-        case .release(let order):
-            let part = group(order.leaf)
-            round.parts[part].operations.release(order)
-            round.parts[part].operationOwners.append(owner)
-        }
-    }
-
-    private func find(
-        _ cursor: Cursor, other: LeafID, _ stamp: Int64, _ event: Int, _ role: Round.Owner.Role,
-        _ round: inout Round
-    ) {
-        let owner = Round.Owner(event: Int32(event), role: role)
-        guard case .ask = cursor.step else { return ask(cursor, owner, &round) }
-        let part = group(cursor.record)
-        round.parts[part].finds.append(
-            FindRequest(
-                record: cursor.record, leaf: cursor.leaf, other: other, proof: cursor.proof,
-                stamp: stamp))
-        round.parts[part].findOwners.append(owner)
     }
 
     // MARK: Taking answers
@@ -413,6 +344,16 @@ public struct IngestMachine {
         for index in active.indices { decide(Int(active[index])) }
     }
 
+    /// The group was overloaded and has stored nothing of the counts: they are sent again.
+    private mutating func takeBackCounts() {
+        countTries += 1
+        if countTries < Self.countTriesMax {
+            counts.ofBatch = counts.ofBatch || countsUnderWay.ofBatch
+            counts.limits += countsUnderWay.limits
+        }
+        countsUnderWay = Counts()
+    }
+
     private mutating func fail(_ part: Round.Part, _ result: EventResult) {
         for owners in [part.operationOwners, part.findOwners, part.waitOwners] {
             fail(owners[...], result)
@@ -429,13 +370,16 @@ public struct IngestMachine {
     private mutating func takeWait(_ isFree: Bool, _ owner: Round.Owner) {
         let event = Int(owner.event)
         guard tracks[event].phase != .settled else { return }
+        if owner.role == .link {
+            if tracks[event].link?.takeWait(isFree: isFree) == false { settle(event, .unknown) }
+            return
+        }
         guard isFree else { return settle(event, .unknown) }
         switch owner.role {
         case .event: tracks[event].cursor.step = .ask
         case .firstEnd: tracks[event].link?.a.step = .ask
         case .otherEnd: tracks[event].link?.b.step = .ask
-        case .link: tracks[event].link?.startAgain()
-        case .none: break
+        case .link, .none: break
         }
     }
 

@@ -2,8 +2,9 @@ public import KithBytes
 
 /// What a record knows beside its facets, and keeps when they are dropped.
 ///
-///  * `absorbed`: the seals whose facets this record took in. A late second copy of an absorb is
-///    answered from it. An entry leaves once its version is below the settled mark of its group.
+///  * `absorbed`: the seals whose facets this record took in, or declined for want of room. A late
+///    second copy of an absorb is answered from it. An entry leaves once its version is below the
+///    settled mark of its group.
 ///  * `remembered`: of dropped leaves, the time they were forgotten at and whether they were
 ///    contested. A leaf that was neither is not listed.
 ///  * `releases`: dropped leaves whose home record still has to hear of it.
@@ -15,18 +16,20 @@ public import KithBytes
 ///
 ///     u8 present parts (1 absorbed, 2 remembered, 4 releases, 8 refusals, 16 seal); then of each
 ///     part present, in that order, u32 count and the entries (the seal: no count)
-///     absorbed    leaf 16 · version u64 · group u16
+///     absorbed    leaf 16 · version u64 · group u16 · declined u8
 ///     remembered  leaf 16 · forget time i64 (least value: never) · contested u8
 ///     release     leaf 16 · version u64
 ///     refusal     first 16 · other 16 · rule u8 · time i64
 ///     seal        see `SealNote`
 public struct Ledger: Equatable, Sendable {
-    /// A seal whose facets this record took in.
+    /// A seal whose facets this record took in or declined.
     public struct Absorbed: Equatable, Sendable {
         public var leaf: LeafID
         public var version: OperationIndex
         /// The group that logged the seal: whose mark retires the entry.
         public var group: GroupID
+        /// There was no room for the facets: they stay where they are.
+        public var isDeclined: Bool
     }
 
     /// What outlives a dropped leaf.
@@ -69,8 +72,9 @@ public struct Ledger: Equatable, Sendable {
             && seal == nil
     }
 
-    public func contains(_ leaf: LeafID, _ version: OperationIndex) -> Bool {
-        absorbed.contains { $0.leaf == leaf && $0.version == version }
+    /// What became of a seal's absorb here.
+    public func absorbed(_ leaf: LeafID, _ version: OperationIndex) -> Absorbed? {
+        absorbed.first { $0.leaf == leaf && $0.version == version }
     }
 
     public func remembered(_ leaf: LeafID) -> Remembered? {
@@ -78,7 +82,7 @@ public struct Ledger: Equatable, Sendable {
     }
 
     public mutating func insert(absorbed entry: Absorbed) {
-        if !contains(entry.leaf, entry.version) { absorbed.append(entry) }
+        if absorbed(entry.leaf, entry.version) == nil { absorbed.append(entry) }
     }
 
     /// Takes the greater forget time and either contested flag. An entry that says nothing is not
@@ -136,12 +140,12 @@ public struct Ledger: Equatable, Sendable {
         let parts = try reader.u8()
         guard parts < 32 else { throw .unknownTag(parts, offset: reader.offset) }
         if parts & 1 != 0 {
-            for _ in 0..<(try Self.count(&reader, entryBytes: 26)) {
+            for _ in 0..<(try Self.count(&reader, entryBytes: 27)) {
                 absorbed.append(
                     Absorbed(
                         leaf: try reader.leaf(),
                         version: OperationIndex(rawValue: try reader.u64()),
-                        group: GroupID(try reader.u16())))
+                        group: GroupID(try reader.u16()), isDeclined: try reader.u8() != 0))
             }
         }
         if parts & 2 != 0 {
@@ -200,6 +204,7 @@ public struct Ledger: Equatable, Sendable {
                 writer.leaf(entry.leaf)
                 writer.u64(entry.version.rawValue)
                 writer.u16(entry.group.rawValue)
+                writer.u8(entry.isDeclined ? 1 : 0)
             }
         }
         if !remembered.isEmpty {

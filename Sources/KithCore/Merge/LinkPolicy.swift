@@ -20,6 +20,8 @@ public struct LinkPolicy: Sendable {
     /// `alias: merge`: the alias of two accounts joins them. Otherwise (`refuse`) it does not.
     public var aliasJoinsAccounts: Bool
     public var limits: [Limit]
+    /// Identifiers a profile may hold, of all namespaces. What the groups apply must agree.
+    public var identifiersMax = ShardMachine.identifiersMax
     /// Set while the links of an alias event are decided; only a planted fault asks.
     var isAliasEvent = false
 

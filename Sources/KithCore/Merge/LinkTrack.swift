@@ -16,6 +16,8 @@ final class LinkTrack {
     var foundA: Finding?
     var foundB: Finding?
     var step: Step = .find
+    /// The winner of the seal that this link logged last.
+    private var sealedInto: LeafID?
     /// Leaves to count as ignored for exceeding a limit, once the refusal is logged.
     var ignoresOther = false
 
@@ -48,9 +50,10 @@ final class LinkTrack {
         b = Cursor(other, hint: otherHint)
     }
 
-    func startAgain() {
-        a.startAgain()
-        b.startAgain()
+    /// Finds both ends again, from a hint or from their homes.
+    func startAgain(hint: LeafID? = nil) {
+        a.startAgain(hint: hint)
+        b.startAgain(hint: hint)
         foundA = nil
         foundB = nil
         ignoresOther = false
@@ -149,7 +152,7 @@ final class LinkTrack {
         for entry in fb.identifiers { add(entry.namespace, entry.count) }
         if !fa.holds { add(firstText.namespace, 1) }
         if !fb.holds { add(otherText.namespace, 1) }
-        if total > ShardMachine.identifiersMax { return true }
+        if total > policy.identifiersMax { return true }
         for entry in namespaces where entry.grows || entry.namespace == otherText.namespace {
             guard let limit = policy.limit(entry.namespace) else { continue }
             if limit.identifierClass == .account, isAlias { continue }
@@ -158,11 +161,22 @@ final class LinkTrack {
         return false
     }
 
+    /// The record that this link waited for is free, or is not: a merge of its own most likely came
+    /// through, and both ends are where the record was sealed into. Nothing where it waits for
+    /// none.
+    func takeWait(isFree: Bool) -> Bool {
+        guard case .wait = step else { return true }
+        guard isFree else { return false }
+        startAgain(hint: sealedInto)
+        return true
+    }
+
     /// Takes the outcome of this link's own operation.
     func take(_ outcome: Outcome, policy: LinkPolicy) -> Verdict {
         switch (step, outcome) {
         case (.seal(let order), .sealedNow):
             step = .wait(order.loser)
+            sealedInto = order.winner
             return .go
         case (.seal, .merged), (.seal, .void), (_, .together):
             return .settled

@@ -10,6 +10,7 @@ public import KithBytes
 ///       │ ▲      sealed(w): wait for w, which has a driver of its own
 ///       │ │      moved: redirect, lower      unknown facet: back to the leaf sealed into
 ///       └─┘      released: release that leaf's home, then back to it
+///                declined ──▶ reopen logged ──▶ done
 ///
 /// Waits go from larger ids to smaller only, so they never form a circle.
 public struct MergeDriver: Sendable {
@@ -46,6 +47,7 @@ public struct MergeDriver: Sendable {
         case wait(LeafID)
         case release(ReleaseOrder)
         case forward(LeafID)
+        case reopen
         case done
     }
 
@@ -75,9 +77,11 @@ public struct MergeDriver: Sendable {
     public mutating func nextRound(_ machine: inout GroupMachine, on shards: some ShardAccess)
         -> Round
     {
-        begin(&machine, on: shards)
+        // First what has ended: a release that was given up while its root was sealed must not
+        // stand in the way of the same one once that root is reopened.
         merges.removeAll { if case .done = $0.step { true } else { false } }
         releases.removeAll(where: \.isDone)
+        begin(&machine, on: shards)
         var round = Round(groupCount: table.groupCount)
         let context = machine.context()
         for index in merges.indices where !merges[index].isAsked {
@@ -154,6 +158,10 @@ public struct MergeDriver: Sendable {
         case .forward(let parent):
             let own = Int(group.rawValue)
             round.parts[own].operations.forward(merge.leaf, version: merge.version, to: parent)
+            round.parts[own].operationOwners.append(owner)
+        case .reopen:
+            let own = Int(group.rawValue)
+            round.parts[own].operations.reopen(merge.leaf, version: merge.version)
             round.parts[own].operationOwners.append(owner)
         case .done:
             break
@@ -233,6 +241,8 @@ public struct MergeDriver: Sendable {
         switch (merges[index].step, outcome) {
         case (.absorb, .absorbed(let parent)):
             merges[index].step = .forward(parent)
+        case (.absorb, .declined):
+            merges[index].step = .reopen
         case (.absorb, .moved(let parent, let version)):
             // Only the Forward of the leaf sealed into is a proof.
             if merges[index].target == merges[index].into { merges[index].proof = version }
@@ -245,7 +255,7 @@ public struct MergeDriver: Sendable {
             merges[index].step = .release(order)
         case (.release, _):
             startAgain(index)
-        case (.forward, _):
+        case (.forward, _), (.reopen, _):
             merges[index].step = .done
         default:
             // Stale or malformed: the record itself says what is left to do; ask it again later.

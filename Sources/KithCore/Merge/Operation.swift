@@ -28,6 +28,7 @@ public import KithBytes
 ///     settings retention in milliseconds i64
 ///     time     (nothing: the stamp, or the entry's own time)
 ///     answered root leaf · leaf · version u64
+///     reopen   loser leaf · version u64
 public enum OperationType: UInt8, Sendable, CaseIterable {
     case event = 1
     case seal = 2
@@ -44,6 +45,7 @@ public enum OperationType: UInt8, Sendable, CaseIterable {
     case settings = 13
     case time = 14
     case answered = 15
+    case reopen = 16
 }
 
 /// Appends operations to a buffer that becomes the payload of a log entry.
@@ -138,6 +140,13 @@ public struct OperationWriter: Sendable {
             writer.leaf(loser)
             writer.u64(version.rawValue)
             writer.leaf(parent)
+        }
+    }
+
+    public mutating func reopen(_ loser: LeafID, version: OperationIndex) {
+        operation(.reopen, Self.noStamp) { writer in
+            writer.leaf(loser)
+            writer.u64(version.rawValue)
         }
     }
 

@@ -9,7 +9,7 @@ extension OperationType {
         switch self {
         case .event, .seal, .absorb, .release, .contest, .refuse, .erase, .touch, .count, .time:
             true
-        case .forward, .reclaim, .marks, .settings, .answered: false
+        case .forward, .reopen, .reclaim, .marks, .settings, .answered: false
         }
     }
 }

@@ -44,6 +44,9 @@ public enum Outcome: Sendable, Equatable {
 
     /// The winner took the facets in, now or earlier, or swallowed them.
     case absorbed(by: LeafID)
+    /// The winner has no room for the facets, or had none at the first copy: the loser is to be a
+    /// root again.
+    case declined
     /// Below the settled mark: a late copy of an absorb that was settled long ago.
     case stale
 

@@ -13,7 +13,7 @@ public struct PlantedFaults: OptionSet, Sendable {
         "nofence", "prunefree", "vecnomove", "relnover", "acknover", "relnoab", "members",
         "duplinks",
         "expsealed", "swallowroot", "twofinds", "contsealed", "contskip", "contstay", "aliasall",
-        "refsalias", "refsfirst", "stalelo",
+        "refsalias", "refsfirst", "stalelo", "declforget", "reopnover", "noroom",
     ]
 
     public init?(name: String) {
@@ -106,4 +106,10 @@ public struct PlantedFaults: OptionSet, Sendable {
     public static let refusalsBeforeFacets = bit(39)
     /// The seal does not look at the loser again.
     public static let staleLookAtLoser = bit(40)
+    /// A root that declined an absorb does not remember it.
+    public static let declineForgotten = bit(41)
+    /// A reopening does not compare versions.
+    public static let reopenWithoutVersion = bit(42)
+    /// An absorb is never declined.
+    public static let neverDeclined = bit(43)
 }

@@ -132,8 +132,10 @@ extension ShardMachine {
         var slot = current(w, context)
         var ledger = ledger(slot)
         if !isLocal {
-            if ledger.contains(order.loser, order.version), !context.planted(.absorbedSetIgnored) {
-                return .absorbed(by: w)
+            if let entry = ledger.absorbed(order.loser, order.version),
+                !context.planted(.absorbedSetIgnored)
+            {
+                return entry.isDeclined ? .declined : .absorbed(by: w)
             }
             let group = Int(order.loserGroup.rawValue)
             if group < context.marks.count, order.version < context.marks[group],
@@ -177,6 +179,11 @@ extension ShardMachine {
             seal.eventTime <= forgetTime && !context.planted(.absorbRevives)
             && !(context.planted(.absorbRevivesBesideLife) && facetsBefore > 0)
 
+        if !isSwallowed, !hasRoom(for: order, slot, context), !context.planted(.neverDeclined) {
+            if !isLocal { decline(order, slot, ledger, context) }
+            return .declined
+        }
+
         let isNew = slot == nil
         let at = slot ?? table.insert(w)
         slot = at
@@ -185,7 +192,8 @@ extension ShardMachine {
         if !isLocal {
             ledger.insert(
                 absorbed: Ledger.Absorbed(
-                    leaf: order.loser, version: order.version, group: order.loserGroup))
+                    leaf: order.loser, version: order.version, group: order.loserGroup,
+                    isDeclined: false))
         }
         prune(&ledger, context)
 
@@ -253,6 +261,48 @@ extension ShardMachine {
         table.unfile(at)
         fileForExpiry(at, context)
         return .absorbed(by: w)
+    }
+
+    /// Whether the record may take the facets in: exactly for the number of identifiers, and for
+    /// bytes with so much to spare that what two finds let pass always fits when nothing comes
+    /// between. The loser's own numbers decide no more than they would in a find.
+    private func hasRoom(
+        for order: AbsorbOrder, _ slot: SlotIndex?, _ context: ApplyContext
+    ) -> Bool {
+        var reader = unsafe ByteReader(order.facets.span.bytes)
+        // Bytes that break the format are told apart where they are read.
+        guard let brought = try? reader.u32() else { return true }
+        let held = slot.map { table.facetCount($0) } ?? 0
+        // A record without facets begins its own.
+        guard held + (held == 0 ? 1 : 0) + Int(brought) <= context.identifiersMax else {
+            return false
+        }
+        let bytes = slot.map { table.payloadBytes($0) } ?? 0
+        return bytes + order.facets.count + order.ledger.count <= Self.recordBytesMax
+    }
+
+    /// Bytes that a record's payload and an absorb may come to together: a profile's own, an
+    /// absorb's facets and its ledger, and as much again.
+    static let recordBytesMax = 2 * (payloadBytesMax + 2 * absorbBytesMax)
+
+    /// Remembers that there was no room: every later copy is answered alike, so that the loser can
+    /// be a root again without ever being absorbed at that version.
+    private func decline(
+        _ order: AbsorbOrder, _ slot: SlotIndex?, _ known: Ledger, _ context: ApplyContext
+    ) {
+        guard !context.planted(.declineForgotten) else { return }
+        let at = slot ?? table.insert(order.target)
+        var ledger = known
+        ledger.insert(
+            absorbed: Ledger.Absorbed(
+                leaf: order.loser, version: order.version, group: order.loserGroup,
+                isDeclined: true))
+        prune(&ledger, context)
+        if table.facetCount(at) > 0 {
+            setLedger(at, ledger)
+        } else {
+            settle(at, ledger, context)
+        }
     }
 
     func prune(_ ledger: inout Ledger, _ context: ApplyContext) {

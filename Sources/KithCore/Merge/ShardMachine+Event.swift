@@ -105,6 +105,7 @@ extension ShardMachine {
     ) {
         guard body.traitCount > 0 else { return }
         let messageID = body.messageID
+        var known = TraitNames()
         body.forEachTrait { key, value in
             // A deletion is always taken: it is how a full profile gets room again.
             if value.byteCount > 1,
@@ -115,7 +116,7 @@ extension ShardMachine {
                 return
             }
             let outcome = table.setTrait(
-                &facet, name: key, time: time, messageID: messageID, value: value)
+                &facet, name: key, time: time, messageID: messageID, value: value, known: &known)
             if outcome == .limit { statistics.traitsRefused += 1 }
         }
     }

@@ -120,6 +120,31 @@ extension ShardMachine {
         return .done
     }
 
+    /// The winner had no room: the record is a root again, as it was before its seal.
+    func reopen(_ leaf: LeafID, version: OperationIndex, _ context: ApplyContext) -> Outcome {
+        guard let slot = table.find(leaf), table.state(slot) == .sealed,
+            table.version(slot) == version || context.planted(.reopenWithoutVersion)
+        else { return .done }
+        var ledger = ledger(slot)
+        let wasLive = ledger.seal?.wasLive ?? true
+        ledger.seal = nil
+        table.setState(slot, .root)
+        table.setVersion(slot, .none)
+        // The driver gave them up while the record was sealed.
+        if !ledger.releases.isEmpty { dropped.append(leaf) }
+        guard wasLive else {
+            // The seal began the only facet; what it took over of the leaf the ledger has still.
+            table.removeAllFacets(slot)
+            settle(slot, ledger, context)
+            return .done
+        }
+        if let facet = table.facet(slot, leaf) { table.setSealVersion(facet, .none) }
+        setLedger(slot, ledger)
+        countProfile(slot, by: 1)
+        fileForExpiry(slot, context)
+        return .done
+    }
+
     /// The leaf's facet was dropped at the root its Forward led to: it is a root again, empty, with
     /// the ledger of that root.
     func release(_ order: ReleaseOrder, _ context: ApplyContext) -> Outcome {
@@ -239,7 +264,7 @@ extension ShardMachine {
         if root.identifierClass == .account, other.leaf.identifierClass == .account, !isAlias {
             return false
         }
-        guard table.facetCount(slot) < Self.identifiersMax,
+        guard table.facetCount(slot) < context.identifiersMax,
             table.payloadBytes(slot) < Self.payloadBytesMax - Self.attachBytesMax
         else { return false }
         return isAlias

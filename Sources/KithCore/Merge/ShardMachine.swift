@@ -5,7 +5,9 @@ public import KithBytes
 ///
 ///              events, traits, absorb           seal(into w < self)          acknowledged
 ///  absent ≡ Root ───────────────────▶ Root ─────────────────────▶ Sealed ─────────────▶ Forward(to w)
-///     ▲                                │ anonymous, expired         facets frozen          facets gone
+///     ▲                               ▲│                            │ facets frozen        facets gone
+///     │                               └┼── w has no room: reopened ─┘                          │
+///     │                                │ anonymous, expired                                    │
 ///     ├────────────────────────────────┘ or erased                                             │
 ///     └──────────────────── released: its facet expired or was erased at the root ─────────────┘
 ///

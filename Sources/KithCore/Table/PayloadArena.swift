@@ -10,8 +10,8 @@ internal import KithBytes
 struct PayloadArena: ~Copyable, Sendable {
     static let unitBytes = 16
     static let none = UInt32.max
-    /// The largest payload; far above the 1 MiB that callers allow, so that links in flight
-    /// together, which may pass a limit by their number, still fit.
+    /// The largest payload; far above what callers allow, 1 MiB of a profile and what an absorb may
+    /// add to it.
     static let payloadBytesMax = 64 << 20
     static let classCount = 88
 

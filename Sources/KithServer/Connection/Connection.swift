@@ -16,7 +16,7 @@ actor Connection {
     private var decoder = FrameDecoder()
     private var reader: EventReader
     private var batch = EventBatch()
-    private var hints = HintCache()
+    private let hints: HintCache
     private var isGreeted = false
     private nonisolated let deadlines: ConnectionDeadlines
     /// By when the frame that has begun must be whole.
@@ -58,7 +58,10 @@ actor Connection {
     /// Bytes asked of the kernel at a time.
     static let readBytes = 256 << 10
 
-    init(_ stream: any ByteStream, _ service: Service, _ budget: FrameBudget) {
+    init(
+        _ stream: any ByteStream, _ service: Service, _ budget: FrameBudget, _ hints: HintCache
+    ) {
+        self.hints = hints
         self.stream = stream
         self.service = service
         self.budget = budget
@@ -267,17 +270,29 @@ actor Connection {
             } catch {
                 return ErrorReply(code: .malformed, text: "Ingest: \(error)")
             }
-            var machine = IngestMachine(
-                batch: batch, table: service.router.table, policy: service.policy,
-                isStamped: plan.hasStamps, rejected: plan.takeRejected(),
-                hint: { hints.root(of: $0) })
+            let rejected = plan.takeRejected()
+            var machine = hints.withEntries { entries in
+                IngestMachine(
+                    batch: batch, table: service.router.table, policy: service.policy,
+                    isStamped: plan.hasStamps, rejected: rejected,
+                    countGroup: service.router.countGroup, hint: { entries.root(of: $0) })
+            }
             let silent = await service.router.settle(&machine)
             plan.take(machine, batch, silent: silent)
-            for event in batch.heads.indices {
-                if let learned = machine.learned(event) { hints.learn(learned.leaf, learned.root) }
-            }
+            learn(machine)
         }
         return plan.reply
+    }
+
+    /// Keeps where the events' leaves were found rooted.
+    private func learn(_ machine: IngestMachine) {
+        hints.withEntries { entries in
+            for event in batch.heads.indices {
+                if let learned = machine.learned(event) {
+                    entries.learn(learned.leaf, learned.root)
+                }
+            }
+        }
     }
 
     // MARK: Everything else

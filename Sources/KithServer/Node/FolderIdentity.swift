@@ -12,6 +12,8 @@ struct FolderIdentity: Equatable {
     var groups: UInt16
     var hashKey: [UInt8]
     var node: NodeID
+    /// The ids of all nodes, ascending.
+    var nodes: [NodeID]
 
     static let path = "identity"
 
@@ -20,55 +22,67 @@ struct FolderIdentity: Equatable {
         groups = UInt16(settings.configuration.groups)
         hashKey = settings.configuration.hashKey.bytes
         node = settings.nodeID
+        nodes = settings.configuration.nodes.map(\.id)
     }
 
     init(decoding bytes: [UInt8]) throws(ByteError) {
         var reader = unsafe ByteReader(bytes.span.bytes)
         let version = try reader.u8()
-        guard version == 1 else { throw .unknownTag(version, offset: 0) }
+        guard version == 2 else { throw .unknownTag(version, offset: 0) }
         groups = try reader.u16()
         hashKey = try reader.take(16).copied()
         node = NodeID(try reader.u16())
         let text = try reader.bytes16(limit: 255)
         guard let name = text.text() else { throw .malformed(offset: reader.offset) }
         self.name = name
+        nodes = []
+        for _ in 0..<(try reader.u16()) { nodes.append(NodeID(try reader.u16())) }
     }
 
     var encoded: [UInt8] {
         var writer = ByteWriter()
-        writer.u8(1)
+        writer.u8(2)
         writer.u16(groups)
         writer.raw(hashKey)
         writer.u16(node.rawValue)
         writer.text16(name)
+        writer.u16(UInt16(nodes.count))
+        for node in nodes { writer.u16(node.rawValue) }
         return writer.bytes
     }
 
-    /// Reads the folder's identity, or writes it where there is none; refuses one that differs.
+    /// Judges the file by the folder's identity: refuses one that differs. False where the folder
+    /// has none yet. Changes nothing.
     static func check(
         _ settings: NodeSettings, disk: any Disk, loop: any Loop
-    ) async throws(NodeError) {
-        let wanted = FolderIdentity(settings)
-        guard let bytes = try await loadOrStore(wanted, disk, loop) else { return }
+    ) async throws(NodeError) -> Bool {
+        let cell = DurableCell(disk: disk, path: path, loop: loop)
+        let bytes: [UInt8]?
+        do throws(CellError) {
+            bytes = try await cell.load()
+            await cell.close()
+        } catch {
+            throw .identity(error)
+        }
+        guard let bytes else { return false }
         let found: FolderIdentity
         do throws(ByteError) {
             found = try FolderIdentity(decoding: bytes)
         } catch {
             throw .identity(.corrupt(path: path))
         }
-        if let difference = found.difference(from: wanted) { throw difference }
+        if let difference = found.difference(from: FolderIdentity(settings)) { throw difference }
+        return true
     }
 
-    /// What the folder remembers; nil where it was empty and remembers `wanted` now.
-    private static func loadOrStore(
-        _ wanted: FolderIdentity, _ disk: any Disk, _ loop: any Loop
-    ) async throws(NodeError) -> [UInt8]? {
+    /// Has the folder remember what it belongs to; durable when it returns.
+    static func store(
+        _ settings: NodeSettings, disk: any Disk, loop: any Loop
+    ) async throws(NodeError) {
         let cell = DurableCell(disk: disk, path: path, loop: loop)
         do throws(CellError) {
-            let bytes = try await cell.load()
-            if bytes == nil { try await cell.store(wanted.encoded) }
+            try await cell.store(FolderIdentity(settings).encoded)
             await cell.close()
-            return bytes
         } catch {
             throw .identity(error)
         }
@@ -89,7 +103,15 @@ struct FolderIdentity: Equatable {
             return .otherCluster(
                 key: "node", folder: "\(node.rawValue)", file: "\(file.node.rawValue)")
         }
+        if nodes != file.nodes {
+            return .otherCluster(
+                key: "nodes", folder: Self.list(nodes), file: Self.list(file.nodes))
+        }
         return nil
+    }
+
+    private static func list(_ nodes: [NodeID]) -> String {
+        nodes.map { "\($0.rawValue)" }.joined(separator: ", ")
     }
 
     private static func hex(_ bytes: [UInt8]) -> String {

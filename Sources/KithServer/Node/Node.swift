@@ -18,6 +18,8 @@ public actor Node {
     private let groups: [Group]
     private let peers: [Peer]
     private let router: Router
+    /// One a loop.
+    private let hints: [HintCache]
     private let listener: any Listener
     private let print: @Sendable (String) -> Void
     private let failure: FailureBox
@@ -54,7 +56,7 @@ public actor Node {
         } catch {
             throw .folderInUse(error)
         }
-        try await FolderIdentity.check(settings, disk: ports.disk, loop: loop)
+        let isKnown = try await FolderIdentity.check(settings, disk: ports.disk, loop: loop)
         let news = try await FolderNamespaces.check(settings, disk: ports.disk, loop: loop)
 
         let table = GroupTable(groupCount: configuration.groups)
@@ -68,7 +70,10 @@ public actor Node {
                 retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000,
                 onFailure: { failure.fail(.log($0)) })
         }
-        let log = try await recover(settings, ports, groups, failure, print)
+        var logOptions = settings.log
+        // A folder that was used before has a log, or has lost it.
+        if isKnown { logOptions.mayCreate = false }
+        let log = try await recover(logOptions, ports, groups, failure, print)
         for group in groups { await group.open(log) }
 
         let listener: any Listener
@@ -81,6 +86,9 @@ public actor Node {
         }
         do throws(NodeError) {
             try await news?.store(disk: ports.disk, loop: loop)
+            if !isKnown {
+                try await FolderIdentity.store(settings, disk: ports.disk, loop: loop)
+            }
         } catch {
             await listener.close()
             await log.close()
@@ -92,7 +100,7 @@ public actor Node {
     }
 
     private static func recover(
-        _ settings: NodeSettings, _ ports: NodePorts, _ groups: [Group], _ failure: FailureBox,
+        _ options: LogOptions, _ ports: NodePorts, _ groups: [Group], _ failure: FailureBox,
         _ print: @escaping @Sendable (String) -> Void
     ) async throws(NodeError) -> WriteAheadLog {
         let bell = failure
@@ -101,7 +109,7 @@ public actor Node {
         let opened: (log: WriteAheadLog, report: RecoveryReport)
         do throws(LogError) {
             opened = try await WriteAheadLog.open(
-                disk: ports.disk, loop: ports.loops[0], options: settings.log,
+                disk: ports.disk, loop: ports.loops[0], options: options,
                 onFailure: { bell.fail(.disk($0)) },
                 onEntry: { entry in
                     guard misplaced == nil else { return }
@@ -158,6 +166,7 @@ public actor Node {
             }
             return .there(peer, id)
         }
+        hints = ports.loops.map { _ in HintCache() }
         router = Router(table: table, places: places, clock: ports.clock)
         loop = ports.loops[0]
         port = listener.port
@@ -214,7 +223,7 @@ public actor Node {
                     stream.close()
                     continue
                 }
-                let connection = Connection(stream, service, frameBudget)
+                let connection = Connection(stream, service, frameBudget, hints(of: stream.loop))
                 let number = nextConnection
                 nextConnection += 1
                 connections[number] = connection
@@ -254,6 +263,10 @@ public actor Node {
             }
             connection.close()
         }
+    }
+
+    private func hints(of loop: any Loop) -> HintCache {
+        hints[ports.loops.firstIndex { $0 === loop } ?? 0]
     }
 
     private func forget(_ number: UInt64) { connections[number] = nil }

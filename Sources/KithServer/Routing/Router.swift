@@ -10,6 +10,15 @@ struct Router: Sendable {
     /// By group number.
     let places: [GroupPlace]
     let clock: any Clock
+    /// Where refusals are counted: a group of this node, if it leads any.
+    let countGroup: GroupID
+
+    init(table: GroupTable, places: [GroupPlace], clock: any Clock) {
+        self.table = table
+        self.places = places
+        self.clock = clock
+        countGroup = GroupID(UInt16(places.firstIndex { $0.local != nil } ?? 0))
+    }
 
     /// Milliseconds that one round of a batch may take.
     static let roundMillisMax: UInt64 = 5_000

@@ -59,6 +59,7 @@ extension ByteWriter {
             u32(UInt32(clamping: count))
             u8(more ? 1 : 0)
         case .malformed: u8(22)
+        case .declined: u8(23)
         }
     }
 
@@ -115,6 +116,7 @@ extension ByteReader {
         case 20: return .notYet
         case 21: return .reclaimed(count: Int(try u32()), more: try flag())
         case 22: return .malformed
+        case 23: return .declined
         default: throw .unknownTag(tag, offset: start)
         }
     }

@@ -172,7 +172,7 @@ final class OperationFuzzWorld {
         for index in 0..<4 {
             bytes[1 + index] = UInt8(truncatingIfNeeded: payload.count >> (8 * index))
         }
-        if fuzzer.chance(oneIn: 8) { bytes[0] = UInt8(fuzzer.below(17)) }
+        if fuzzer.chance(oneIn: 8) { bytes[0] = UInt8(fuzzer.below(18)) }
         bytes.replaceSubrange(head..<end, with: payload)
     }
 
@@ -203,7 +203,11 @@ final class OperationFuzzWorld {
             return world.group(of: order.target)
         case 8:
             let record = sealedRecord(&fuzzer) ?? (a, version(&fuzzer))
-            operations.forward(record.leaf, version: record.version, to: b)
+            if fuzzer.chance(oneIn: 3) {
+                operations.reopen(record.leaf, version: record.version)
+            } else {
+                operations.forward(record.leaf, version: record.version, to: b)
+            }
             return world.group(of: record.leaf)
         case 9:
             operations.release(
@@ -307,7 +311,8 @@ final class OperationFuzzWorld {
             ledger.absorbed.append(
                 Ledger.Absorbed(
                     leaf: leaf(&fuzzer), version: version(&fuzzer),
-                    group: GroupID(UInt16(fuzzer.pick([0, 1, 2, 255, 65_535])))))
+                    group: GroupID(UInt16(fuzzer.pick([0, 1, 2, 255, 65_535]))),
+                    isDeclined: fuzzer.chance(oneIn: 3)))
             ledger.remembered.append(
                 Ledger.Remembered(
                     leaf: leaf(&fuzzer), forgetTime: fuzzer.pick([world.now, 0, .max, .min]),

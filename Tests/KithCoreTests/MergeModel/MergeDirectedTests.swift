@@ -19,7 +19,7 @@ import Testing
         script.forget(device)
         script.now += 1000
         script.send(device)
-        return script.flagsAtHome(device)
+        return script.flags(of: device, at: device)
     }
 
     @Test func `a contested device stays contested through forgets of its owner and of itself`() {
@@ -54,6 +54,146 @@ import Testing
         let outcome = Self.lateCopyBehindTwoMerges()
 
         #expect(outcome == .stale)
+    }
+
+    /// A profile that dropped a device by a forget is merged before it could release it: the duty
+    /// goes to the winner, who must know the time of the forget. Sends a late event of the device.
+    static func forgetMovedWithItsRelease(fault: String? = nil) -> EventResult {
+        let script = MergeScript(groupCount: 3, fault: fault)
+        let account = script.name("user_id", group: 0)
+        let contact = script.name("email", group: 1)
+        let device = script.name("device_id", group: 2)
+        script.send(contact, device)
+        script.now += 1000
+        script.forget(contact, driving: false)
+        script.now += 1000
+        script.send(contact, driving: false)
+        script.send(account, contact, driving: false)
+        script.settle()
+        script.now -= 1500
+        return script.send(device)
+    }
+
+    @Test func `a late event of a forgotten device is dropped though its root has moved on`() {
+        let result = Self.forgetMovedWithItsRelease()
+
+        #expect(result == .forgotten)
+    }
+
+    /// The owner of a device becomes part of another account between the finds of a second
+    /// account's event and the entry that should mark the device as contested.
+    static func contestedWhileItsOwnerMoves(fault: String? = nil) -> FacetFlags? {
+        let script = MergeScript(groupCount: 2, fault: fault)
+        let account = script.name("user_id", group: 0)
+        let owner = script.name("user_id", group: 1, above: account.leaf)
+        let second = script.name("user_id", group: 0, above: owner.leaf)
+        let device = script.name("device_id", group: 1)
+        script.send(account)
+        script.send(owner, device)
+        var event = script.begin([second, device])
+        // It is counted, the device is looked for at home, then found at its owner.
+        for _ in 0..<3 { script.step(&event) }
+        script.alias(account, previous: owner)
+        script.finish(&event)
+        return script.flags(of: device, at: account)
+    }
+
+    @Test func `a device is contested where its owner has gone`() {
+        let flags = Self.contestedWhileItsOwnerMoves()
+
+        #expect(flags?.contains(.contested) == true)
+    }
+
+    /// A late copy of an absorb finds its winner released: the winner was merged into a profile
+    /// that has expired since. Whether the winner lives after that.
+    static func lateCopyAfterRelease(fault: String? = nil) -> Bool {
+        let script = MergeScript(groupCount: 3, fault: fault)
+        let root = script.name("anonymous_id", group: 2)
+        let winner = script.name("anonymous_id", group: 1, above: root.leaf)
+        let loser = script.name("anonymous_id", group: 0, above: winner.leaf)
+        script.send(root)
+        script.send(winner, loser, driving: false)
+        guard let copy = script.absorbOrder(loser) else { return true }
+        script.settle()
+        script.send(root, winner)
+        script.now += 91 * 86_400_000
+        script.touch(root)
+        script.settle()
+        script.apply(1) { $0.absorb(copy) }
+        return script.flags(of: winner, at: winner) != nil
+    }
+
+    @Test func `a late copy does not revive a winner that was released`() {
+        #expect(!Self.lateCopyAfterRelease())
+    }
+
+    /// An absorb is redirected to a profile that expires before it arrives. Whether the loser comes
+    /// to the leaf that it was sealed into.
+    static func absorbBehindAnExpiredRoot(fault: String? = nil) -> Bool {
+        let script = MergeScript(groupCount: 3, fault: fault)
+        let day: Int64 = 86_400_000
+        let root = script.name("device_id", group: 2)
+        let winner = script.name("device_id", group: 1, above: root.leaf)
+        let loser = script.name("anonymous_id", group: 0, above: winner.leaf)
+        script.send(root)
+        script.send(winner)
+        script.now += 80 * day
+        script.send(loser, winner, driving: false)
+        script.now -= 80 * day
+        script.send(root, winner, driving: false)
+        script.settle(groups: [1, 2])
+        script.now += 91 * day
+        script.touch(root)
+        script.settle()
+        return script.flags(of: loser, at: winner) != nil
+    }
+
+    @Test func `an absorb does not end at a root that has dropped the leaf it was sealed into`() {
+        #expect(Self.absorbBehindAnExpiredRoot())
+    }
+
+    /// A winner fills up before an absorb arrives, declines it, and is forgotten later than the
+    /// link was made. What a late copy of the absorb comes to then.
+    static func lateCopyOfADeclinedAbsorb(fault: String? = nil) -> Outcome {
+        let script = MergeScript(groupCount: 2, identifiersMax: 2, fault: fault)
+        let account = script.name("user_id", group: 0)
+        let contact = script.name("email", group: 0)
+        let device = script.name("device_id", group: 1)
+        script.send(account)
+        script.send(device)
+        var event = script.begin([account, device])
+        // Counted, both ends found, sealed.
+        for _ in 0..<3 { script.step(&event) }
+        guard let copy = script.absorbOrder(device) else { return .malformed }
+        script.send(account, contact)
+        script.finish(&event)
+        script.now += 1000
+        script.forget(account)
+        return script.apply(0) { $0.absorb(copy) }
+    }
+
+    @Test func `a declined absorb stays declined when there is room again`() {
+        let outcome = Self.lateCopyOfADeclinedAbsorb()
+
+        #expect(outcome == .declined)
+    }
+
+    /// Two accounts are refused, then joined by an alias, then named by one event again: the flags
+    /// of the one that so far only the alias has named.
+    static func refusedThenJoined(fault: String? = nil) -> FacetFlags? {
+        let script = MergeScript(groupCount: 1, fault: fault)
+        let user = script.name("user_id", group: 0, number: 1)
+        let previous = script.name("user_id", group: 0, above: user.leaf, number: 2)
+        script.send(user, previous)
+        script.alias(user, previous: previous)
+        script.send(user, previous)
+        return script.flags(of: previous, at: user)
+    }
+
+    @Test func `a remembered refusal does not hide what was joined since`() {
+        let flags = Self.refusedThenJoined()
+
+        #expect(flags?.contains(.unlisted) == false)
     }
 
     /// The winner is forgotten and begins a new life between a link's finds and its seal, which is

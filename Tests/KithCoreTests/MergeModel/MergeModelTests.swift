@@ -34,6 +34,7 @@ enum ModelEnvironment {
         // The runs must have met what they are for.
         #expect(search.totals.merges > 0 && search.totals.expired > 0 && search.erases > 0)
         #expect(search.swallowed > 0 && search.contests > 0 && search.attached > 0)
+        #expect(search.declined > 0)
     }
 
     @Test(.enabled(if: ModelEnvironment.value("KITH_MODEL_RUNS") != nil))
@@ -72,6 +73,7 @@ enum ModelEnvironment {
         )
         print(
             "  \(search.totals) swallowed \(search.swallowed) erases \(search.erases) attached \(search.attached) "
+                + "declined \(search.declined) "
                 + "contests \(search.contests) refusals \(search.refusals) reads \(search.reads) "
                 + "acks \(search.acks) links \(search.links) steps \(search.steps)")
         var kinds: [(what: String, count: Int, seed: UInt64)] = []

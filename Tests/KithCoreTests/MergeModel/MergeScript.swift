@@ -17,7 +17,7 @@ final class MergeScript {
 
     init(
         groupCount: Int, sharedDevice: IdentityRules.SharedDevice = .quarantine,
-        fault: String? = nil
+        identifiersMax: Int = ShardMachine.identifiersMax, fault: String? = nil
     ) {
         table = GroupTable(groupCount: groupCount)
         let table = table
@@ -35,6 +35,8 @@ final class MergeScript {
                     limit: $0.limit)
             })
         for shard in 0..<ShardID.count { shards.use(ShardID(UInt8(shard))) }
+        policy.identifiersMax = identifiersMax
+        for group in groups.indices { groups[group].identifiersMax = identifiersMax }
         #if KITH_PLANTED
         if let fault {
             for group in groups.indices { groups[group].faults = PlantedFaults(name: fault)! }
@@ -115,6 +117,31 @@ final class MergeScript {
     /// Sends an event of now. With `driving`, merges go on while it waits.
     @discardableResult
     func send(_ names: Name..., driving: Bool = true) -> EventResult {
+        var machine = begin(names)
+        return finish(&machine, driving: driving)
+    }
+
+    /// Joins the account that was called `previous` to `user`.
+    @discardableResult
+    func alias(_ user: Name, previous: Name) -> EventResult {
+        messages += 1
+        var writer = ByteWriter()
+        writer.cborMap(count: 5)
+        for (key, value) in [
+            ("type", "alias"), ("messageId", "m\(messages)"), ("userId", user.value),
+            ("previousId", previous.value),
+        ] {
+            writer.cborText(key)
+            writer.cborText(value)
+        }
+        writer.cborText("timestamp")
+        writer.cborInteger(now)
+        var machine = ingestMachine(writer.bytes)
+        return finish(&machine)
+    }
+
+    /// An event of now, to be taken on by `step` and `finish`.
+    func begin(_ names: [Name]) -> IngestMachine {
         messages += 1
         var writer = ByteWriter()
         writer.cborMap(count: 5)
@@ -135,24 +162,38 @@ final class MergeScript {
             writer.cborText("type")
             writer.cborText(name.namespace)
         }
+        return ingestMachine(writer.bytes)
+    }
+
+    private func ingestMachine(_ event: [UInt8]) -> IngestMachine {
         var batch = EventBatch()
-        read(writer.bytes, ModelSetup.space, into: &batch)
-        var machine = IngestMachine(
+        read(event, ModelSetup.space, into: &batch)
+        return IngestMachine(
             batch: batch, table: table, policy: policy, isStamped: false, hint: { _ in nil })
+    }
+
+    /// One round of an event's way.
+    func step(_ machine: inout IngestMachine) {
+        var round = machine.nextRound()
+        answer(&round)
+        machine.take(round)
+    }
+
+    /// All rounds that are left.
+    @discardableResult
+    func finish(_ machine: inout IngestMachine, driving: Bool = true) -> EventResult {
         for _ in 0..<200 where !machine.isDone {
-            var round = machine.nextRound()
-            answer(&round)
-            machine.take(round)
+            step(&machine)
             if driving { settle() }
         }
         return machine.results[0]
     }
 
-    /// Runs the drivers until nothing is left to do.
-    func settle() {
+    /// Runs the drivers, of some groups only, until nothing is left for them to do.
+    func settle(groups chosen: [Int]? = nil) {
         for _ in 0..<100 {
             var isBusy = false
-            for group in drivers.indices {
+            for group in drivers.indices where chosen?.contains(group) ?? true {
                 var round = drivers[group].nextRound(&groups[group], on: shards)
                 if round.isEmpty { continue }
                 isBusy = true
@@ -164,7 +205,7 @@ final class MergeScript {
     }
 
     /// Forgets the profile that holds the identifier.
-    func forget(_ name: Name) {
+    func forget(_ name: Name, driving: Bool = true) {
         var cursor = Cursor(name.leaf)
         while true {
             let group = Int(table.group(of: cursor.record).rawValue)
@@ -173,13 +214,18 @@ final class MergeScript {
             }
             if !cursor.take(outcome) { break }
         }
-        settle()
+        if driving { settle() }
     }
 
-    /// The flags of the identifier's facet at its own home.
-    func flagsAtHome(_ name: Name) -> FacetFlags? {
-        let machine = shards.machine(name.leaf.shard)
-        guard let slot = machine.table.find(name.leaf),
+    /// Lets the profile at this root expire, if it is due.
+    func touch(_ name: Name) {
+        apply(Int(table.group(of: name.leaf).rawValue)) { $0.touch(name.leaf) }
+    }
+
+    /// The flags of the identifier's facet in the record of `root`; nil where that holds none.
+    func flags(of name: Name, at root: Name) -> FacetFlags? {
+        let machine = shards.machine(root.leaf.shard)
+        guard let slot = machine.table.find(root.leaf),
             let facet = machine.table.facet(slot, name.leaf)
         else { return nil }
         return machine.table.flags(facet)

@@ -52,6 +52,8 @@ final class Model {
     let checksInvariants: Bool
     /// How many events name more than one identifier.
     let linkShare: Double
+    /// Identifiers that a profile may hold.
+    private(set) var identifiersMax = ShardMachine.identifiersMax
     /// How often a late copy is left for later, and how often a driver's request is.
     let lateness: Double
     let drag: Double
@@ -109,6 +111,12 @@ final class Model {
         before = views
         reader = EventReader(rules: setup.rules, key: setup.key)
         var policy = setup.policy
+        // Every fourth run has profiles of so few identifiers that absorbs are declined. Drawn
+        // apart, so that the other runs stay what they were.
+        var extra = ModelRandom(seed: ~seed)
+        if extra.chance(0.25) { identifiersMax = 2 + extra.below(3) }
+        policy.identifiersMax = identifiersMax
+        for group in groups.indices { groups[group].identifiersMax = identifiersMax }
         #if KITH_PLANTED
         var planted: PlantedFaults = []
         for fault in faults { planted.formUnion(PlantedFaults(name: fault)!) }

@@ -162,7 +162,7 @@ extension Model {
                 " into \(name(operation.other)) ends \(name(operation.loserEnd)) \(name(operation.winnerEnd)) t\((operation.time - baseTime) / unit)"
         case .absorb: text += " of \(name(operation.other)) v\(operation.version)"
         case .forward: text += " v\(operation.version) to \(name(operation.other))"
-        case .release: text += " v\(operation.version)"
+        case .release, .reopen: text += " v\(operation.version)"
         case .contest, .refuse:
             text += " first \(name(operation.leaf)) other \(name(operation.other))"
         case .erase: text += " leaf \(name(operation.leaf))"

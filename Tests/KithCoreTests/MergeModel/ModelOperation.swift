@@ -76,6 +76,9 @@ extension Model {
                 operation.record = index(try reader.leaf())
                 operation.version = try reader.u64()
                 operation.other = index(try reader.leaf())
+            case .reopen:
+                operation.record = index(try reader.leaf())
+                operation.version = try reader.u64()
             case .release:
                 operation.record = index(try reader.leaf())
                 operation.leaf = operation.record

@@ -40,11 +40,13 @@ struct SealNote {
     var winner = -1
     var time: Int64 = 0
     var wasLive = false
+    /// The link that the seal is for. It joins nobody once the seal is declined.
+    var link: ModelEdge?
 }
 
 /// A link or a justification: two leaves in one life each. `kind` is 0 for the link of an event,
 /// 1 for that of an alias, 2 for one that follows from others.
-struct ModelEdge {
+struct ModelEdge: Equatable {
     var x: Int
     var lifeX: Int
     var y: Int
@@ -94,6 +96,8 @@ struct ModelOracle {
     var isContested: [Bool]
     /// The record's facets, sealed, are in another record already.
     var isAbsorbed: [Bool]
+    /// The record, sealed, was declined by the root that it was to be absorbed by.
+    var isDeclined: [Bool]
     var seals: [SealNote]
     var acked: [ModelAck] = []
     var edges: [ModelEdge] = []
@@ -104,6 +108,7 @@ struct ModelOracle {
     var swallowed = 0
     var erases = 0
     var attached = 0
+    var declined = 0
     var contests = 0
     var refusals = 0
     var reads = 0
@@ -121,6 +126,7 @@ struct ModelOracle {
         contestedLife = place
         isContested = Array(repeating: false, count: count)
         isAbsorbed = isContested
+        isDeclined = isContested
         seals = Array(repeating: SealNote(), count: count)
     }
 }
@@ -218,6 +224,7 @@ extension Model {
     /// A record that was sealed in some group is answered as absorbed: its facets are at the
     /// winner, or were swallowed by a forget of the leaf it was sealed into.
     private func observeAbsorb(_ operation: ModelOperation, _ outcome: Outcome) {
+        observeDecline(operation, outcome)
         guard case .absorbed(let root) = outcome else { return }
         let winner = index(root)
         let loser = operation.other
@@ -256,6 +263,31 @@ extension Model {
         }
     }
 
+    /// A seal has one end: it is declined for ever, or absorbed.
+    private func observeDecline(_ operation: ModelOperation, _ outcome: Outcome) {
+        let loser = operation.other
+        guard views[loser].state == .sealed, views[loser].version == operation.version else {
+            return
+        }
+        if outcome == .declined {
+            if oracle.isAbsorbed[loser] { return fail("declined after it was absorbed") }
+            if !oracle.isDeclined[loser] {
+                oracle.declined += 1
+                let held = views[operation.record].facets.count
+                if max(held, 1) + views[loser].facets.count <= identifiersMax {
+                    fail("declined for no reason")
+                }
+                if let place = oracle.justified.lastIndex(where: { $0 == oracle.seals[loser].link })
+                {
+                    oracle.justified.remove(at: place)
+                }
+            }
+            oracle.isDeclined[loser] = true
+        } else if case .absorbed = outcome, oracle.isDeclined[loser] {
+            fail("absorbed after it was declined")
+        }
+    }
+
     /// What is gone from a record: moved inside the group, expired, erased, swallowed, or lost.
     private func observeDeparture(
         _ record: Int, _ operation: ModelOperation, _ outcome: Outcome, _ group: Int
@@ -277,13 +309,16 @@ extension Model {
                 if !oracle.isAbsorbed[record] { fail("payload of a sealed record lost") }
                 oracle.isAbsorbed[record] = false
             case .root:
-                fail("a sealed record expired")
+                observeReopening(record, operation)
             }
             return
         case .root:
             break
         }
-        if new.state == .sealed { oracle.isAbsorbed[record] = false }
+        if new.state == .sealed {
+            oracle.isAbsorbed[record] = false
+            oracle.isDeclined[record] = false
+        }
         var vanished = 0
         for facet in old.facets
         where oracle.name[facet.leaf] == facet.life && oracle.place[facet.leaf] == record {
@@ -326,6 +361,22 @@ extension Model {
             fail("member expired or facet lost")
         } else {
             fail("facet lost")
+        }
+    }
+
+    /// A sealed record is a root again: only if it was declined, and with all that it held before
+    /// its seal.
+    private func observeReopening(_ record: Int, _ operation: ModelOperation) {
+        if operation.type != .reopen { return fail("a sealed record expired") }
+        if !oracle.isDeclined[record] { fail("reopened and not declined") }
+        oracle.isDeclined[record] = false
+        let old = before[record].facets
+        let new = views[record].facets
+        if oracle.seals[record].wasLive {
+            if new != old { fail("a reopened record has changed") }
+        } else {
+            if !new.isEmpty { fail("a seal began a profile") }
+            for facet in old { kill(facet.leaf, erasedAt: nil) }
         }
     }
 
@@ -511,6 +562,7 @@ extension Model {
             }
             noteSeal(operation, request)
             oracle.isAbsorbed[loser] = false
+            oracle.isDeclined[loser] = false
             checkJoin(operation.loserEnd, operation.winnerEnd, attempt)
         case .merged(let root):
             if index(root) != winner || !isMergedNow { fail("merged elsewhere") }
@@ -583,7 +635,6 @@ extension Model {
         let wasLive =
             before[loser].state == .root && changed.contains(loser)
             && before[loser].facets.contains { oracle.name[$0.leaf] == $0.life }
-        oracle.seals[loser] = SealNote(winner: winner, time: operation.time, wasLive: wasLive)
         // The winner's lives are those that its find saw.
         let find = request.findFirst?.leaf == winnerEnd ? request.findFirst : request.findOther
         if find?.leaf != winnerEnd { fail("a seal without a find") }
@@ -592,10 +643,12 @@ extension Model {
         let attempt = request.attempt!
         let isAlias = attempt.isAlias(
             request.event, to: attempt.first(request.event) == loserEnd ? winnerEnd : loserEnd)
-        oracle.justified.append(
-            ModelEdge(
-                x: loserEnd, lifeX: oracle.life[loserEnd], y: winnerEnd, lifeY: endLife,
-                kind: isAlias ? 1 : 0))
+        let link = ModelEdge(
+            x: loserEnd, lifeX: oracle.life[loserEnd], y: winnerEnd, lifeY: endLife,
+            kind: isAlias ? 1 : 0)
+        oracle.justified.append(link)
+        oracle.seals[loser] = SealNote(
+            winner: winner, time: operation.time, wasLive: wasLive, link: link)
         justify(loser, loserEnd, 2)
         if winner != winnerEnd {
             oracle.justified.append(
@@ -695,6 +748,7 @@ extension Model {
     /// What must hold of a record after every operation that changed it.
     func checkRecord(_ record: Int) {
         let view = views[record]
+        if view.facets.count > identifiersMax { fail("more identifiers than a profile may hold") }
         if view.state != .root, !(view.parent >= 0 && leaves[view.parent].id < leaves[record].id) {
             return fail("parent order")
         }

@@ -12,6 +12,7 @@ struct ModelSearch {
     var swallowed = 0
     var erases = 0
     var attached = 0
+    var declined = 0
     var contests = 0
     var refusals = 0
     var reads = 0
@@ -48,6 +49,7 @@ struct ModelSearch {
         swallowed += model.oracle.swallowed
         erases += model.oracle.erases
         attached += model.oracle.attached
+        declined += model.oracle.declined
         contests += model.oracle.contests
         refusals += model.oracle.refusals
         reads += model.oracle.reads

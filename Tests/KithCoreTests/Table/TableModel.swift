@@ -142,9 +142,18 @@ extension RecordTable {
     mutating func setTrait(
         _ facet: inout FacetRef, _ name: String, time: Int64, messageID: String, value: [UInt8]
     ) -> TraitOutcome {
+        var known = TraitNames()
+        return setTrait(
+            &facet, name, time: time, messageID: messageID, value: value, known: &known)
+    }
+
+    mutating func setTrait(
+        _ facet: inout FacetRef, _ name: String, time: Int64, messageID: String, value: [UInt8],
+        known: inout TraitNames
+    ) -> TraitOutcome {
         unsafe setTrait(
             &facet, name: Array(name.utf8).span.bytes, time: time,
-            messageID: Array(messageID.utf8).span.bytes, value: value.span.bytes)
+            messageID: Array(messageID.utf8).span.bytes, value: value.span.bytes, known: &known)
     }
 
     func namespaceCount(_ slot: SlotIndex, _ namespace: String) -> Int {
