@@ -1,5 +1,5 @@
-// A node that answers as a test tells it to: what a real one does only at bad moments, it does at the
-// wanted one. Speaks the protocol over one connection at a time, on a thread of its own.
+// A node that answers as a test tells it to: what a real one does only at bad moments, it does at
+// the wanted one. Speaks the protocol over one connection at a time, on a thread of its own.
 
 import Foundation
 import Glibc

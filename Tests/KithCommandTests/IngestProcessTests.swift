@@ -1,5 +1,5 @@
-// What `kith ingest` tells people and programs when nodes go away at a bad moment, and what it sends
-// again then.
+// What `kith ingest` tells people and programs when nodes go away at a bad moment, and what it
+// sends again then.
 
 import Foundation
 import Glibc
@@ -29,6 +29,9 @@ struct IngestProcessTests {
 
         #expect(result.code == 4)
         #expect(node.batches.count == 1)
+        let lines = result.error.split(separator: "\n")
+        let told = lines.filter { $0.hasSuffix("trying for up to 1 s") }
+        #expect(told.count == 1, "\(result.error)")
         #expect(result.summary["unknown"] == 2)
         #expect(result.summary["overloaded"] == 0)
         #expect(result.summary["unsent"] == 0)

@@ -36,8 +36,8 @@ final class Run {
     /// too.
     private static let secondsMax = 300
 
-    /// Starts `kith` with `arguments`. `input` is its standard input, or the pipe `openInput`, which
-    /// stays open. At most `descriptorsMax` descriptors, where that is given.
+    /// Starts `kith` with `arguments`. `input` is its standard input, or the pipe `openInput`,
+    /// which stays open. At most `descriptorsMax` descriptors, where that is given.
     init(
         _ arguments: [String], input: String? = nil, openInput: Pipe? = nil,
         descriptorsMax: Int? = nil
@@ -117,9 +117,12 @@ final class TestNode {
     let folder: URL
     private(set) var port: UInt16 = 0
     private(set) var run: Run?
+    private let descriptorsMax: Int?
 
-    /// Starts a node with the settings of `config`, a cluster file.
-    init(config: String = "{}") throws {
+    /// Starts a node with the settings of `config`, a cluster file; with at most `descriptorsMax`
+    /// descriptors, where that is given.
+    init(config: String = "{}", descriptorsMax: Int? = nil) throws {
+        self.descriptorsMax = descriptorsMax
         folder = FileManager.default.temporaryDirectory
             .appendingPathComponent("kith-node-" + UUID().uuidString)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -144,7 +147,7 @@ final class TestNode {
 
     /// Starts the node, on the port that it had before, and waits until it listens.
     func start() throws {
-        let run = try Run(serveArguments)
+        let run = try Run(serveArguments, descriptorsMax: descriptorsMax)
         guard let line = run.line() else {
             throw TestNodeError(text: run.end().error)
         }

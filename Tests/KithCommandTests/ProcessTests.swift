@@ -217,6 +217,43 @@ struct ProcessTests {
         #expect(try node.stats()["events"]?["accepted"] == .unsigned(UInt64(count)))
     }
 
+    @Test func `a crowd leaves a node the files that its log needs`() throws {
+        let node = try TestNode(descriptorsMax: 256)
+        let pipe = Pipe()
+        let ingest = try Run(["ingest", "-", "--json", "--node", node.address], openInput: pipe)
+        let first = #"{"type":"page","userId":"u"}"# + "\n"
+        try pipe.fileHandleForWriting.write(contentsOf: Data(first.utf8))
+        // From here on the ingest has its connection.
+        while try node.stats()["events"]?["accepted"] != 1 {}
+
+        var crowd: [PlainSocket] = []
+        var served = 0
+        for _ in 0..<300 {
+            let socket = try #require(PlainSocket(port: node.port, millis: 2_000))
+            crowd.append(socket)
+            // Greeted it stays for as long as it likes.
+            if socket.send(Stranger.hello), socket.receive() != nil { served += 1 }
+        }
+        // More than two segments of the log hold: the second is open before the crowd comes.
+        let text = String(repeating: "x", count: 32_000)
+        let line = #"{"type":"identify","userId":"u","traits":{"a":"\#(text)"}}"# + "\n"
+        for _ in 0..<44 {
+            let lines = String(repeating: line, count: 100)
+            try pipe.fileHandleForWriting.write(contentsOf: Data(lines.utf8))
+        }
+        try pipe.fileHandleForWriting.close()
+        let result = ingest.end()
+
+        #expect(result.code == 0, "\(result.error)")
+        let summary = try JSONTranscoder.tree(Array(result.output.utf8))
+        #expect(summary["accepted"] == 4_401)
+        #expect(served == 127)
+        withExtendedLifetime(crowd) {}
+        node.run?.signal(SIGTERM)
+        let error = node.run?.end().error ?? ""
+        #expect(error.contains("at most 128 connections are served, not 10,000"), "\(error)")
+    }
+
     // MARK: A node that does not start
 
     @Test func `a port that is taken is named`() throws {

@@ -203,11 +203,11 @@ import kith
                   duplicate               0
                   refused                 0
                 1 event may or may not be stored: no certain answer came. \
-                Ingest the file again: events with a messageId count once.
+                Ingest them again: events with a messageId count once.
                 2 events were not taken: the cluster is overloaded. \
-                Ingest the file again later: events with a messageId count once.
+                Ingest them again later: events with a messageId count once.
                 1,000 events could not be sent: no node took them. \
-                Ingest the file again later: events with a messageId count once.
+                Ingest them again later: events with a messageId count once.
                 """)
     }
 }

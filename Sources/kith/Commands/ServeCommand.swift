@@ -64,6 +64,7 @@ enum ServeCommand: Command {
         var settings = NodeSettings(
             configuration: configuration, nodeID: NodeID(number), software: KithCommand.software)
         settings.port = port
+        limitConnections(&settings, console)
         do {
             return try Runtime.run(loopCount: loops, dataFolder: data) { [settings] runtime in
                 await serve(settings, data: data, runtime, console)
@@ -84,6 +85,25 @@ enum ServeCommand: Command {
         sigaddset(&signals, SIGTERM)
         sigaddset(&signals, SIGINT)
         pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+    }
+
+    /// Descriptors that a node asks for: several times what its connections and files need.
+    private static let descriptorsMax = 65_536
+    /// Descriptors that connections leave alone: a log that cannot open its next segment takes no
+    /// more events.
+    private static let descriptorsReserved = 128
+
+    /// Takes as many descriptors as the system gives, and serves no more connections than those are
+    /// for.
+    private static func limitConnections(_ settings: inout NodeSettings, _ console: Console) {
+        let limit = DescriptorLimit.raise(to: descriptorsMax)
+        let room = max(limit - descriptorsReserved, limit / 4)
+        guard room < settings.connectionsMax else { return }
+        console.complain(
+            "kith node \(settings.nodeID.rawValue): the system allows \(Words.grouped(limit)) open "
+                + "files (ulimit -n): at most \(Words.grouped(room)) connections are served, not "
+                + Words.grouped(settings.connectionsMax))
+        settings.connectionsMax = room
     }
 
     private static func required(

@@ -1,5 +1,5 @@
-// What of one batch is still to be sent, try after try, and what becomes of each of its lines. Pure:
-// the answers come in.
+// What of one batch is still to be sent, try after try, and what becomes of each of its lines.
+// Pure: the answers come in.
 //
 //          ┌───────────── unknown, overloaded or unsent: again ─────────────┐
 //          ▼                                                                │
@@ -7,9 +7,9 @@
 //                                  ▲                                        │
 //                                  └── unknown, and no message id ──────────┘
 //
-// Invariant: an event of which any try ended without a certain answer may be stored. It is settled by
-// a certain answer or as unknown, whatever kept later tries from being sent. Without a message id it
-// is not sent again: the node could not tell that it is the same.
+// Invariant: an event of which any try ended without a certain answer may be stored. It is settled
+// by a certain answer or as unknown, whatever kept later tries from being sent. Without a message
+// id it is not sent again: the node could not tell that it is the same.
 
 package import KithWire
 
@@ -24,7 +24,7 @@ package enum LineOutcome: Equatable, Sendable {
 /// One batch on its way.
 package struct BatchDelivery: Sendable {
     /// How one try ended.
-    package enum Answer: Sendable {
+    package enum Answer: Equatable, Sendable {
         /// By item of the payload.
         case results([IngestResult])
         /// The same for every item.

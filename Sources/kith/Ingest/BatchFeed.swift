@@ -2,8 +2,8 @@ import KithBytes
 import KithPorts
 
 /// Reads the files one after another and hands out batches. Blocks while it reads, so it is pinned
-/// to a loop on which nothing else runs; but no longer than `idleMillis` for a pipe in which nothing
-/// comes, so that a run that has ended does not wait for it.
+/// to a loop on which nothing else runs; but no longer than `idleMillis` for a pipe in which
+/// nothing comes, so that a run that has ended does not wait for it.
 actor BatchFeed {
     /// What comes next.
     enum Step: Sendable {
@@ -21,7 +21,7 @@ actor BatchFeed {
     /// Bytes of a line that is looked at at all. JSON may be several times as long as its CBOR.
     static let lineBytesMax = 1 << 20
 
-    /// Milliseconds without a byte after which whoever asks is told so, and may have no use for more.
+    /// Milliseconds without a byte after which whoever asks is told so: the run may be over.
     private static let idleMillis: Int32 = 200
 
     private nonisolated let loop: any Loop

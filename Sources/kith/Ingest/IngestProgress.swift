@@ -31,7 +31,7 @@ package struct IngestProgress: Sendable {
                     + Words.padded("\(Int(part * 100)) %", to: 6, isRight: true))
             if part > 0, part < 1 { left = Words.seconds(seconds * (1 - part) / part) + " left" }
         }
-        parts.append("\(Words.grouped(events)) events")
+        parts.append("\(Words.grouped(events)) " + (events == 1 ? "event" : "events"))
         if seconds > 0 { parts.append("\(Words.grouped(Int(Double(events) / seconds)))/s") }
         if let left { parts.append(left) }
         parts.append("\(Words.grouped(refused)) refused")

@@ -60,6 +60,8 @@ actor IngestRun {
     /// The first line that has no certain answer.
     private var firstUnsettled: LinePlace?
     private var shown = 0
+    /// Whether people were told that nothing is answered at present.
+    private var isTold = false
     /// Nodes that people were told of as not answering.
     private var silentNodes: Set<NodeID> = []
     private var progress: IngestProgress
@@ -185,6 +187,7 @@ actor IngestRun {
         do throws(ClientError) {
             // The client would send all of it again, also what must not be.
             let reply = try await client.ingest(payload, retries: 0)
+            isTold = false
             return Attempt(
                 answer: .results(reply.results), retryAfterMillis: reply.retryAfterMillis,
                 error: await silence(reply.silentNodes, client))
@@ -202,8 +205,19 @@ actor IngestRun {
             case .tooLarge, .protocolError, .closed, .cancelled: attempt.isFinal = true
             case .unreachable, .timedOut, .unanswered, .tooManyRequests: break
             }
+            if !attempt.isFinal, attempt.answer != .all(.answered(.overloaded)) { tell(error) }
             return attempt
         }
+    }
+
+    /// Says why nothing goes on, once until something does.
+    private func tell(_ error: ClientError) {
+        guard !isTold else { return }
+        isTold = true
+        if !settings.isQuiet { console.drawLive("") }
+        console.complain(
+            "kith ingest: \(Words.printable(error.description)); trying for up to "
+                + "\(settings.patience) s")
     }
 
     /// What the nodes that did not answer mean, if there are any: said once, and what stops the run

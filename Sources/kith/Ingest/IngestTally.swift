@@ -84,18 +84,18 @@ package struct IngestTally: Equatable, Sendable {
         if unknown > 0 {
             text +=
                 "\n\(Self.events(unknown)) may or may not be stored: no certain answer came. "
-                + "Ingest the file again: events with a messageId count once."
+                + "Ingest them again: events with a messageId count once."
         }
         if overloaded > 0 {
             text +=
                 "\n\(Self.events(overloaded)) \(overloaded == 1 ? "was" : "were") not taken: the cluster "
                 + "is overloaded. "
-                + "Ingest the file again later: events with a messageId count once."
+                + "Ingest them again later: events with a messageId count once."
         }
         if unsent > 0 {
             text +=
                 "\n\(Self.events(unsent)) could not be sent: no node took them. "
-                + "Ingest the file again later: events with a messageId count once."
+                + "Ingest them again later: events with a messageId count once."
         }
         return text
     }

@@ -4,8 +4,8 @@
 //             └─ no, or too large ─▶ an item that says so, which the node counts
 //
 // A line without a message id gets one here: then a batch whose answer was lost can be sent again,
-// and what was stored of it counts once. One that is so large that there is no room for an id is not
-// sent again.
+// and what was stored of it counts once. One that is so large that there is no room for an id is
+// not sent again.
 
 package import KithBytes
 import KithWire
