@@ -93,7 +93,7 @@ import kith
         #expect(try Self.items(batch).map(\.kind) == [.event, .invalidJSON, .tooLarge, .tooLarge])
         #expect(batch.places.map(\.line) == [1, 4, 5, 6])
         #expect(batch.notes == [1: "the text ends too early, at byte 2"])
-        #expect(batch.uncertain == [1, 2, 3])
+        #expect(batch.refused == [1, 2, 3])
         #expect(batch.bytesTaken == 7)
         #expect(batcher.isEmpty)
     }

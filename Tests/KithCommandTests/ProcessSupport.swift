@@ -36,16 +36,30 @@ final class Run {
     /// too.
     private static let secondsMax = 300
 
-    /// Starts `kith` with `arguments`. `input` is its standard input.
-    init(_ arguments: [String], input: String? = nil) throws {
-        process.executableURL = URL(fileURLWithPath: try #require(Built.program))
-        process.arguments = arguments
+    /// Starts `kith` with `arguments`. `input` is its standard input, or the pipe `openInput`, which
+    /// stays open. At most `descriptorsMax` descriptors, where that is given.
+    init(
+        _ arguments: [String], input: String? = nil, openInput: Pipe? = nil,
+        descriptorsMax: Int? = nil
+    ) throws {
+        let program = try #require(Built.program)
+        if let descriptorsMax {
+            process.executableURL = URL(fileURLWithPath: "/bin/sh")
+            let script = "ulimit -n \(descriptorsMax); exec \"$0\" \"$@\""
+            process.arguments = ["-c", script, program] + arguments
+        } else {
+            process.executableURL = URL(fileURLWithPath: program)
+            process.arguments = arguments
+        }
         process.standardOutput = output
         complaints = FileManager.default.temporaryDirectory
             .appendingPathComponent("kith-test-" + UUID().uuidString)
         _ = FileManager.default.createFile(atPath: complaints.path, contents: nil)
         process.standardError = try FileHandle(forWritingTo: complaints)
-        if let input {
+        if let openInput {
+            process.standardInput = openInput
+            try process.run()
+        } else if let input {
             let pipe = Pipe()
             process.standardInput = pipe
             try process.run()

@@ -27,7 +27,9 @@ struct ProcessTests {
         (["get", "a:b", "--node", "nowhere"], "--node must be host:port"),
         (["get", "a:b", "--space", "A"], "--space must be 1 to 64"),
         (["ingest"], "FILE… is missing"), (["ingest", "-", "--errors", "some"], "all or a number"),
-        (["ingest", "-", "--in-flight=0"], "from 1 to 64"), (["serve"], "--config must be given"),
+        (["ingest", "-", "--in-flight=0"], "from 1 to 64"),
+        (["ingest", "-", "--patience", "0"], "from 1 to 3600"),
+        (["serve"], "--config must be given"),
     ])
     func `wrong usage is one line that says what is right, and exit code 2`(
         _ arguments: [String], _ text: String

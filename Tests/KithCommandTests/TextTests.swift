@@ -183,7 +183,31 @@ import kith
                 {"accepted":1500,"duplicate":1,"errors":[],"events":1505,"eventsPerSecond":3010.0,\
                 "expiredOnArrival":1,"files":2,"forgotten":0,"overloaded":0,"rejected":3,\
                 "rejectedByReason":{"invalid_json":2,"no_identifier":1},"seconds":0.5,\
-                "suppressed":0,"unknown":0}
+                "suppressed":0,"unknown":0,"unsent":0}
+                """)
+    }
+
+    @Test func `the summary says of every unsettled event whether it may be stored`() {
+        var tally = IngestTally()
+        tally.count(.answered(.unknown))
+        tally.count(.answered(.overloaded))
+        tally.count(.answered(.overloaded))
+        for _ in 0..<1_000 { tally.count(.unsent) }
+
+        #expect(tally.unsettled == 1_003)
+        #expect(tally.total == 1_003)
+        #expect(
+            tally.text(fileCount: 1, seconds: 0) == """
+                1 file, 1,003 events in 0 ms
+                  accepted                0
+                  duplicate               0
+                  refused                 0
+                1 event may or may not be stored: no certain answer came. \
+                Ingest the file again: events with a messageId count once.
+                2 events were not taken: the cluster is overloaded. \
+                Ingest the file again later: events with a messageId count once.
+                1,000 events could not be sent: no node took them. \
+                Ingest the file again later: events with a messageId count once.
                 """)
     }
 }

@@ -129,6 +129,7 @@ extension Sample {
         + [
             .together, .absorbed(by: account), .stale, .done, .notYet,
             .reclaimed(count: 512, more: true), .reclaimed(count: 0, more: false), .malformed,
+            .declined,
         ]
 
     static var statistics: Statistics {

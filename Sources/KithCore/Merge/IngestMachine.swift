@@ -35,9 +35,9 @@ public struct IngestMachine {
     let batch: EventBatch
     let table: GroupTable
     var policy: LinkPolicy
-    private var tracks: [Track]
+    var tracks: [Track]
     /// The event clock's order applies.
-    private let isStamped: Bool
+    let isStamped: Bool
     /// Events not settled yet.
     public private(set) var unsettled: Int
     private var active: [Int32] = []
@@ -51,14 +51,14 @@ public struct IngestMachine {
     public private(set) var tokens: [LogIndex]
     public private(set) var retryAfterMillis: UInt32 = 0
     /// What is to be counted in the log beside the events themselves, and what of it is under way.
-    private var counts: Counts
-    private var countsUnderWay = Counts()
+    var counts: Counts
+    var countsUnderWay = Counts()
     private var countTries = 0
-    private let rejected: [(name: [UInt8], count: UInt32)]
+    let rejected: [(name: [UInt8], count: UInt32)]
     /// The group that counts go to.
-    private let countGroup: Int
+    let countGroup: Int
 
-    private struct Track {
+    struct Track {
         var phase: Phase = .held
         var ordinal: UInt8 = 0
         var isQuarantine = false
@@ -79,7 +79,7 @@ public struct IngestMachine {
         var followers: Int32 = -1
     }
 
-    private struct Counts {
+    struct Counts {
         /// The events refused and the identifiers ignored when the batch was read.
         var ofBatch = false
         /// Identifiers ignored because a limit refused their link.
@@ -91,7 +91,7 @@ public struct IngestMachine {
     /// How often counts are sent while the group is overloaded, before they are given up.
     static let countTriesMax = 8
 
-    private enum Phase: UInt8 { case held, place, link, settled }
+    enum Phase: UInt8 { case held, place, link, settled }
 
     private struct Edge {
         var event: Int32
@@ -99,8 +99,8 @@ public struct IngestMachine {
     }
 
     /// `hint` gives a root a leaf was last seen at. `rejected` are events refused before they came
-    /// here, counted in the log of `countGroup` with the batch: a group that can be reached whatever
-    /// becomes of others.
+    /// here, counted in the log of `countGroup` with the batch: a group that can be reached
+    /// whatever becomes of others.
     public init(
         batch: EventBatch, table: GroupTable, policy: LinkPolicy, isStamped: Bool,
         rejected: [(name: [UInt8], count: UInt32)] = [], countGroup: GroupID = GroupID(0),
@@ -313,121 +313,6 @@ public struct IngestMachine {
         return round
     }
 
-    /// Counts go to the first shard of their group.
-    private mutating func askCounts(_ round: inout Round) {
-        guard !counts.isEmpty else { return }
-        var ignored: [(name: [UInt8], count: UInt32)] = []
-        if counts.ofBatch {
-            ignored = batch.ignored.present.map {
-                (name: Array($0.reason.name.utf8), count: $0.count)
-            }
-        }
-        if counts.limits > 0 {
-            ignored.append(
-                (name: Array(IgnoredIdentifier.limit.name.utf8), count: counts.limits))
-        }
-        round.parts[countGroup].operations.count(
-            rejected: counts.ofBatch ? rejected : [], ignored: ignored)
-        round.parts[countGroup].operationOwners.append(Round.Owner(event: -1, role: .none))
-        countsUnderWay = counts
-        counts = Counts()
-    }
-
-    /// The group was overloaded and has stored nothing of the counts: they are sent again.
-    private mutating func takeBackCounts() {
-        countTries += 1
-        if countTries < Self.countTriesMax {
-            counts.ofBatch = counts.ofBatch || countsUnderWay.ofBatch
-            counts.limits += countsUnderWay.limits
-        }
-        countsUnderWay = Counts()
-    }
-
-    private func group(_ leaf: LeafID) -> Int { Int(table.group(of: leaf).rawValue) }
-
-    private mutating func ask(_ event: Int, _ round: inout Round) {
-        let head = batch.heads[event]
-        let stamp = isStamped ? head.stamp : OperationWriter.noStamp
-        if tracks[event].phase == .place {
-            let cursor = tracks[event].cursor
-            let owner = Round.Owner(event: Int32(event), role: .event)
-            switch cursor.step {
-            case .ask:
-                let part = group(cursor.record)
-                let target = ShardMachine.EventTarget(
-                    record: cursor.record, ordinal: Int(tracks[event].ordinal),
-                    isQuarantine: tracks[event].isQuarantine,
-                    evenIfContested: tracks[event].evenIfContested,
-                    aliasJoinsAccounts: policy.aliasJoinsAccounts, proof: cursor.proof)
-                unsafe round.parts[part].operations.event(
-                    target, body: batch.body(event, in: batch.bytes.span.bytes), stamp: stamp)
-                round.parts[part].operationOwners.append(owner)
-            case .wait, .release:
-                ask(cursor, owner, &round)
-            }
-            return
-        }
-        guard let link = tracks[event].link else { return }
-        let owner = Round.Owner(event: Int32(event), role: .link)
-        switch link.step {
-        case .find:
-            if link.foundA == nil {
-                find(link.a, other: link.other, stamp, event, .firstEnd, &round)
-            }
-            if link.foundB == nil {
-                find(link.b, other: link.first, stamp, event, .otherEnd, &round)
-            }
-        case .wait(let leaf):
-            round.parts[group(leaf)].waits.append(leaf)
-            round.parts[group(leaf)].waitOwners.append(owner)
-        case .seal(let order):
-            let part = group(order.loser)
-            round.parts[part].operations.seal(order, stamp: stamp)
-            round.parts[part].operationOwners.append(owner)
-            // The answer comes when the merge has, not before: one trip less.
-            round.parts[part].waits.append(order.loser)
-            round.parts[part].waitOwners.append(owner)
-        case .contest(let root):
-            let part = group(root)
-            round.parts[part].operations.contest(
-                link.other, at: root, first: link.first, stamp: stamp)
-            round.parts[part].operationOwners.append(owner)
-        case .refuse(let rule, let root):
-            let part = group(root)
-            round.parts[part].operations.refuse(
-                at: root, first: link.first, other: link.other, rule: rule, stamp: stamp)
-            round.parts[part].operationOwners.append(owner)
-        }
-    }
-
-    private func ask(_ cursor: Cursor, _ owner: Round.Owner, _ round: inout Round) {
-        switch cursor.step {
-        case .ask: break
-        case .wait:
-            let part = group(cursor.record)
-            round.parts[part].waits.append(cursor.record)
-            round.parts[part].waitOwners.append(owner)
-        case .release(let order):
-            let part = group(order.leaf)
-            round.parts[part].operations.release(order)
-            round.parts[part].operationOwners.append(owner)
-        }
-    }
-
-    private func find(
-        _ cursor: Cursor, other: LeafID, _ stamp: Int64, _ event: Int, _ role: Round.Owner.Role,
-        _ round: inout Round
-    ) {
-        let owner = Round.Owner(event: Int32(event), role: role)
-        guard case .ask = cursor.step else { return ask(cursor, owner, &round) }
-        let part = group(cursor.record)
-        round.parts[part].finds.append(
-            FindRequest(
-                record: cursor.record, leaf: cursor.leaf, other: other, proof: cursor.proof,
-                stamp: stamp))
-        round.parts[part].findOwners.append(owner)
-    }
-
     // MARK: Taking answers
 
     /// Takes a round back with its answers.
@@ -457,6 +342,16 @@ public struct IngestMachine {
             }
         }
         for index in active.indices { decide(Int(active[index])) }
+    }
+
+    /// The group was overloaded and has stored nothing of the counts: they are sent again.
+    private mutating func takeBackCounts() {
+        countTries += 1
+        if countTries < Self.countTriesMax {
+            counts.ofBatch = counts.ofBatch || countsUnderWay.ofBatch
+            counts.limits += countsUnderWay.limits
+        }
+        countsUnderWay = Counts()
     }
 
     private mutating func fail(_ part: Round.Part, _ result: EventResult) {

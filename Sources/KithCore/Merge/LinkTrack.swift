@@ -162,7 +162,8 @@ final class LinkTrack {
     }
 
     /// The record that this link waited for is free, or is not: a merge of its own most likely came
-    /// through, and both ends are where the record was sealed into. Nothing where it waits for none.
+    /// through, and both ends are where the record was sealed into. Nothing where it waits for
+    /// none.
     func takeWait(isFree: Bool) -> Bool {
         guard case .wait = step else { return true }
         guard isFree else { return false }

@@ -51,8 +51,8 @@ struct FolderIdentity: Equatable {
         return writer.bytes
     }
 
-    /// Judges the file by the folder's identity: refuses one that differs. False where the folder has
-    /// none yet. Changes nothing.
+    /// Judges the file by the folder's identity: refuses one that differs. False where the folder
+    /// has none yet. Changes nothing.
     static func check(
         _ settings: NodeSettings, disk: any Disk, loop: any Loop
     ) async throws(NodeError) -> Bool {

@@ -55,12 +55,17 @@ public final class SimulatedCluster {
 
     // MARK: Lives
 
-    /// Opens the node on what its disk holds and has it serve. Throws what `Node.open` throws.
-    public func start(_ number: Int = 1) throws {
+    /// Opens the node on what its disk holds and has it serve. `change` makes its cluster file
+    /// another than that of the others. Throws what `Node.open` throws.
+    public func start(
+        _ number: Int = 1, changing change: (inout ClusterConfiguration) -> Void = { _ in }
+    ) throws {
         let place = node(number)
         precondition(!place.isUp, "node \(number) is up")
+        var configuration = settings.configuration()
+        change(&configuration)
         var settings = NodeSettings(
-            configuration: settings.configuration(), nodeID: NodeID(UInt16(number)),
+            configuration: configuration, nodeID: NodeID(UInt16(number)),
             software: "kith simulation")
         settings.log = self.settings.log
         let ports = NodePorts(
@@ -89,7 +94,8 @@ public final class SimulatedCluster {
         let place = node(number)
         guard let life = place.life, let node = life.node else { return }
         if life.end == nil { place.lanes[0].start { await node.stop() } }
-        try simulator.run(until: { life.end != nil })
+        try simulator.run(
+            until: { life.end != nil }, maxNanoseconds: Self.answerNanoseconds)
         place.life = nil
         // A process that ends gives its locks back and leaves its files as they are.
         place.disk = place.disk.crash(keeping: { _ in .everything }, pause: pause(number))
@@ -110,6 +116,31 @@ public final class SimulatedCluster {
         place.life = nil
         for lane in place.lanes { lane.cancelRootTasks() }
         if let node = life.node { place.lanes[0].start { await node.stop() } }
+    }
+
+    /// Starts all nodes, which must be down, one after the other.
+    public func startAll() throws {
+        for node in nodes { try start(node.number) }
+    }
+
+    /// Stops all nodes cleanly, one after the other.
+    public func stopAll() throws {
+        for node in nodes { try stop(node.number) }
+    }
+
+    /// Power loss at all nodes at once.
+    public func crashAll() {
+        for node in nodes { crash(node.number) }
+    }
+
+    /// Stops the node's process in its tracks: its connections stay open, nothing on it runs.
+    public func pause(_ number: Int) {
+        for lane in node(number).lanes { lane.pause() }
+    }
+
+    /// Ends `pause`.
+    public func resume(_ number: Int) {
+        for lane in node(number).lanes { lane.resume() }
     }
 
     /// Whether the node serves, and how its life ended if it does not any more.
@@ -147,18 +178,34 @@ public final class SimulatedCluster {
 
     // MARK: Clients
 
-    /// The client called `number`, on a connection of its own; made when it is first asked for.
+    /// The client called `number`, on a connection of its own to node (`number` mod n) + 1, with the
+    /// others to fall back to; made when it is first asked for.
     public func client(_ number: Int = 1) -> Client {
-        if let client = clients[number] { return client }
+        precondition(number > 0, "no client \(number)")
+        let first = number % nodes.count
+        return client(number, places: Array(nodes[first...] + nodes[..<first]))
+    }
+
+    /// A client that speaks to that node only.
+    public func client(at node: Int) -> Client { client(-node, places: [self.node(node)]) }
+
+    private func client(_ key: Int, places: [SimulatedNode]) -> Client {
+        if let client = clients[key] { return client }
         var options = ClientOptions()
         options.clusterName = settings.name
         let client = Client(
-            addresses: nodes.map { NodeAddress(host: "127.0.0.1", port: UInt16(7100 + $0.number)) },
-            options: options, network: network.host("client"), clock: clientClock, loop: clientLane)
-        clients[number] = client
+            addresses: places.map {
+                NodeAddress(host: "127.0.0.1", port: UInt16(7100 + $0.number))
+            }, options: options, network: network.host("client"), clock: clientClock,
+            loop: clientLane)
+        clients[key] = client
         clientLane.start { await client.run() }
         return client
     }
+
+    /// Virtual time in which a client has its answer or its refusal, deadlines and retries included;
+    /// a node has periodic timers, so a cluster that hangs never comes to a halt.
+    public static let answerNanoseconds: UInt64 = 300_000_000_000
 
     /// Runs `body` with a client, and the world until it returns.
     public func run<Value: Sendable>(
@@ -166,7 +213,20 @@ public final class SimulatedCluster {
         _ body: @escaping @Sendable (Client) async throws -> Value
     ) throws -> Value {
         let client = client(number)
-        return try simulator.run(on: clientLane, maxSteps: maxSteps) { try await body(client) }
+        return try simulator.run(
+            on: clientLane, maxSteps: maxSteps, maxNanoseconds: Self.answerNanoseconds
+        ) { try await body(client) }
+    }
+
+    /// Runs `body` with a client of that node only, and the world until it returns.
+    public func run<Value: Sendable>(
+        at node: Int, maxSteps: Int = 5_000_000,
+        _ body: @escaping @Sendable (Client) async throws -> Value
+    ) throws -> Value {
+        let client = client(at: node)
+        return try simulator.run(
+            on: clientLane, maxSteps: maxSteps, maxNanoseconds: Self.answerNanoseconds
+        ) { try await body(client) }
     }
 
     // MARK: Checking and the end
@@ -183,7 +243,7 @@ public final class SimulatedCluster {
     /// for ever.
     public func shutdown() throws {
         for number in clients.keys.sorted() {
-            let client = client(number)
+            guard let client = clients[number] else { continue }
             clientLane.start { await client.close() }
         }
         for place in nodes {

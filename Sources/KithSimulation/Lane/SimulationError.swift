@@ -5,6 +5,9 @@ public enum SimulationError: Error, Equatable, Sendable, CustomStringConvertible
     case deadlock(step: Int, waiting: [String])
     /// The condition was not met in the steps allowed.
     case stepLimit(steps: Int, nanoseconds: UInt64)
+    /// The condition was not met in the virtual time allowed, and nothing was left to do in it. One
+    /// line for each thing that waits.
+    case timeLimit(nanoseconds: UInt64, waiting: [String])
     /// A thread that is not the simulation's own reached in: a `Task.sleep`, a detached task, a
     /// real thread. The run is not a function of its seed any more; each further run throws this
     /// again. `operation` is what was tried first, `count` how often in all.
@@ -20,6 +23,9 @@ public enum SimulationError: Error, Equatable, Sendable, CustomStringConvertible
             return "deadlock after step \(step): nothing can run; waiting: \(list)"
         case .stepLimit(let steps, let nanoseconds):
             return "condition not met after \(steps) steps, at \(nanoseconds) ns"
+        case .timeLimit(let nanoseconds, let waiting):
+            let list = waiting.isEmpty ? "nothing" : waiting.joined(separator: "; ")
+            return "condition not met within \(nanoseconds) ns; waiting: \(list)"
         case .foreignThread(let operation, let count):
             return
                 "a foreign thread reached into the simulation \(count) times, first: \(operation)"

@@ -2,21 +2,28 @@
 
 extension Simulator {
     /// Steps until `condition` holds; it is asked before the first step and after each. Throws when
-    /// nothing can happen any more, when `maxSteps` were not enough, and when a foreign thread
-    /// reached in. Inside `condition` the state of every actor may be read (see `inspect`).
+    /// nothing can happen any more, when `maxSteps` were not enough, when only events behind
+    /// `maxNanoseconds` from now are left, and when a foreign thread reached in. A world with a
+    /// periodic timer comes to no other halt than that. Inside `condition` the state of every actor
+    /// may be read (see `inspect`).
     public func run(
-        until condition: () -> Bool, maxSteps: Int = 1_000_000
+        until condition: () -> Bool, maxSteps: Int = 1_000_000,
+        maxNanoseconds: UInt64 = Simulator.nanosecondsMax
     ) throws(SimulationError) {
-        let end = try runInside(maxSteps: maxSteps, limit: Self.nanosecondsMax, until: condition)
-        if end == .idle { throw .deadlock(step: stepCount, waiting: waiting) }
+        let limit = min(Self.nanosecondsMax, nanoseconds.addingSaturated(maxNanoseconds))
+        let end = try runInside(maxSteps: maxSteps, limit: limit, until: condition)
+        guard end == .idle else { return }
+        if let due = events.firstDue, due < Self.nanosecondsMax {
+            throw .timeLimit(nanoseconds: maxNanoseconds, waiting: waiting)
+        }
+        throw .deadlock(step: stepCount, waiting: waiting)
     }
 
     /// Lets `nanoseconds` of virtual time pass. A world without work just gets older.
     public func run(
         nanoseconds span: UInt64, maxSteps: Int = 1_000_000
     ) throws(SimulationError) {
-        let (sum, overflow) = nanoseconds.addingReportingOverflow(span)
-        let limit = overflow ? Self.nanosecondsMax : min(sum, Self.nanosecondsMax)
+        let limit = min(Self.nanosecondsMax, nanoseconds.addingSaturated(span))
         let end = try runInside(maxSteps: maxSteps, limit: limit) { nanoseconds >= limit }
         if end == .idle { nanoseconds = max(nanoseconds, limit) }
     }
@@ -31,6 +38,7 @@ extension Simulator {
     /// throws is thrown here, as is every `SimulationError`.
     public func run<Value: Sendable>(
         on lane: Lane, maxSteps: Int = 1_000_000,
+        maxNanoseconds: UInt64 = Simulator.nanosecondsMax,
         _ body: @escaping @Sendable () async throws -> Value
     ) throws -> Value {
         let outcome = Outcome<Value>()
@@ -41,7 +49,8 @@ extension Simulator {
                 outcome.result = .failure(error)
             }
         }
-        try run(until: { outcome.result != nil }, maxSteps: maxSteps)
+        try run(
+            until: { outcome.result != nil }, maxSteps: maxSteps, maxNanoseconds: maxNanoseconds)
         guard let result = outcome.result else { throw SimulationError.shutDown }
         return try result.get()
     }
@@ -79,7 +88,7 @@ extension Simulator {
         for lane in lanes where lane.isPaused && !lane.jobs.isEmpty {
             lines.append("lane \(lane.name) is paused with \(lane.jobs.count) jobs")
         }
-        if !events.isEmpty { lines.append("\(events.count) events beyond the end of time") }
+        if !events.isEmpty { lines.append("\(events.count) events later than that") }
         return lines
     }
 
@@ -106,6 +115,14 @@ extension Simulator {
         reporters = []
         events = EventQueue()
         if let error { throw error }
+    }
+}
+
+extension UInt64 {
+    /// The sum, or the greatest number there is.
+    fileprivate func addingSaturated(_ other: UInt64) -> UInt64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? .max : sum
     }
 }
 

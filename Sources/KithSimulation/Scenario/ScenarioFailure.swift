@@ -12,7 +12,7 @@ public struct ScenarioFailure: Error, Sendable, CustomStringConvertible {
         \(file):\(line): \(title)
           expected  \(expected)
           found     \(found)
-          run       seed \(run.seed), \(run.groups) groups, variant \(run.variant)
+          run       seed \(run.seed), \(run.groups) groups, \(run.nodes) nodes, variant \(run.variant)
           again     \(run.command(file: file))
         """
     }
@@ -23,12 +23,15 @@ public struct ScenarioRun: Sendable {
     /// Says the placement of identifiers, and everything that happens in which order.
     public var seed: UInt64
     public var groups: Int
+    /// With several, clients are spread over them, and every answer is asked of each of them.
+    public var nodes: Int
     /// Which naming and which order, of `Scenario.variantCount`.
     public var variant: Int
 
-    public init(seed: UInt64, groups: Int, variant: Int = 0) {
+    public init(seed: UInt64, groups: Int, nodes: Int = 1, variant: Int = 0) {
         self.seed = seed
         self.groups = groups
+        self.nodes = nodes
         self.variant = variant
     }
 
@@ -36,7 +39,7 @@ public struct ScenarioRun: Sendable {
     public func command(file: String) -> String {
         let name = file.split(separator: "/").last.map(String.init) ?? file
         return "KITH_SCENARIO=\(name) KITH_SEED=\(seed) KITH_PLACEMENTS=\(groups) "
-            + "KITH_VARIANT=\(variant) swift test --filter ScenarioFileTests"
+            + "KITH_NODES=\(nodes) KITH_VARIANT=\(variant) swift test --filter ScenarioFileTests"
     }
 }
 

@@ -14,11 +14,28 @@ extension ScenarioRunner {
         let read = Get(
             space: space, namespace: meant.namespace, value: meant.value,
             wantsQuarantine: isQuarantine)
-        guard let bytes = try cluster.run({ try await $0.get(read, retries: 5) }).profile else {
-            return nil
+        let answers = try fromEveryNode { try await $0.get(read, retries: 5).profile }
+        guard let bytes = answers[0] else { return nil }
+        if let other = answers.firstIndex(where: { $0 != bytes }) {
+            throw failure(
+                expected: "the same answer about \(meant) from every node",
+                found: "\(Self.text(try Self.decoded(bytes))) from node 1, "
+                    + "\(Self.text(try answers[other].map { try Self.decoded($0) })) "
+                    + "from node \(other + 1)")
         }
+        return try Self.decoded(bytes)
+    }
+
+    private static func decoded(_ bytes: [UInt8]) throws -> Profile {
         var reader = ByteReader(bytes.span.bytes)
         return try Profile(decoding: &reader)
+    }
+
+    /// What each node answers, node 1 first.
+    private func fromEveryNode<Answer: Sendable>(
+        _ ask: @escaping @Sendable (Client) async throws -> Answer
+    ) throws -> [Answer] {
+        try (1...run.nodes).map { try cluster.run(at: $0, ask) }
     }
 
     /// The profiles of everything that the file mentions, encoded, quarantines too.
@@ -40,8 +57,27 @@ extension ScenarioRunner {
     }
 
     func statistics() throws -> CBORValue {
-        let bytes = try cluster.run { try await $0.stats(retries: 5) }
-        return try CBORValue(decoding: bytes.span.bytes)
+        let answers = try fromEveryNode { try await $0.stats(retries: 5) }
+        let totals = try answers.map { try CBORValue(decoding: $0.span.bytes) }
+        if let other = totals.firstIndex(where: { $0 != totals[0] }) {
+            throw failure(
+                expected: "the same totals from every node",
+                found: "\(Self.text(totals[0])) from node 1, \(Self.text(totals[other])) "
+                    + "from node \(other + 1)")
+        }
+        return totals[0]
+    }
+
+    /// No merge may be under way: every event so far was acknowledged, so its links are settled. Asked
+    /// last of all: what a node says of its memory, and so the trace, is the allocator's business.
+    func checkSettled() throws {
+        let bytes = try cluster.run(at: 1) { try await $0.status(retries: 5) }
+        let status = try CBORValue(decoding: bytes.span.bytes)
+        guard case .array(let groups)? = status["groups"], groups.count == run.groups,
+            groups.allSatisfy({ $0["sealed"] == .unsigned(0) && $0["waiting"] == .unsigned(0) })
+        else {
+            throw failure(expected: "no sealed record in any group", found: Self.text(status))
+        }
     }
 
     /// What is not as it was.

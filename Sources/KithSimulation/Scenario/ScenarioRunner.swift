@@ -1,5 +1,8 @@
-// Runs one scenario once: the story, then the cluster's invariants, then a restart from the disk,
+// Runs one scenario once: the story, then the cluster's invariants, then a restart from the disks,
 // after which the last expectations and every profile and total must be what they were.
+//
+// On several nodes connections are spread over them, a power loss takes all of them or one by turns,
+// and every answer must be the same bytes from each.
 //
 // What a run is, is said by its `ScenarioRun` alone. Expectations come from the file; the runner
 // knows no rule of the contract.
@@ -22,6 +25,13 @@ public final class ScenarioRunner {
     /// In every third run the power fails after every second frame or so: what was acknowledged
     /// must be there all the same.
     private let isRestless: Bool
+    /// Whether each frame goes to the node after that of the frame before, once that was
+    /// acknowledged; else each connection keeps its node.
+    private let isSpread: Bool
+    /// Whether a power loss takes one node, the next one each time; else all of them.
+    private let isByTurns: Bool
+    private var framesSent = 0
+    private var losses = 0
     /// The line at hand, for failures.
     var line = 0
 
@@ -50,13 +60,18 @@ public final class ScenarioRunner {
         variant = ScenarioVariant(run.variant, of: scenario)
         var settings = ClusterSettings(seed: run.seed)
         settings.groups = run.groups
+        settings.nodeCount = run.nodes
         settings.identity = scenario.rules
         settings.anonymousDays = scenario.anonymousDays
         settings.isEventClock = scenario.isEventClock
         settings.start = LogTime(ScenarioScanner.epoch)
         cluster = SimulatedCluster(settings)
-        random = Xoshiro256(seed: run.seed, label: "scenario")
+        var random = Xoshiro256(seed: run.seed, label: "scenario")
         isRestless = random.oneIn(3)
+        isSpread = run.nodes > 1 && random.oneIn(2)
+        isByTurns = run.nodes > 1 && random.oneIn(2)
+        losses = run.nodes > 1 ? random.below(run.nodes) : 0
+        self.random = random
         if scenario.isEventClock { stamp = 0 }
     }
 
@@ -67,7 +82,7 @@ public final class ScenarioRunner {
     }
 
     private func runAll() throws -> ScenarioReport {
-        try cluster.start()
+        try cluster.startAll()
         for step in scenario.steps {
             line = step.line
             try perform(step.action)
@@ -77,6 +92,7 @@ public final class ScenarioRunner {
         let statistics = try statistics()
         let profiles = try profiles()
         if random.oneIn(2) { try restart() } else { try crash() }
+        try settle()
         try cluster.checkInvariants()
         for step in finalExpectations {
             line = step.line
@@ -89,9 +105,11 @@ public final class ScenarioRunner {
                 found: try difference(from: statistics, profiles))
         }
         try cluster.checkInvariants()
-        return ScenarioReport(
+        let report = ScenarioReport(
             traceHash: cluster.simulator.traceHash, stepCount: cluster.simulator.stepCount,
             profiles: profiles)
+        try checkSettled()
+        return report
     }
 
     /// The expectations behind the last thing that happens.
@@ -124,21 +142,47 @@ public final class ScenarioRunner {
                     Scenario.Frame(
                         connection: 1, space: ordered[0].space, events: ordered.flatMap(\.events)))
             }
-        case .crash: try crash()
+        case .crash:
+            try crash()
+            try settle()
         case .restart: try restart()
         case .expect(let expectation): try check(expectation)
         }
     }
 
     private func crash() throws {
-        cluster.crash()
-        try cluster.start()
+        if isByTurns {
+            let number = losses % run.nodes + 1
+            losses += 1
+            cluster.crash(number)
+            try cluster.start(number)
+        } else {
+            cluster.crashAll()
+            try cluster.startAll()
+        }
     }
 
     private func restart() throws {
-        try cluster.stop()
-        try cluster.start()
+        if isByTurns {
+            for number in 1...run.nodes {
+                try cluster.stop(number)
+                try cluster.start(number)
+            }
+        } else {
+            try cluster.stopAll()
+            try cluster.startAll()
+        }
+        try settle()
     }
+
+    /// Lets nodes that were spoken to in vain be spoken to again. What is asked before that is
+    /// refused, which is right, but the story goes on with what is answered.
+    private func settle() throws {
+        if run.nodes > 1 { try cluster.simulator.run(nanoseconds: Self.settleNanoseconds) }
+    }
+
+    /// Above the longest pause of a link between nodes.
+    private static let settleNanoseconds: UInt64 = 1_200_000_000
 
     // MARK: Sending
 
@@ -152,9 +196,14 @@ public final class ScenarioRunner {
 
     private func send(_ frame: Scenario.Frame) throws {
         let payload = self.payload(frame)
-        let reply = try cluster.run(as: frame.connection) { try await $0.ingest(payload) }
+        framesSent += 1
+        let connection = isSpread ? framesSent : frame.connection
+        let reply = try cluster.run(as: connection) { try await $0.ingest(payload) }
         try check(reply.results, of: frame)
-        if isRestless, random.oneIn(2) { try crash() }
+        if isRestless, random.oneIn(2) {
+            try crash()
+            try settle()
+        }
     }
 
     /// Sends everything at once; what stays unanswered is sent again, the very same bytes.
@@ -168,6 +217,7 @@ public final class ScenarioRunner {
                 throw failure(
                     expected: "an answer", found: "none after \(attempt) attempts")
             }
+            if attempt > 0 { try settle() }
             start(open, frames, payloads, answers, isRetry: attempt > 0)
             if withCrash, attempt == 0 {
                 let limit = cluster.simulator.stepCount + random.below(400)
@@ -176,7 +226,9 @@ public final class ScenarioRunner {
                 })
                 try crash()
             }
-            try cluster.simulator.run(until: { answers.isRoundOver }, maxSteps: 20_000_000)
+            try cluster.simulator.run(
+                until: { answers.isRoundOver }, maxSteps: 20_000_000,
+                maxNanoseconds: SimulatedCluster.answerNanoseconds)
         }
         for (frame, results) in zip(frames, answers.results) { try check(results, of: frame) }
     }

@@ -20,6 +20,10 @@ enum IngestCommand: Command {
             CommandSyntax.Option(
                 "in-flight", value: "N", standard: "4", help: "batches under way at once, 1 to 64"),
             CommandSyntax.Option(
+                "patience", value: "S", standard: "30",
+                help: "seconds for which an event without a certain answer is sent again, 1 to 3600"
+            ),
+            CommandSyntax.Option(
                 "errors", value: "all|N", standard: "20", help: "refused lines to show one by one"),
             CommandSyntax.Option("quiet", help: "no progress bar and no summary"),
             CommandSyntax.Option("json", help: "print the summary as one JSON object"),
@@ -30,10 +34,11 @@ enum IngestCommand: Command {
             "A line that is refused is shown with its number and the reason, and counts in kith stats; all "
                 + "others are taken. An event is acknowledged when it is on disk and its links are "
                 + "settled.",
-            "An event that gets no certain answer is sent again for up to 30 seconds under the same "
-                + "message id, so that it counts once; an event without a messageId is given one for "
-                + "that. Ingesting a file again counts events once only where they carry a messageId "
-                + "of their own.",
+            "An event that gets no certain answer is sent again for as long as --patience says, under "
+                + "the same message id, so that it counts once; an event without a messageId is "
+                + "given one for that, and one that has no room for it below the node's limit is not "
+                + "sent again. Ingesting a file again counts events once only where they carry a "
+                + "messageId of their own.",
             "Where the cluster's retention clock is \"event\", events are sent one batch at a time with the "
                 + "stamps that the clock runs on, and at the end every group logs the greatest.",
         ],
@@ -51,7 +56,8 @@ enum IngestCommand: Command {
             names: names, space: batches.space,
             window: try arguments.number("in-flight", in: 1...64) ?? 4,
             errorsShownMax: try errorsShown(arguments),
-            isQuiet: arguments.has("quiet"))
+            isQuiet: arguments.has("quiet"),
+            patience: try arguments.number("patience", in: 1...3_600) ?? 30)
         do throws(InputError) {
             settings.bytesTotal = try byteTotal(names)
         } catch {
@@ -77,7 +83,7 @@ enum IngestCommand: Command {
                     console.print(tally.text(fileCount: names.count, seconds: outcome.seconds))
                 }
                 if let stop = outcome.stop { return NodeChoice.report(stop, "ingest", console) }
-                return tally.refusedTotal > 0 || tally.unknown > 0 || tally.overloaded > 0
+                return tally.refusedTotal > 0 || tally.unsettled > 0
                     || !outcome.errors.isEmpty ? .failed : .done
             }
         }

@@ -2,13 +2,16 @@ import KithBytes
 import KithPorts
 
 /// Reads the files one after another and hands out batches. Blocks while it reads, so it is pinned
-/// to a loop on which nothing else runs.
+/// to a loop on which nothing else runs; but no longer than `idleMillis` for a pipe in which nothing
+/// comes, so that a run that has ended does not wait for it.
 actor BatchFeed {
     /// What comes next.
     enum Step: Sendable {
         case batch(LineBatch)
         /// A file could not be read to its end; the next one follows.
         case failed(InputError)
+        /// Nothing came for a while; there may be more. Only of a pipe or a terminal.
+        case idle
         /// No more lines.
         case end(greatestTime: LogTime?)
     }
@@ -17,6 +20,9 @@ actor BatchFeed {
     private static let chunkBytes = 256 << 10
     /// Bytes of a line that is looked at at all. JSON may be several times as long as its CBOR.
     static let lineBytesMax = 1 << 20
+
+    /// Milliseconds without a byte after which whoever asks is told so, and may have no use for more.
+    private static let idleMillis: Int32 = 200
 
     private nonisolated let loop: any Loop
     private let clock: any Clock
@@ -43,7 +49,8 @@ actor BatchFeed {
         batcher = LineBatcher(settings)
     }
 
-    /// The next full batch, or what there is when nothing more can be read at once.
+    /// The next full batch, or what there is when nothing more can be read at once. Returns within
+    /// `idleMillis` of the last byte.
     func next() -> Step {
         while true {
             if let failure = pendingFailure, batcher.isEmpty {
@@ -56,7 +63,11 @@ actor BatchFeed {
                 return .end(greatestTime: batcher.greatestTime)
             }
             guard let file else { continue }
-            if !batcher.isEmpty, !file.isReady { return .batch(takeBatch()) }
+            if !batcher.isEmpty {
+                if !file.isReady() { return .batch(takeBatch()) }
+            } else if !file.isReady(within: Self.idleMillis) {
+                return .idle
+            }
             read(file)
             if pendingFailure != nil, !batcher.isEmpty { return .batch(takeBatch()) }
         }

@@ -30,7 +30,7 @@ actor IngestRun {
         var errorsShownMax: Int
         var isQuiet: Bool
         /// For how long one batch is tried, in seconds.
-        var patience: Double = 30
+        var patience: Int
         var bytesTotal: UInt64?
     }
 
@@ -103,6 +103,7 @@ actor IngestRun {
                     underWay += 1
                 case .failed(let error):
                     report(error.description)
+                case .idle: break
                 case .end(let time):
                     greatestTime = time
                     await group.waitForAll()
@@ -148,32 +149,20 @@ actor IngestRun {
     // MARK: One batch
 
     private func deliver(_ batch: LineBatch, over client: Client) async {
-        let deadline = clock.monotonicNanoseconds() + UInt64(settings.patience * 1e9)
-        var payload = batch.payload
-        /// The items that are still without a certain answer, by place in the batch.
-        var open = Array(batch.places.indices)
+        let deadline = clock.monotonicNanoseconds() + UInt64(settings.patience) * 1_000_000_000
+        var delivery = BatchDelivery(batch)
         var pause = Self.pauseMillisMin
         while true {
-            let answer = await send(payload, over: client)
-            var again: [(item: Int, result: IngestResult)] = []
-            for (place, item) in open.enumerated() {
-                let result = answer.results.map { $0[place] } ?? answer.result
-                if result == .overloaded || result == .unknown && !batch.uncertain.contains(item) {
-                    again.append((item, result))
-                } else {
-                    settle(result, item, of: batch)
-                }
-            }
-            guard !again.isEmpty else { break }
+            let attempt = await send(delivery.payload, over: client)
+            settle(delivery.take(attempt.answer), of: batch)
+            guard !delivery.isDone else { break }
             let isOver = clock.monotonicNanoseconds() >= deadline
-            if isOver || answer.isFinal || stop != nil {
-                for (item, result) in again { settle(result, item, of: batch) }
-                if let error = answer.error { stop = stop ?? error }
+            if isOver || attempt.isFinal || stop != nil {
+                settle(delivery.giveUp(), of: batch)
+                stop = stop ?? attempt.error
                 break
             }
-            payload = Self.subset(payload, keeping: again.map { $0.item }, of: open) ?? payload
-            open = again.map { $0.item }
-            let wait = max(pause, UInt64(answer.retryAfterMillis))
+            let wait = max(pause, UInt64(attempt.retryAfterMillis))
             // A sleep that throws means that the loop stops; the next send says so.
             try? await clock.sleep(nanoseconds: wait * 1_000_000, on: loop)
             pause = min(pause * 2, Self.pauseMillisMax)
@@ -182,38 +171,38 @@ actor IngestRun {
         draw()
     }
 
-    private struct Answer {
-        /// By item; nil where the request failed as a whole.
-        var results: [IngestResult]?
-        /// What holds for every item of a request that failed.
-        var result = IngestResult.unknown
+    /// One try, and what it means for others.
+    private struct Attempt {
+        var answer: BatchDelivery.Answer
         var retryAfterMillis: UInt32 = 0
+        /// What stops the run when the patience is at an end.
         var error: ClientError?
         /// Whether trying again cannot help.
         var isFinal = false
     }
 
-    private func send(_ payload: [UInt8], over client: Client) async -> Answer {
+    private func send(_ payload: [UInt8], over client: Client) async -> Attempt {
         do throws(ClientError) {
-            let reply = try await client.ingest(payload, retries: 1)
-            var answer = Answer(results: reply.results, retryAfterMillis: reply.retryAfterMillis)
-            answer.error = await silence(reply.silentNodes, client)
-            return answer
+            // The client would send all of it again, also what must not be.
+            let reply = try await client.ingest(payload, retries: 0)
+            return Attempt(
+                answer: .results(reply.results), retryAfterMillis: reply.retryAfterMillis,
+                error: await silence(reply.silentNodes, client))
         } catch {
-            var answer = Answer(error: error)
-            if !error.isUnknown { answer.result = .overloaded }
+            var attempt = Attempt(
+                answer: .all(error.isUnknown ? .answered(.unknown) : .unsent), error: error)
             switch error {
             case .refused(_, let code, _, let retryAfterMillis):
-                answer.retryAfterMillis = retryAfterMillis
+                attempt.retryAfterMillis = retryAfterMillis
                 switch code {
-                case .unavailable, .overloaded, .shuttingDown, .internalError, .deadlineExceeded:
-                    break
-                default: answer.isFinal = true
+                case .overloaded: attempt.answer = .all(.answered(.overloaded))
+                case .unavailable, .shuttingDown, .internalError, .deadlineExceeded: break
+                default: attempt.isFinal = true
                 }
-            case .tooLarge, .protocolError, .closed, .cancelled: answer.isFinal = true
+            case .tooLarge, .protocolError, .closed, .cancelled: attempt.isFinal = true
             case .unreachable, .timedOut, .unanswered, .tooManyRequests: break
             }
-            return answer
+            return attempt
         }
     }
 
@@ -228,7 +217,7 @@ actor IngestRun {
             if !settings.isQuiet { console.drawLive("") }
             console.complain(
                 "kith ingest: \(names) \(verb) not answer; its events are sent again for up to "
-                    + "\(Int(settings.patience)) s")
+                    + "\(settings.patience) s")
         }
         let address = await client.address ?? client.addresses[0]
         return .refused(
@@ -260,20 +249,19 @@ actor IngestRun {
 
     // MARK: One line
 
-    private func settle(_ result: IngestResult, _ item: Int, of batch: LineBatch) {
-        var result = result
-        // What is no event needs no node to be judged; only its count there is uncertain.
-        if result == .unknown, batch.uncertain.contains(item) {
-            result = .rejected(batch.notes[item] == nil ? .eventTooLarge : .invalidJSON)
-        }
-        tally.count(result)
+    private func settle(_ lines: [BatchDelivery.Settled], of batch: LineBatch) {
+        for line in lines { settle(line.outcome, line.item, of: batch) }
+    }
+
+    private func settle(_ outcome: LineOutcome, _ item: Int, of batch: LineBatch) {
+        tally.count(outcome)
         let place = batch.places[item]
-        switch result {
-        case .rejected(let reason):
+        switch outcome {
+        case .answered(.rejected(let reason)):
             show("\(name(place)): \(reason.name): \(batch.notes[item] ?? reason.explanation)")
-        case .unknown, .overloaded:
+        case .unsent, .answered(.unknown), .answered(.overloaded):
             if firstUnsettled.map({ place < $0 }) ?? true { firstUnsettled = place }
-        case .ok, .duplicate, .expiredOnArrival, .forgotten, .suppressed: break
+        case .answered: break
         }
         progress.events = tally.total
         progress.refused = tally.refusedTotal

@@ -10,19 +10,31 @@ package struct IngestTally: Equatable, Sendable {
     package var expiredOnArrival = 0
     package var forgotten = 0
     package var suppressed = 0
-    /// May or may not be stored: no answer, also after trying again.
+    /// May or may not be stored: sent without a certain answer, also after trying again.
     package var unknown = 0
-    /// Not stored, since the cluster had no room for them, also after trying again.
+    /// Not stored, since the nodes said that they had no room for them, also after trying again.
     package var overloaded = 0
+    /// Not stored, since they reached no node that would take them, also after trying again.
+    package var unsent = 0
 
     package init() {}
 
     package var refusedTotal: Int { refused.values.reduce(0, +) }
 
-    /// Lines that have their answer.
+    /// Lines that have their outcome.
     package var total: Int {
         accepted + duplicate + refusedTotal + expiredOnArrival + forgotten + suppressed + unknown
-            + overloaded
+            + overloaded + unsent
+    }
+
+    /// Lines that are not stored for certain, or may not be, and that might be another time.
+    package var unsettled: Int { unknown + overloaded + unsent }
+
+    package mutating func count(_ outcome: LineOutcome) {
+        switch outcome {
+        case .answered(let result): count(result)
+        case .unsent: unsent += 1
+        }
     }
 
     package mutating func count(_ result: IngestResult) {
@@ -43,8 +55,7 @@ package struct IngestTally: Equatable, Sendable {
     /// The summary for people.
     package func text(fileCount: Int, seconds: Double) -> String {
         let files = "\(Words.grouped(fileCount)) " + (fileCount == 1 ? "file" : "files")
-        let lines = "\(Words.grouped(total)) " + (total == 1 ? "event" : "events")
-        var text = "\(files), \(lines) in \(Words.seconds(seconds))"
+        var text = "\(files), \(Self.events(total)) in \(Words.seconds(seconds))"
         if total > 0, seconds > 0 {
             text += " (\(Words.grouped(Int(Double(total) / seconds))) events/s)"
         }
@@ -72,15 +83,25 @@ package struct IngestTally: Equatable, Sendable {
         }
         if unknown > 0 {
             text +=
-                "\n\(Words.grouped(unknown)) events may or may not be stored: no node answered "
-                + "for them. Ingest the file again: events with a messageId count once."
+                "\n\(Self.events(unknown)) may or may not be stored: no certain answer came. "
+                + "Ingest the file again: events with a messageId count once."
         }
         if overloaded > 0 {
             text +=
-                "\n\(Words.grouped(overloaded)) events were not taken: the cluster is overloaded. "
+                "\n\(Self.events(overloaded)) \(overloaded == 1 ? "was" : "were") not taken: the cluster "
+                + "is overloaded. "
+                + "Ingest the file again later: events with a messageId count once."
+        }
+        if unsent > 0 {
+            text +=
+                "\n\(Self.events(unsent)) could not be sent: no node took them. "
                 + "Ingest the file again later: events with a messageId count once."
         }
         return text
+    }
+
+    private static func events(_ count: Int) -> String {
+        Words.grouped(count) + (count == 1 ? " event" : " events")
     }
 
     private var refusedSorted: [(RejectionReason, Int)] {
@@ -97,6 +118,7 @@ package struct IngestTally: Equatable, Sendable {
             "expiredOnArrival": .integer(Int64(expiredOnArrival)),
             "forgotten": .integer(Int64(forgotten)), "suppressed": .integer(Int64(suppressed)),
             "unknown": .integer(Int64(unknown)), "overloaded": .integer(Int64(overloaded)),
+            "unsent": .integer(Int64(unsent)),
             "seconds": .double(seconds),
             "eventsPerSecond": .double(seconds > 0 ? (Double(total) / seconds).rounded() : 0),
             "errors": .array(errors.map { .text($0) }),

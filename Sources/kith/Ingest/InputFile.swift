@@ -109,11 +109,13 @@ final class InputFile {
         return offset < 0 ? nil : UInt64(offset)
     }
 
-    /// Whether `read` would return at once.
-    var isReady: Bool {
+    /// Whether `read` would return at once, or would within `millis`.
+    func isReady(within millis: Int32 = 0) -> Bool {
         var descriptor = pollfd(
             fd: source.fileDescriptor, events: Int16(POLLIN), revents: 0)
-        return poll(&descriptor, 1, 0) != 0
+        let count = poll(&descriptor, 1, millis)
+        // What is wrong with a descriptor, reading it says.
+        return count > 0 || count < 0 && errno != EINTR
     }
 
     /// Fills `buffer` from its start, as far as there are bytes now; waits for the first. 0 at the

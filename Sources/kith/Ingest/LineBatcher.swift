@@ -4,7 +4,8 @@
 //             └─ no, or too large ─▶ an item that says so, which the node counts
 //
 // A line without a message id gets one here: then a batch whose answer was lost can be sent again,
-// and what was stored of it counts once.
+// and what was stored of it counts once. One that is so large that there is no room for an id is not
+// sent again.
 
 package import KithBytes
 import KithWire
@@ -33,8 +34,10 @@ package struct LineBatch: Sendable {
     package var places: [LinePlace]
     /// Why a line was no JSON, by item.
     package var notes: [Int: String]
-    /// Items that are not events: sending those again could count them twice.
-    package var uncertain: Set<Int>
+    /// Items that are not events: sent again, they could count twice.
+    package var refused: Set<Int>
+    /// Events without a message id: sent again, they could count twice.
+    package var unnamed: Set<Int>
     /// Bytes of all files that were read up to here.
     package var bytesTaken: UInt64
     /// The greatest event time of all lines up to here; nil with the wall clock.
@@ -63,13 +66,17 @@ package struct LineBatcher: Sendable {
         }
     }
 
+    /// Bytes of the member's name, and of the heads of the name, its value and a longer map.
+    private static let messageIDRoom = 24
+
     private let settings: Settings
     private var writer: IngestBatchWriter
     private var transcoder = JSONTranscoder()
     private var event = ByteWriter()
     private var places: [LinePlace] = []
     private var notes: [Int: String] = [:]
-    private var uncertain: Set<Int> = []
+    private var refused: Set<Int> = []
+    private var unnamed: Set<Int> = []
     private var assigned = 0
     /// The greatest event time so far.
     private var stamp = LogTime(0)
@@ -110,27 +117,32 @@ package struct LineBatcher: Sendable {
             hasStamp = true
         }
         guard event.count <= settings.eventBytesMax else { return refuse(.tooLarge, at: place) }
-        if peek.isMap, !peek.hasMessageID { assignMessageID() }
+        if peek.isMap, !peek.hasMessageID, !assignMessageID() { unnamed.insert(places.count) }
         writer.append(
             .event, stamp: settings.isStamped ? stamp : nil, bytes: event.bytes)
         places.append(place)
     }
 
-    private mutating func assignMessageID() {
+    /// Gives the event an id, and says whether there was room for it. Without room the node assigns
+    /// one, at every arrival another.
+    private mutating func assignMessageID() -> Bool {
         let id = "\(settings.runID)-\(assigned)"
         assigned += 1
-        // An event that has no room for it goes without: the node will assign one.
-        guard event.count + id.utf8.count + 24 <= settings.eventBytesMax else { return }
+        guard event.count + id.utf8.count + Self.messageIDRoom <= settings.eventBytesMax else {
+            return false
+        }
         let before = event
         do {
             try EventPeek.append(name: "messageId", text: id, to: &event)
+            return true
         } catch {
             event = before
+            return false
         }
     }
 
     private mutating func refuse(_ kind: IngestItemKind, at place: LinePlace) {
-        uncertain.insert(places.count)
+        refused.insert(places.count)
         writer.append(kind, stamp: settings.isStamped ? stamp : nil)
         places.append(place)
     }
@@ -138,12 +150,14 @@ package struct LineBatcher: Sendable {
     /// Takes the batch out; the next one begins.
     package mutating func take(bytesTaken: UInt64) -> LineBatch {
         let batch = LineBatch(
-            payload: writer.payload, places: places, notes: notes, uncertain: uncertain,
-            bytesTaken: bytesTaken, stamp: settings.isStamped && hasStamp ? stamp : nil)
+            payload: writer.payload, places: places, notes: notes, refused: refused,
+            unnamed: unnamed, bytesTaken: bytesTaken,
+            stamp: settings.isStamped && hasStamp ? stamp : nil)
         writer.removeAll()
         places.removeAll(keepingCapacity: true)
         notes = [:]
-        uncertain = []
+        refused = []
+        unnamed = []
         return batch
     }
 

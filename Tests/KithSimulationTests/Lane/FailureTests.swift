@@ -84,6 +84,27 @@ import Testing
         try simulator.shutdown()
     }
 
+    @Test func `a world with a periodic timer that waits for something else says for what`() throws
+    {
+        let simulator = Simulator(seed: 1)
+        let clock = SimulatedClock(simulator, node: "n")
+        let lane = simulator.lane(node: "n")
+        lane.start {
+            while (try? await clock.sleep(nanoseconds: 1_000_000_000, on: lane)) != nil {}
+        }
+
+        let error = #expect(throws: SimulationError.self) {
+            try simulator.run(until: { false }, maxNanoseconds: 60_000_000_000)
+        }
+
+        guard case .timeLimit(60_000_000_000, let waiting)? = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(waiting.contains { $0.contains("n/0") }, "\(waiting)")
+        try simulator.shutdown()
+    }
+
     @Test func `too many steps are an error, not a hang`() throws {
         let simulator = Simulator(seed: 1)
         simulator.lane(node: "n").start {

@@ -4,7 +4,7 @@ import Testing
 /// Every case of the identity contract, over several placements of its identifiers and several
 /// orders of everything that has no order.
 @Suite struct ScenarioFileTests {
-    @Test(arguments: ScenarioFiles.chosen)
+    @Test(.enabled(if: ScenarioFiles.wants { $0 == 1 }), arguments: ScenarioFiles.chosen)
     func `the story holds`(_ name: String) throws {
         let scenario = try ScenarioFiles.load(name)
         // A file with many orders meets many schedules with few seeds and placements.
@@ -20,6 +20,26 @@ import Testing
                 #expect(
                     profiles.allSatisfy { $0 == first },
                     "\(name): profiles depend on the order, seed \(seed), \(groups) groups")
+            }
+        }
+    }
+
+    @Test(.enabled(if: ScenarioFiles.wants { $0 > 1 }), arguments: ScenarioFiles.chosen)
+    func `the story holds on several nodes, and each of them tells it`(_ name: String) throws {
+        let scenario = try ScenarioFiles.load(name)
+        var profiles: [UInt64: [[UInt8]?]] = [:]
+        var failed = 0
+        for run in ScenarioFiles.clusterRuns(of: scenario) {
+            do {
+                let found = try ScenarioRunner.run(scenario, run).profiles
+                guard scenario.naming.isEmpty, run.nodes == 3, run.groups == 3 else { continue }
+                #expect(
+                    profiles.updateValue(found, forKey: run.seed) ?? found == found,
+                    "\(name): profiles depend on the order, \(run.command(file: name))")
+            } catch {
+                Issue.record("\(error)")
+                failed += 1
+                if failed == 3 { return }
             }
         }
     }

@@ -7,6 +7,8 @@ import KithSimulation
 ///     KITH_SEED         the first seed (default 1)
 ///     KITH_SEEDS        seeds a placement (default 2)
 ///     KITH_PLACEMENTS   numbers of groups, comma-separated (default 1,2,4,7)
+///     KITH_NODES        nodes (default 1, 3 and 5); with KITH_SEED just that seed
+///     KITH_EVERYWHERE   1 for every placement on several nodes, not a share of them
 ///     KITH_VARIANT      only this naming and order
 enum ScenarioFiles {
     static let folder = URL(filePath: #filePath)
@@ -47,4 +49,47 @@ enum ScenarioFiles {
         if let only = environment["KITH_VARIANT"].flatMap({ Int($0) }) { return [only] }
         return Array(0..<scenario.variantCount)
     }
+
+    /// Whether runs with that many nodes are asked for.
+    static func wants(_ isWanted: (Int) -> Bool) -> Bool {
+        environment["KITH_NODES"].flatMap { Int($0) }.map(isWanted) ?? true
+    }
+
+    /// The runs of a scenario on several nodes: every placement of its identifiers, each with some
+    /// order and naming; with `KITH_EVERYWHERE` each with every one.
+    static func clusterRuns(of scenario: Scenario) -> [ScenarioRun] {
+        let only = environment["KITH_NODES"].flatMap { Int($0) }
+        let variants = variants(of: scenario)
+        if environment["KITH_SEED"] != nil {
+            return seeds.flatMap { seed in
+                placements.flatMap { groups in
+                    variants.map {
+                        ScenarioRun(seed: seed, groups: groups, nodes: only ?? 3, variant: $0)
+                    }
+                }
+            }
+        }
+        let isEverywhere = environment["KITH_EVERYWHERE"] == "1"
+        var runs: [ScenarioRun] = []
+        for (nodes, groups, share) in [(3, 3, 1), (3, 7, 9), (5, 5, 25)]
+        where only == nil || only == nodes {
+            let seeds = ScenarioPlacements.seeds(of: scenario, nodes: nodes, groups: groups)
+            let all = seeds.count * variants.count
+            let count = isEverywhere ? all : max(seeds.count, min(variants.count, variantsShown))
+            for turn in stride(from: 0, to: count, by: isEverywhere ? 1 : share) {
+                // Each seed in turn, each time with the variants a little further on.
+                let variant = isEverywhere ? turn / seeds.count : turn * Self.variantStride
+                runs.append(
+                    ScenarioRun(
+                        seed: seeds[turn % seeds.count], groups: groups, nodes: nodes,
+                        variant: variants[variant % variants.count]))
+            }
+        }
+        return runs
+    }
+
+    /// Orders and namings of a file that are run even where that takes more runs than placements do.
+    private static let variantsShown = 24
+    /// Prime to the numbers of orders and namings, so that all of them have their turn.
+    private static let variantStride = 7
 }

@@ -3,16 +3,35 @@ import Testing
 
 /// The runner itself: that it repeats, that it can fail, and that all of the contract is there.
 @Suite struct ScenarioRunnerTests {
-    @Test(arguments: ScenarioFiles.chosen)
-    func `the same seed gives the same trace`(_ name: String) throws {
+    @Test(arguments: ScenarioFiles.chosen, [1, 3])
+    func `the same seed gives the same trace`(_ name: String, nodes: Int) throws {
         let scenario = try ScenarioFiles.load(name)
         let run = ScenarioRun(
-            seed: ScenarioFiles.seeds.lowerBound, groups: 4, variant: scenario.variantCount / 2)
+            seed: ScenarioFiles.seeds.lowerBound, groups: 4, nodes: nodes,
+            variant: scenario.variantCount / 2)
 
         let first = try ScenarioRunner.run(scenario, run)
         let second = try ScenarioRunner.run(scenario, run)
 
         #expect(first == second, "\(name): \(run.command(file: name))")
+    }
+
+    @Test func `few identifiers are placed on three nodes in every way`() throws {
+        let text = "page a:1\nidentify u:1 a:1\npage d:1\nat 1"
+        let scenario = try ScenarioParser.parse("at 0\n" + text, file: "x")
+
+        let placements = try ScenarioPlacements.seeds(of: scenario, nodes: 3, groups: 3).map {
+            seed in
+            var settings = ClusterSettings(seed: seed)
+            settings.nodeCount = 3
+            settings.groups = 3
+            return try [("anonymous_id", "1"), ("user_id", "1"), ("device_id", "1")].map {
+                try #require(settings.home(of: $0.0, $0.1))
+            }
+        }
+
+        #expect(placements.count == 27)
+        #expect(Set(placements).count == 27)
     }
 
     @Test func `another seed gives another trace`() throws {

@@ -1,0 +1,143 @@
+// A node that answers as a test tells it to: what a real one does only at bad moments, it does at the
+// wanted one. Speaks the protocol over one connection at a time, on a thread of its own.
+
+import Foundation
+import Glibc
+import KithBytes
+import KithWire
+import Synchronization
+import Testing
+
+/// A scripted node on a port of this machine.
+final class FakeNode: Sendable {
+    /// What it does with a batch that has arrived.
+    enum Reaction: Sendable {
+        /// Answers so for every event.
+        case answer(IngestResult)
+        /// Ends the connection without an answer, and takes the next one.
+        case hangUp
+        /// Ends the connection without an answer, and takes no other.
+        case vanish
+        /// Refuses the batch as a whole.
+        case refuse(ErrorCode)
+    }
+
+    let port: UInt16
+    private let listener: Int32
+    private let limits: WireLimits
+    private let state: Mutex<(script: [Reaction], batches: [[UInt8]])>
+
+    var address: String { "127.0.0.1:\(port)" }
+
+    /// Listens. The reactions are to one batch after the other; all later ones are taken.
+    init(_ script: [Reaction], limits: WireLimits = WireLimits()) throws {
+        state = Mutex((script, []))
+        self.limits = limits
+        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let listener = listener
+        let isListening = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, size) == 0 && getsockname(listener, $0, &size) == 0
+                    && listen(listener, 16) == 0
+            }
+        }
+        port = UInt16(bigEndian: address.sin_port)
+        try #require(isListening, "cannot listen: \(errno)")
+        let thread = Thread { [weak self] in
+            while true {
+                let descriptor = accept(listener, nil, nil)
+                guard descriptor >= 0, let node = self else { break }
+                let goesOn = node.serve(descriptor)
+                close(descriptor)
+                if !goesOn { break }
+            }
+            close(listener)
+        }
+        thread.start()
+    }
+
+    deinit { shutdown(listener, Int32(SHUT_RDWR)) }
+
+    /// The messages that arrived, each the events of one batch; null for a line that is no event.
+    var batches: [[CBORValue]] {
+        state.withLock { state in
+            state.batches.map { payload in
+                var events: [CBORValue] = []
+                do {
+                    let view = try IngestView(decoding: payload.span.bytes)
+                    var items = view.items
+                    while let item = try items.next() {
+                        let bytes = item.bytes
+                        events.append(item.kind == .event ? try CBORValue(decoding: bytes) : .null)
+                    }
+                } catch {
+                    Issue.record("a batch that does not decode: \(error)")
+                }
+                return events
+            }
+        }
+    }
+
+    /// Answers what comes over one connection; false when the node is to be gone.
+    private func serve(_ descriptor: Int32) -> Bool {
+        var decoder = FrameDecoder()
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            let count = recv(descriptor, &chunk, chunk.count, 0)
+            guard count > 0 else { return true }
+            decoder.append(Array(chunk[..<count]))
+            do {
+                while let frame = try decoder.next() {
+                    var writer = ByteWriter()
+                    if let end = answer(frame, into: &writer) { return end }
+                    let sent = writer.bytes.withUnsafeBytes {
+                        send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+                    }
+                    guard sent == writer.count else { return true }
+                }
+            } catch {
+                Issue.record("the client sent no frame: \(error)")
+                return true
+            }
+        }
+    }
+
+    /// Writes the answer, or says that the connection ends, and whether there is to be another.
+    private func answer(_ frame: Frame, into writer: inout ByteWriter) -> Bool? {
+        let id = frame.requestID
+        switch frame.type {
+        case .hello:
+            FrameWriter.write(
+                HelloReply(
+                    clusterName: "fake", nodeID: NodeID(1), limits: limits, retentionClock: .wall,
+                    groups: 1), requestID: id, into: &writer)
+        case .ping: FrameWriter.write(Pong(), requestID: id, into: &writer)
+        case .ingest:
+            let payload = frame.payload.withUnsafeBytes { Array($0) }
+            let reaction = state.withLock { state in
+                state.batches.append(payload)
+                return state.script.isEmpty ? .answer(.ok) : state.script.removeFirst()
+            }
+            switch reaction {
+            case .hangUp: return true
+            case .vanish: return false
+            case .refuse(let code):
+                FrameWriter.write(
+                    ErrorReply(code: code, text: "as the test says"), requestID: id, into: &writer)
+            case .answer(let result):
+                // A payload that does not decode is reported where `batches` is read.
+                let count = (try? IngestView.itemCount(of: payload)) ?? 0
+                FrameWriter.write(
+                    IngestReply(
+                        token: SessionToken(), results: Array(repeating: result, count: count)),
+                    requestID: id, into: &writer)
+            }
+        default: return true
+        }
+        return nil
+    }
+}

@@ -1,0 +1,221 @@
+import KithBytes
+import KithClient
+import KithCore
+import KithServer
+import KithSimulation
+import KithWire
+import Testing
+
+/// Three nodes with a group each: what one that is missing takes away, and what it does not.
+@Suite struct PeerTests {
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func `while a node is down only what needs it is refused, and names it`(seed: UInt64) throws {
+        let world = try PeerWorld.started(seed: seed)
+        let persons = world.personsEverywhere()
+        let events = persons.flatMap(\.events)
+        world.cluster.crash(2)
+
+        let reply = try world.ingest(events.map(\.event), at: 1)
+
+        #expect(reply.silentNodes == [NodeID(2)])
+        for ((event, nodes), result) in zip(events, reply.results) {
+            #expect(
+                nodes.contains(2) ? result.wantsRetry : result == .ok,
+                "seed \(seed): \(result) for \(event)")
+        }
+        for node in [1, 3] {
+            for person in persons {
+                let refusal = try world.refusal {
+                    _ = try world.profile("user_id", person.account, at: node)
+                }
+                #expect(
+                    (refusal?.code == .unavailable) == (person.accountNode == 2), "seed \(seed)")
+                #expect(refusal?.text.contains("node 2") ?? true, "\(refusal?.text ?? "")")
+            }
+            let refusal = try world.refusal {
+                _ = try world.cluster.run(at: node) { try await $0.stats() }
+            }
+            #expect(refusal?.code == .unavailable)
+            #expect(refusal?.text.contains("node 2") ?? false)
+        }
+
+        try world.cluster.start(2)
+        try world.settle()
+        try world.expectNotStored(events.map(\.event), answered: reply.results, of: persons)
+        let again = try world.ingestAll(events.map(\.event), at: 1)
+
+        for (before, after) in zip(reply.results, again) {
+            #expect(before == .ok ? after == .duplicate : [.ok, .duplicate].contains(after))
+        }
+        try world.expectWhole(persons, "seed \(seed)")
+        for totals in try world.totals() {
+            #expect(totals["events", "accepted"] == .unsigned(27), "seed \(seed)")
+            #expect(totals["profiles", "total"] == .unsigned(9))
+            #expect(totals["profiles", "members"] == .unsigned(9))
+            #expect(totals["identifiers", "total"] == .unsigned(18))
+            #expect(totals["merges", "completed"] == .unsigned(9))
+        }
+        try world.end()
+    }
+
+    @Test(arguments: [1, 2], [false, true])
+    func `a node that hangs takes no more than a deadline from who needs it, and others go on`(
+        seed: UInt64, isConnected: Bool
+    ) throws {
+        let world = try PeerWorld.started(seed: seed)
+        let near = world.person("near", cookieAt: 1, accountAt: 3)
+        let far = world.person("far", cookieAt: 1, accountAt: 2)
+        if isConnected { _ = try world.ingestAll(far.events.prefix(2).map(\.event), at: 1) }
+        world.cluster.pause(2)
+        let began = world.milliseconds
+        let waiting = Waiting()
+        let client = world.cluster.client(at: 1)
+        let payload = PeerWorld.payload(far.events.map(\.event))
+        world.cluster.clientLane.start {
+            waiting.reply = try? await client.ingest(payload)
+            waiting.isDone = true
+        }
+        let other = world.cluster.client(at: 3)
+        let get = Get(space: "default", namespace: "user_id", value: far.account)
+        world.cluster.clientLane.start {
+            do throws(ClientError) {
+                _ = try await other.get(get)
+            } catch {
+                waiting.readError = error
+            }
+            waiting.isReadDone = true
+        }
+
+        for (event, _) in near.events {
+            let before = world.milliseconds
+            // Connections of their own: the batches of one connection take effect in order.
+            for number in [2, 3] {
+                let payload = PeerWorld.payload([event])
+                let results = try world.cluster.run(as: number) {
+                    try await $0.ingest(payload).results
+                }
+                #expect(results == [.ok] || results == [.duplicate], "seed \(seed)")
+            }
+            #expect(world.milliseconds - before < 1_000, "seed \(seed)")
+        }
+        try world.expectNear(near)
+        try world.cluster.simulator.run(
+            until: { waiting.isDone && waiting.isReadDone }, maxSteps: 5_000_000)
+
+        #expect(world.milliseconds - began <= 10_000, "seed \(seed)")
+        let reply = try #require(waiting.reply)
+        #expect(reply.silentNodes == [NodeID(2)])
+        #expect(reply.results[2].wantsRetry)
+        guard case .refused(_, .unavailable, let text, _)? = waiting.readError else {
+            Issue.record("seed \(seed): \(String(describing: waiting.readError))")
+            return
+        }
+        #expect(text.contains("node 2"))
+
+        world.cluster.resume(2)
+        try world.settle()
+        // The first two were acknowledged before where the nodes were connected.
+        let new = isConnected ? 2 : 0
+        try world.expectNotStored(
+            Array(far.events.map(\.event)[new...]), answered: Array(reply.results[new...]),
+            of: [far])
+        _ = try world.ingestAll(far.events.map(\.event), at: 1)
+        try world.expectWhole([near, far], "seed \(seed)")
+        try world.end()
+    }
+
+    @Test(arguments: ["hashKey", "groups", "nodes", "retention.clock", "identity.namespaces"])
+    func `nodes whose cluster files differ refuse each other and say in what`(key: String) throws {
+        let world = PeerWorld(seed: 4)
+        let person = world.person("p", cookieAt: 2, accountAt: 1)
+        try world.cluster.start(1)
+        try world.cluster.start(2) { configuration in
+            switch key {
+            case "hashKey": configuration.hashKey = HashKey(k0: 1, k1: 2)
+            case "groups": configuration.groups = 6
+            case "nodes": configuration.nodes.removeLast()
+            case "retention.clock": configuration.retention.clock = .event
+            default: configuration.identity.namespaces[1].identifierClass = .known
+            }
+        }
+        try world.cluster.start(3)
+
+        let reply = try world.ingest(person.events.map(\.event), at: 1)
+        let refusal = try world.refusal {
+            _ = try world.profile("anonymous_id", person.cookie, at: 3)
+        }
+
+        #expect(reply.results[0] == .overloaded && reply.results[2].wantsRetry)
+        #expect(reply.results[1] == .ok)
+        #expect(reply.silentNodes == [NodeID(2)])
+        #expect(refusal?.code == .unavailable)
+        #expect(refusal?.text.contains("node 2") ?? false)
+        #expect(refusal?.text.contains(" \(key)") ?? false, "\(refusal?.text ?? "")")
+        try world.cluster.shutdown()
+    }
+
+    @Test(arguments: 1...10 as ClosedRange<UInt64>)
+    func `nodes that stop while requests are under way stop, and nobody hangs`(
+        seed: UInt64
+    ) throws {
+        let world = try PeerWorld.started(seed: seed)
+        var random = Xoshiro256(seed: seed, label: "stops")
+        let persons = world.personsEverywhere()
+        let waiting = Waiting()
+        for (place, person) in persons.enumerated() {
+            let client = world.cluster.client(at: place % 3 + 1)
+            for (event, _) in person.events {
+                let payload = PeerWorld.payload([event])
+                waiting.open += 1
+                world.cluster.clientLane.start {
+                    _ = try? await client.ingest(payload)
+                    waiting.open -= 1
+                }
+            }
+            let get = Get(space: "default", namespace: "user_id", value: person.account)
+            waiting.open += 1
+            world.cluster.clientLane.start {
+                _ = try? await client.get(get, retries: 0)
+                waiting.open -= 1
+            }
+        }
+        let order = [[2, 1, 3], [3, 2, 1], [1, 3, 2]][Int(seed % 3)]
+        for node in order {
+            let end = world.cluster.simulator.stepCount + random.below(1_500)
+            try world.cluster.simulator.run(until: {
+                world.cluster.simulator.stepCount >= end || waiting.open == 0
+            })
+            let before = world.milliseconds
+            try world.cluster.stop(node)
+            #expect(world.milliseconds - before < 6_000, "seed \(seed), node \(node)")
+        }
+        try world.cluster.simulator.run(until: { waiting.open == 0 }, maxSteps: 5_000_000)
+
+        try world.cluster.startAll()
+        for person in persons {
+            let results = try world.ingestAll(person.events.map(\.event), at: 1)
+            #expect(results.filter(\.wantsRetry).isEmpty, "seed \(seed)")
+        }
+        try world.expectWhole(persons, "seed \(seed)")
+        try world.end()
+    }
+}
+
+/// What clients wait for. Touched on the simulation's thread only.
+private final class Waiting: @unchecked Sendable {
+    var reply: IngestReply?
+    var isDone = false
+    var readError: ClientError?
+    var isReadDone = false
+    var open = 0
+}
+
+extension PeerWorld {
+    /// The person is whole as the nodes say that keep all of it.
+    fileprivate func expectNear(_ person: Person) throws {
+        for node in [1, 3] {
+            let bytes = try profile("anonymous_id", person.cookie, at: node)
+            #expect(try Self.counts(bytes) == person.counts)
+        }
+    }
+}
