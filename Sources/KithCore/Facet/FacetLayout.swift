@@ -14,7 +14,7 @@ internal import KithBytes
 /// | 30 | 2 | bytes of the value, as stored |
 /// | 32 | 2 | counters |
 /// | 34 | 2 | trait cells |
-/// | 36 | 2 | messages in the window |
+/// | 36 | 2 | messages in the window; 4,096 + n: it is full, and its oldest message is at place n |
 /// | 38 | 1 | flags (`FacetFlags`) |
 /// | 39 | 1 | which of the next parts are there (`FacetParts`) |
 /// | 40 | 16 | leaf id, unless it is the record's own |

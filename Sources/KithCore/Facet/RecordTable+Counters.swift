@@ -92,6 +92,9 @@ extension UInt64 {
 // another group, gets the time of the message before it. So only the front has to be looked at.
 // Times are kept as milliseconds after the window's first; when that outgrows 32 bits, what is
 // older than two days is moved up to two days ago, which no rule can tell from its true age.
+//
+// A full window is a ring: a message takes the place of the oldest one, and nothing is moved. It is
+// put in order again before anything else happens to it, and in an export.
 
 extension RecordTable {
     /// Whether the message was counted lately under this facet. O(window).
@@ -106,7 +109,7 @@ extension RecordTable {
     public mutating func addToWindow(
         _ facet: inout FacetRef, messageHash: UInt64, at time: LogTime
     ) {
-        let shape = shape(facet)
+        var shape = shape(facet)
         let stride = FacetLayout.windowEntryBytes
         let count = shape.windowCount
         var now = min(max(time.rawValue, 0), 1 << 47 - 2)
@@ -122,10 +125,19 @@ extension RecordTable {
             return
         }
         let base = arena.region.time(at: shape.window)
-        let entries = shape.window + FacetLayout.windowBaseBytes
-        now = max(now, base + Int64(arena.region.u32(at: entries + (count - 1) * stride + 8)))
+        now = max(now, base + Int64(arena.region.u32(at: shape.message(count - 1) + 8)))
         let dropped = windowExcess(shape, adding: 1, base: base, now: now)
+        if dropped == 1, count == FacetLimits.windowMax, now - base <= Int64(UInt32.max) {
+            let oldest = shape.message(0)
+            arena.region.store(messageHash, at: oldest)
+            arena.region.store(UInt32(now - base), at: oldest + 8)
+            let next = (shape.windowOldest + 1) % count
+            arena.region.store(UInt16(count + next), at: shape.start + FacetLayout.window)
+            return
+        }
+        putWindowInOrder(&shape)
         let kept = count - dropped
+        let entries = shape.window + FacetLayout.windowBaseBytes
         if dropped > 0 {
             arena.region.move(
                 from: entries + dropped * stride, to: entries, count: kept * stride)
@@ -144,6 +156,19 @@ extension RecordTable {
         arena.region.store(UInt16(kept + 1), at: start + FacetLayout.window)
     }
 
+    /// Lets the oldest message be the first one. O(window).
+    private mutating func putWindowInOrder(_ shape: inout FacetShape) {
+        guard shape.windowOldest > 0 else { return }
+        let entries = shape.window + FacetLayout.windowBaseBytes
+        let newer = shape.windowOldest * FacetLayout.windowEntryBytes
+        let older = shape.windowCount * FacetLayout.windowEntryBytes - newer
+        let copy = arena.region.bytes(at: entries, count: newer).copied()
+        arena.region.move(from: entries + newer, to: entries, count: older)
+        unsafe arena.region.store(bytes: copy.span.bytes, at: entries + older)
+        arena.region.store(UInt16(shape.windowCount), at: shape.start + FacetLayout.window)
+        shape.windowOldest = 0
+    }
+
     /// Forgets every message of the window.
     public mutating func clearWindow(_ facet: FacetRef) {
         let shape = shape(facet)
@@ -155,11 +180,10 @@ extension RecordTable {
 
     /// How many messages at the front go when `adding` more arrive at `now`.
     private func windowExcess(_ shape: FacetShape, adding: Int, base: Int64, now: Int64) -> Int {
-        let entries = shape.window + FacetLayout.windowBaseBytes
         var total = shape.windowCount + adding
         var dropped = 0
         while total > FacetLimits.windowAlways {
-            let at = entries + dropped * FacetLayout.windowEntryBytes + 8
+            let at = shape.message(dropped) + 8
             let age = now - base - Int64(arena.region.u32(at: at))
             guard total > FacetLimits.windowMax || age > FacetLimits.windowMillis else { break }
             total -= 1
@@ -168,7 +192,8 @@ extension RecordTable {
         return dropped
     }
 
-    /// Moves the base up when `now` is more than 32 bits of milliseconds after it.
+    /// Moves the base up when `now` is more than 32 bits of milliseconds after it. The window is in
+    /// order.
     private mutating func rebaseWindow(
         _ shape: FacetShape, kept: Int, base: Int64, now: Int64
     ) -> Int64 {

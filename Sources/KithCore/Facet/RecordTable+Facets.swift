@@ -20,9 +20,18 @@ struct FacetShape {
     /// The window's base time; the end of the facet where the window is empty.
     var window: Int
     var windowCount: Int
+    /// The place of the oldest message among those of the window; above 0 only where it is full.
+    var windowOldest: Int
 
     var end: Int { start + length }
     var counterBytes: Int { parts.contains(.wideCounters) ? 10 : 6 }
+
+    /// Where message `index` of the window lies, the oldest being 0.
+    func message(_ index: Int) -> Int {
+        var place = index + windowOldest
+        if place >= windowCount { place -= windowCount }
+        return window + FacetLayout.windowBaseBytes + place * FacetLayout.windowEntryBytes
+    }
 }
 
 extension RecordTable {
@@ -50,7 +59,8 @@ extension RecordTable {
         let valueBytes = Int(arena.region.u16(at: start + FacetLayout.valueBytes))
         let counters = value + valueBytes
         let counterCount = Int(arena.region.u16(at: start + FacetLayout.counters))
-        let windowCount = Int(arena.region.u16(at: start + FacetLayout.window))
+        let messages = Int(arena.region.u16(at: start + FacetLayout.window))
+        let windowCount = min(messages, FacetLimits.windowMax)
         let windowBytes =
             windowCount == 0
             ? 0 : FacetLayout.windowBaseBytes + windowCount * FacetLayout.windowEntryBytes
@@ -60,7 +70,8 @@ extension RecordTable {
             valueBytes: valueBytes, counters: counters, counterCount: counterCount,
             traits: counters + counterCount * (parts.contains(.wideCounters) ? 10 : 6),
             traitCount: Int(arena.region.u16(at: start + FacetLayout.traits)),
-            window: start + length - windowBytes, windowCount: windowCount)
+            window: start + length - windowBytes, windowCount: windowCount,
+            windowOldest: messages - windowCount)
     }
 
     /// Replaces bytes inside a facet, `offset` from its start, and corrects all lengths.

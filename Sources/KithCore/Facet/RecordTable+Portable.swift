@@ -91,11 +91,10 @@ extension RecordTable {
     private func exportWindow(_ shape: FacetShape, into writer: inout ByteWriter) {
         writer.u16(UInt16(shape.windowCount))
         guard shape.windowCount > 0 else { return }
-        let entries = shape.window + FacetLayout.windowBaseBytes
-        let first = arena.region.u32(at: entries + 8)
+        let first = arena.region.u32(at: shape.message(0) + 8)
         writer.i64(arena.region.time(at: shape.window) + Int64(first))
         for index in 0..<shape.windowCount {
-            let at = entries + index * FacetLayout.windowEntryBytes
+            let at = shape.message(index)
             writer.u64(arena.region.u64(at: at))
             writer.u32(arena.region.u32(at: at + 8) - first)
         }

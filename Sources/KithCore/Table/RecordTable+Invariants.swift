@@ -148,10 +148,14 @@ extension RecordTable {
 
     private func checkWindow(_ shape: FacetShape) {
         precondition(shape.windowCount <= FacetLimits.windowMax, "\(shape.windowCount) messages")
-        let entries = shape.window + FacetLayout.windowBaseBytes
+        precondition(
+            shape.windowOldest == 0
+                || shape.windowCount == FacetLimits.windowMax
+                    && shape.windowOldest < FacetLimits.windowMax,
+            "the oldest of \(shape.windowCount) messages at \(shape.windowOldest)")
         var previous: UInt32 = 0
         for index in 0..<shape.windowCount {
-            let after = arena.region.u32(at: entries + index * FacetLayout.windowEntryBytes + 8)
+            let after = arena.region.u32(at: shape.message(index) + 8)
             precondition(after >= previous, "window times fall: \(previous), \(after)")
             previous = after
         }

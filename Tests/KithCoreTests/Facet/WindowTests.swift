@@ -40,6 +40,65 @@ import Testing
         #expect(window.count == 4_096)
     }
 
+    /// The rule as it reads: what a window holds after `times`, oldest first, with its times.
+    private static func rule(_ times: [Int64]) -> [(number: UInt64, time: Int64)] {
+        var window: [(number: UInt64, time: Int64)] = []
+        for (number, time) in times.enumerated() {
+            let time = max(time, window.last?.time ?? 0)
+            window.append((UInt64(number), time))
+            var dropped = 0
+            while window.count - dropped > 64,
+                window.count - dropped > 4_096 || time - window[dropped].time > 24 * hour
+            {
+                dropped += 1
+            }
+            window.removeFirst(dropped)
+        }
+        return window
+    }
+
+    /// A full window takes each message in the place of the oldest; what happens to it then: it goes
+    /// round, some grow old, all but 64 do, or its times outgrow 32 bits.
+    @Test(
+        arguments: [
+            [0, 1, 2, 4_000], [5, 24 * hour + 1_000], [1, 24 * hour + 3_000, 24 * hour + 4_500],
+            [4_095, 26 * hour, 26 * hour], [4_096], [9_000, 9_000 + 24 * hour],
+            [77, 60 * 24 * hour, 60 * 24 * hour + 1], [3, 49 * 24 * hour, 50 * 24 * hour],
+        ] as [[Int64]])
+    func `a full window holds what the rule says, in order`(later: [Int64]) throws {
+        for extra in [0, 1, 2, 700, 4_095, 4_096, 4_500] {
+            var times = (0..<Int64(4_096 + extra)).map { $0 }
+            for time in later { times += [Int64](repeating: times.last! + time, count: 3) }
+            var table = RecordTable()
+            let slot = table.insert(testLeaf(1))
+            var facet = table.addFacet(slot, testLeaf(1))
+            table.addFacet(slot, testLeaf(2))
+            for (number, time) in times.enumerated() {
+                table.addToWindow(&facet, messageHash: UInt64(number), at: LogTime(time))
+            }
+            let expected = Self.rule(times)
+
+            let shape = table.shape(facet)
+            let numbers = (0..<shape.windowCount).map {
+                table.arena.region.u64(at: shape.message($0))
+            }
+            #expect(numbers == expected.map(\.number), "\(extra) more, then \(later)")
+            table.checkInvariants()
+            let bytes = table.exported(slot)
+            var copy = RecordTable()
+            let other = copy.insert(testLeaf(1))
+            try copy.importFacets(other, bytes)
+            #expect(copy.exported(other) == bytes)
+            #expect(copy.payloadBytes(other) == table.payloadBytes(slot))
+            var imported = copy.facet(other, testLeaf(1))!
+            for facetTime in [times.last!, times.last! + 25 * Self.hour] {
+                table.addToWindow(&facet, messageHash: .max, at: LogTime(facetTime))
+                copy.addToWindow(&imported, messageHash: .max, at: LogTime(facetTime))
+                #expect(copy.exported(other) == table.exported(slot))
+            }
+        }
+    }
+
     @Test func `many messages that grow old together go at once`() {
         let times = [Int64](repeating: 0, count: 1_000) + [25 * Self.hour]
 
