@@ -27,8 +27,8 @@ struct PeerIntroduction: Sendable {
             configuration.nodes.map { "\($0.id.rawValue)" }.joined(separator: ","),
             "\(retention.clock) \(retention.anonymousDays)", text(of: configuration.identity),
         ]
-        // Under the cluster's own key: a digest gives nothing of it away, and each differs where the
-        // keys do.
+        // Under the cluster's own key: a digest gives nothing of it away, and each differs where
+        // the keys do.
         return texts.map { text in
             let bytes = Array(text.utf8)
             return unsafe SipHash64.hash(bytes.span.bytes, key: configuration.hashKey)
