@@ -73,8 +73,8 @@ public enum FacetLimits {
     /// Bytes of a trait or event name; a longer event name counts under "(other)", a longer trait
     /// is refused.
     public static let nameBytesMax = 4_096
-    /// Bytes of a record's payload from which on no new event name is counted by itself: every facet
-    /// could have a counter of every name, and come to more than a payload can be.
+    /// Bytes of a record's payload from which on no new event name is counted by itself: with every
+    /// name in every facet, a record could outgrow what a payload can be.
     public static let counterPayloadMax = 16 << 20
     /// Groups that ever held one facet: numbers of groups are below it, as there is at most one
     /// group a shard.
