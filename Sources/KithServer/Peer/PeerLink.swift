@@ -37,9 +37,8 @@ actor PeerLink {
     /// Until when requests fail at once, in nanoseconds of the monotonic clock.
     private var silentUntil: UInt64 = 0
     private var pauseMillis = PeerLink.pauseMillisMin
-    /// The last attempt to connect failed: requests do not wait for the next one, they only cause it.
+    /// The node did not answer last time: the next attempt gets less time.
     private var isSuspect = false
-    private var isWantedOpen = false
     /// Since when the other node owes an answer and has sent nothing; nil while it owes none.
     private var silentSince: UInt64?
     /// Why the other node could not be spoken to, last time.
@@ -55,6 +54,8 @@ actor PeerLink {
     static let inFlightMax = 512
     /// Milliseconds for a connection and both greetings.
     static let connectMillisMax: UInt64 = 1_000
+    /// The same for a node that did not answer last time: what asks for it meanwhile waits so long.
+    static let suspectMillisMax: UInt64 = 100
     /// Milliseconds of the first pause after a failure.
     static let pauseMillisMin: UInt64 = 50
     /// Milliseconds of the longest pause after a node did not even refuse.
@@ -106,11 +107,6 @@ actor PeerLink {
     {
         guard !isClosed else { return .failure(.notSent("this node is stopping")) }
         if !isOpen, now < silentUntil { return .failure(.notSent(reason)) }
-        if !isOpen, isSuspect {
-            isWantedOpen = true
-            work.ring()
-            return .failure(.notSent(reason))
-        }
         guard deadline > now else { return .failure(.notSent("no time is left")) }
         let payload = message.encoded()
         guard waitingBytes + payload.count <= Self.waitingBytesMax,
@@ -181,13 +177,13 @@ actor PeerLink {
     /// Connects whenever something is to be sent, until `close`.
     func run() async {
         while !isClosed {
-            if waiting.isEmpty, !isWantedOpen {
+            if waiting.isEmpty {
                 await withCheckedContinuation { work.wait($0) }
                 continue
             }
-            isWantedOpen = false
             let began = now
-            switch await open() {
+            let millis = isSuspect ? Self.suspectMillisMax : Self.connectMillisMax
+            switch await open(within: millis) {
             case .success(let opened):
                 stream = opened.stream
                 isOpen = true
@@ -202,7 +198,7 @@ actor PeerLink {
             case .failure(let failure):
                 isSuspect = true
                 failAll(failure.text)
-                let isSilent = now - began >= Self.connectMillisMax * 1_000_000
+                let isSilent = now - began >= millis * 1_000_000
                 rest(atMost: isSilent ? Self.pauseMillisMax : Self.refusedPauseMillisMax)
             }
         }
@@ -227,15 +223,14 @@ actor PeerLink {
         var decoder: FrameDecoder
     }
 
-    /// Connects and exchanges greetings within `connectMillisMax`.
-    private func open() async -> Result<Opened, PeerFailure> {
-        let late = PeerFailure.notSent("no answer within \(Self.connectMillisMax) ms")
+    /// Connects and exchanges greetings.
+    private func open(within millis: UInt64) async -> Result<Opened, PeerFailure> {
+        let late = PeerFailure.notSent("no answer within \(millis) ms")
         return await withTaskGroup(of: Result<Opened, PeerFailure>.self) { [ports, loop] tasks in
             tasks.addTask { await self.connect() }
             tasks.addTask {
                 // A sleep that throws was cancelled: the connection came first.
-                try? await ports.clock.sleep(
-                    nanoseconds: Self.connectMillisMax * 1_000_000, on: loop)
+                try? await ports.clock.sleep(nanoseconds: millis * 1_000_000, on: loop)
                 return .failure(late)
             }
             let first = await tasks.next() ?? .failure(late)

@@ -57,8 +57,8 @@ import Testing
         return window
     }
 
-    /// A full window takes each message in the place of the oldest; what happens to it then: it goes
-    /// round, some grow old, all but 64 do, or its times outgrow 32 bits.
+    /// A full window takes each message in the place of the oldest; what happens to it then: it
+    /// goes round, some grow old, all but 64 do, or its times outgrow 32 bits.
     @Test(
         arguments: [
             [0, 1, 2, 4_000], [5, 24 * hour + 1_000], [1, 24 * hour + 3_000, 24 * hour + 4_500],
