@@ -96,7 +96,8 @@ struct Service: Sendable {
                 class: namespace.identifierClass, space: space.span.bytes,
                 namespace: name.span.bytes, value: value.span.bytes)
         let millis =
-            request.deadlineMillis == 0 ? Router.readMillisMax : UInt64(request.deadlineMillis)
+            request.deadlineMillis == 0
+            ? Router.readMillisMax : Self.millisAllowed(of: UInt64(request.deadlineMillis))
         switch await router.read(leaf, deadline: router.deadline(inMillis: millis)) {
         case .profile(let profile):
             var writer = ByteWriter()
@@ -123,6 +124,15 @@ struct Service: Sendable {
                 code: .internalError, text: "its records point on after \(Router.hopsMax) steps")
         }
     }
+
+    /// What a node takes of the time that a client waits: which node was silent must be heard before
+    /// the client gives up.
+    private static func millisAllowed(of millis: UInt64) -> UInt64 {
+        millis > 2 * answerMillis ? millis - answerMillis : millis / 2
+    }
+
+    /// Milliseconds for an answer to get to the client.
+    private static let answerMillis: UInt64 = 300
 
     private var isStopping: ErrorReply {
         ErrorReply(code: .unavailable, text: "node \(nodeID.rawValue) is stopping")
