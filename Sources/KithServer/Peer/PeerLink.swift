@@ -417,7 +417,8 @@ actor PeerLink {
         return "closed"
     }
 
-    /// Fails what is over its deadline, sent or not; false where nothing is. O(waiting + in flight).
+    /// Fails what is over its deadline, sent or not; false where nothing is. O(waiting + in
+    /// flight).
     private func expire(at time: UInt64) -> Bool {
         let late = inFlight.values.filter { $0.deadline <= time }.sorted { $0.id < $1.id }
         for pending in late {

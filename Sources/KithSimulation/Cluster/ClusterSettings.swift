@@ -52,8 +52,8 @@ public struct ClusterSettings: Sendable {
 }
 
 extension ClusterSettings {
-    /// The node that leads the group of the identifier's home record, from 1; nil where the value is
-    /// no identifier, or the namespace none of the cluster's.
+    /// The node that leads the group of the identifier's home record, from 1; nil where the value
+    /// is no identifier, or the namespace none of the cluster's.
     public func home(of namespace: String, _ value: String, space: String = "default") -> Int? {
         guard let index = identity.namespaceIndex(named: namespace) else { return nil }
         let rule = identity.namespaces[index]

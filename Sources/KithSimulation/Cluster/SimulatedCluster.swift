@@ -1,7 +1,9 @@
 public import KithBytes
 public import KithClient
+internal import KithCore
 internal import KithPorts
 public import KithServer
+internal import KithWire
 
 /// A cluster of real nodes in one simulated world, with clients beside it.
 ///
@@ -227,6 +229,36 @@ public final class SimulatedCluster {
         return try simulator.run(
             on: clientLane, maxSteps: maxSteps, maxNanoseconds: Self.answerNanoseconds
         ) { try await body(client) }
+    }
+
+    /// Has every node speak to every other until all pauses between attempts are over: a node that
+    /// was spoken to in vain is tried again when something is asked of it. Asks for a profile that
+    /// nobody has, which changes nothing. Takes a few seconds of virtual time.
+    public func reconnect() throws {
+        let namespace = settings.identity.namespaces[0].name
+        for _ in 0..<2 {
+            try simulator.run(nanoseconds: Self.reconnectNanoseconds, maxSteps: 5_000_000)
+            for node in nodes where node.isUp {
+                for other in nodes where other.number != node.number {
+                    guard let value = nobody(at: other.number) else { continue }
+                    let get = Get(space: "nobody", namespace: namespace, value: value)
+                    // The first attempt may be refused.
+                    _ = try? run(at: node.number) { try await $0.get(get) }
+                }
+            }
+        }
+        try simulator.run(nanoseconds: Self.reconnectNanoseconds, maxSteps: 5_000_000)
+    }
+
+    /// Above the longest pause of a link between nodes.
+    private static let reconnectNanoseconds: UInt64 = 1_200_000_000
+
+    /// A value in the first namespace whose home is there.
+    private func nobody(at node: Int) -> String? {
+        let namespace = settings.identity.namespaces[0].name
+        return (0..<1_000).lazy.map { "nobody-\($0)" }.first {
+            settings.home(of: namespace, $0, space: "nobody") == node
+        }
     }
 
     // MARK: Checking and the end

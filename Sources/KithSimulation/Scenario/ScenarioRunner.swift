@@ -83,6 +83,7 @@ public final class ScenarioRunner {
 
     private func runAll() throws -> ScenarioReport {
         try cluster.startAll()
+        try settle()
         for step in scenario.steps {
             line = step.line
             try perform(step.action)
@@ -178,11 +179,8 @@ public final class ScenarioRunner {
     /// Lets nodes that were spoken to in vain be spoken to again. What is asked before that is
     /// refused, which is right, but the story goes on with what is answered.
     private func settle() throws {
-        if run.nodes > 1 { try cluster.simulator.run(nanoseconds: Self.settleNanoseconds) }
+        if run.nodes > 1 { try cluster.reconnect() }
     }
-
-    /// Above the longest pause of a link between nodes.
-    private static let settleNanoseconds: UInt64 = 1_200_000_000
 
     // MARK: Sending
 

@@ -81,6 +81,7 @@ import Testing
             try world.cluster.start(victim)
             try world.cluster.simulator.run(until: { answer.isThere }, maxSteps: 5_000_000)
             try world.pass(milliseconds: 2_500)
+            try world.settle()
             #expect(try world.sealed(at: 3) == 0, "\(comment)")
             if isSealed {
                 for bytes in try world.profiles("anonymous_id", person.cookie) {

@@ -76,8 +76,9 @@ import Testing
             waiting.isDone = true
         }
         let other = world.cluster.client(at: 3)
-        let get = Get(space: "default", namespace: "user_id", value: far.account)
-        world.cluster.clientLane.start {
+        var get = Get(space: "default", namespace: "user_id", value: far.account)
+        get.deadlineMillis = 3_000
+        world.cluster.clientLane.start { [get] in
             do throws(ClientError) {
                 _ = try await other.get(get)
             } catch {
@@ -124,7 +125,7 @@ import Testing
         try world.end()
     }
 
-    @Test(arguments: ["hashKey", "groups", "nodes", "retention.clock", "identity.namespaces"])
+    @Test(arguments: ["hashKey", "groups", "nodes", "retention", "identity"])
     func `nodes whose cluster files differ refuse each other and say in what`(key: String) throws {
         let world = PeerWorld(seed: 4)
         let person = world.person("p", cookieAt: 2, accountAt: 1)
@@ -134,7 +135,7 @@ import Testing
             case "hashKey": configuration.hashKey = HashKey(k0: 1, k1: 2)
             case "groups": configuration.groups = 6
             case "nodes": configuration.nodes.removeLast()
-            case "retention.clock": configuration.retention.clock = .event
+            case "retention": configuration.retention.clock = .event
             default: configuration.identity.namespaces[1].identifierClass = .known
             }
         }

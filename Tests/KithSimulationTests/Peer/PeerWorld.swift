@@ -34,7 +34,7 @@ struct PeerWorld {
 
     /// Lets every pause between attempts to reach a node pass, so that nobody is refused for want of
     /// another attempt.
-    func settle() throws { try pass(milliseconds: 1_200) }
+    func settle() throws { try cluster.reconnect() }
 
     // MARK: Persons
 
