@@ -180,8 +180,8 @@ public final class SimulatedCluster {
 
     // MARK: Clients
 
-    /// The client called `number`, on a connection of its own to node (`number` mod n) + 1, with the
-    /// others to fall back to; made when it is first asked for.
+    /// The client called `number`, on a connection of its own to node (`number` mod n) + 1, with
+    /// the others to fall back to; made when it is first asked for.
     public func client(_ number: Int = 1) -> Client {
         precondition(number > 0, "no client \(number)")
         let first = number % nodes.count
@@ -205,7 +205,7 @@ public final class SimulatedCluster {
         return client
     }
 
-    /// Virtual time in which a client has its answer or its refusal, deadlines and retries included;
+    /// Virtual time in which a client has its answer or its refusal, with deadlines and retries;
     /// a node has periodic timers, so a cluster that hangs never comes to a halt.
     public static let answerNanoseconds: UInt64 = 300_000_000_000
 

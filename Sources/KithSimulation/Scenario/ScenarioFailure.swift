@@ -12,7 +12,8 @@ public struct ScenarioFailure: Error, Sendable, CustomStringConvertible {
         \(file):\(line): \(title)
           expected  \(expected)
           found     \(found)
-          run       seed \(run.seed), \(run.groups) groups, \(run.nodes) nodes, variant \(run.variant)
+          run       seed \(run.seed), \(run.groups) groups, \(run.nodes) nodes, \
+        variant \(run.variant)
           again     \(run.command(file: file))
         """
     }

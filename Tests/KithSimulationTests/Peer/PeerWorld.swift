@@ -32,8 +32,8 @@ struct PeerWorld {
         try cluster.simulator.run(nanoseconds: milliseconds * 1_000_000, maxSteps: 5_000_000)
     }
 
-    /// Lets every pause between attempts to reach a node pass, so that nobody is refused for want of
-    /// another attempt.
+    /// Lets every pause between attempts to reach a node pass, so that nobody is refused for want
+    /// of another attempt.
     func settle() throws { try cluster.reconnect() }
 
     // MARK: Persons
