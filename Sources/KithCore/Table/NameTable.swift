@@ -37,7 +37,7 @@ struct NameTable: ~Copyable, Sendable {
     init(limit: Int = NameTable.namesMax) { self.limit = limit }
 
     var memoryBytes: Int {
-        entries.byteCount + texts.byteCount + places.byteCount + freeIDs.capacity * 2
+        entries.byteCount + texts.byteCount + places.byteCount + freeIDs.count * 2
     }
 
     private static func hash(_ text: RawSpan) -> UInt32 {

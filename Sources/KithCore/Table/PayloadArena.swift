@@ -83,7 +83,7 @@ struct PayloadArena: ~Copyable, Sendable {
         region.resize(to: size)
     }
 
-    var memoryBytes: Int { region.byteCount + freeHeads.capacity * 4 }
+    var memoryBytes: Int { region.byteCount + freeHeads.count * 4 }
 
     func nextFree(_ unit: UInt32) -> UInt32 { region.u32(at: Int(unit) * Self.unitBytes) }
 }

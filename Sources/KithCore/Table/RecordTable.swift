@@ -41,11 +41,12 @@ public struct RecordTable: ~Copyable, Sendable {
     /// Records of any state.
     public var count: Int { slab.live }
 
-    /// Bytes of memory owned, whether used or spare.
+    /// Bytes of memory owned, whether used or spare; of small arrays what they hold, since their
+    /// spare is the allocator's choice, and what a node says must be a function of its history.
     public var memoryBytes: Int {
         MemoryLayout<Self>.size + slab.region.byteCount + arena.memoryBytes
             + index.region.byteCount + names.memoryBytes + scopes.memoryBytes
-            + buckets.capacity * MemoryLayout<ExpiryBucket>.stride
+            + buckets.count * MemoryLayout<ExpiryBucket>.stride
     }
 
     /// The record of a leaf.

@@ -205,8 +205,8 @@ public final class SimulatedCluster {
         return client
     }
 
-    /// Virtual time in which a client has its answer or its refusal, deadlines and retries
-    /// included; a node has periodic timers, so a cluster that hangs never comes to a halt.
+    /// Virtual time in which a client has its answer or its refusal, with deadlines and retries;
+    /// a node has periodic timers, so a cluster that hangs never comes to a halt.
     public static let answerNanoseconds: UInt64 = 300_000_000_000
 
     /// Runs `body` with a client, and the world until it returns.

@@ -1,8 +1,8 @@
 /// Which seeds put the identifiers of a scenario on which nodes.
 ///
-/// A seed draws the hash key, and that says where identifiers live. Of a story about few
-/// identifiers every assignment of nodes to them can be had; of one about more, those of the first
-/// two, and some more seeds for the rest.
+/// A seed draws the hash key, which says where identifiers live. Of a story about few identifiers
+/// every assignment of nodes to them can be had; of one about more, those of the first two, and
+/// some more seeds for the rest.
 public enum ScenarioPlacements {
     /// As many identifiers are placed in every way.
     private static let placedInEveryWay = 3

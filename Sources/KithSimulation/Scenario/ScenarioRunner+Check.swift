@@ -69,8 +69,7 @@ extension ScenarioRunner {
     }
 
     /// No merge may be under way: every event so far was acknowledged, so its links are settled.
-    /// Asked last of all: what a node says of its memory, and so the trace, is the allocator's
-    /// business.
+    /// Asked last of all.
     func checkSettled() throws {
         let bytes = try cluster.run(at: 1) { try await $0.status(retries: 5) }
         let status = try CBORValue(decoding: bytes.span.bytes)

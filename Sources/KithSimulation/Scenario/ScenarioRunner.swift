@@ -1,8 +1,8 @@
 // Runs one scenario once: the story, then the cluster's invariants, then a restart from the disks,
 // after which the last expectations and every profile and total must be what they were.
 //
-// On several nodes connections are spread over them, a power loss takes all of them or one by
-// turns, and every answer must be the same bytes from each.
+// On several nodes connections are spread over them, a power loss takes all or one by turns,
+// and every answer must be the same bytes from each.
 //
 // What a run is, is said by its `ScenarioRun` alone. Expectations come from the file; the runner
 // knows no rule of the contract.

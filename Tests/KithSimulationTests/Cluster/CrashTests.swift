@@ -71,6 +71,8 @@ import Testing
             let sender = MergingSender()
             sender.start(cluster, retrying: false)
             try cluster.simulator.run(until: { sender.isDone })
+            // A node that has failed answers before it has ended.
+            try cluster.simulator.run(nanoseconds: 1_000_000_000)
             if !cluster.isUp() {
                 stopped += 1
                 #expect(

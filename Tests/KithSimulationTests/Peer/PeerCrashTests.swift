@@ -284,8 +284,8 @@ private struct Crowd {
 }
 
 /// Three clients that share a list of events and send each until it is acknowledged. Then any node
-/// that answers about the event's identifiers must have counted it. Touched on the simulation's
-/// thread only.
+/// that answers about the event's identifiers must have counted it. Touched on the
+/// simulation's thread only.
 private final class CrowdSender: @unchecked Sendable {
     private var open = 0
     private(set) var failures: [String] = []

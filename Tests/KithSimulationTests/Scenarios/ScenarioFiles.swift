@@ -88,8 +88,7 @@ enum ScenarioFiles {
         return runs
     }
 
-    /// Orders and namings of a file that are run even where that takes more runs than placements
-    /// do.
+    /// Orders and namings of a file that are run even where there are fewer placements.
     private static let variantsShown = 24
     /// Prime to the numbers of orders and namings, so that all of them have their turn.
     private static let variantStride = 7
