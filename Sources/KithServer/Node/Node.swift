@@ -303,7 +303,7 @@ public actor Node {
             isEventClock: configuration.retention.clock == .event, clock: ports.clock,
             randomness: ports.randomness,
             peers: PeerService(
-                introduction: PeerIntroduction(settings), table: router.table,
+                introduction: PeerIntroduction(settings),
                 groups: router.places.map(\.local), peers: peers, clock: ports.clock,
                 status: { await self.ownStatus() }),
             status: { await self.status() })

@@ -7,7 +7,6 @@ internal import KithWire
 /// that it leads. A value; it decides nothing.
 struct PeerService: Sendable {
     let introduction: PeerIntroduction
-    let table: GroupTable
     /// By group number; nil where another node leads it.
     let groups: [Group?]
     let peers: [Peer]
