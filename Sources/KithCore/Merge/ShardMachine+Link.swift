@@ -198,6 +198,12 @@ extension ShardMachine {
         guard let slot = current(root, context), table.state(slot) == .root,
             table.hasFacet(slot, refusal.first)
         else { return .again }
+        // An event like this one, with it under way, was refused a moment ago: had they come one
+        // after the other, this link would not have been tried. That of an alias always is.
+        let mayBeAlias =
+            refusal.first.identifierClass == .account
+            && refusal.other.identifierClass == .account
+        if !mayBeAlias, isRefused(slot, refusal.first, refusal.other, context) { return .done }
         var ledger = ledger(slot)
         if ledger.remember(refusal) { statistics.countRefusal(refusal.rule) }
         setLedger(slot, ledger)
