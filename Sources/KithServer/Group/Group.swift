@@ -30,6 +30,9 @@ actor Group {
     private var pendingIngest = Pending()
     private var pump = Doorbell()
     private var mergeBell = Doorbell()
+    /// The newest seal, and how many releases the driver left, when it made its last round.
+    private var seenSeal = OperationIndex.none
+    private var seenReleasing = 0
     private var marksBell = Doorbell()
     private var waits: [Wait] = []
     private var waitsBell = Doorbell()
@@ -280,7 +283,7 @@ actor Group {
 
     /// What applying may have set free or begun.
     private func afterApply() {
-        if !machine.sealed.isEmpty || !machine.releasing.isEmpty { mergeBell.ring() }
+        if hasNewMergeWork { mergeBell.ring() }
         if machine.absorbsSinceMarks > 0 { marksBell.ring() }
         if !waits.isEmpty { answerWaits() }
         reclaim()
@@ -533,18 +536,27 @@ actor Group {
 
     // MARK: Merging
 
-    /// Suspends until there is merge work, or the group stops (then false).
+    /// Suspends until there is merge work that the driver's last round has not seen, or the group
+    /// stops (then false).
     func mergeWork() async -> Bool {
-        while !isStopped, machine.sealed.isEmpty, machine.releasing.isEmpty {
+        while !isStopped, !hasNewMergeWork {
             await withCheckedContinuation { mergeBell.wait($0) }
         }
         return !isStopped
+    }
+
+    private var hasNewMergeWork: Bool {
+        // Seals ascend: a new one is the last.
+        machine.releasing.count > seenReleasing
+            || machine.sealed.last.map { $0.version > seenSeal } ?? false
     }
 
     /// The driver's next round, made from this group's records.
     func nextRound(of driver: MergeDriver) -> (driver: MergeDriver, round: Round) {
         var driver = driver
         let round = driver.nextRound(&machine, on: shards)
+        seenSeal = machine.sealed.last?.version ?? seenSeal
+        seenReleasing = machine.releasing.count
         return (driver, round)
     }
 
