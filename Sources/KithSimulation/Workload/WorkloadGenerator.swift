@@ -17,7 +17,13 @@ public struct WorkloadGenerator {
     }
 
     /// All that there are.
-    static var all: [any Workload.Type] { [Browsing.self, HotIdentifiers.self] }
+    static var all: [any Workload.Type] {
+        [
+            Browsing.self, HotIdentifiers.self, LinkStorm.self, DeviceRace.self, ShopTablet.self,
+            AliasChain.self, LateRetries.self, LateEvents.self, ExpiryRace.self,
+            HostileInput.self, SlowClients.self, Import.self, SameStrings.self, TraitContest.self,
+        ]
+    }
 
     /// Name and help of every workload.
     public static var list: [(name: String, help: String)] { all.map { ($0.name, $0.help) } }
