@@ -42,11 +42,10 @@ public enum FaultKind: String, CaseIterable, Sendable {
     case jumpForward = "jump-forward"
     case jumpBack = "jump-back"
     case freeze
-    // Beyond what one copy of the data can survive.
+    // Beyond what one copy of the data can survive: to be detected, never answered wrongly. The
+    // disk is put back when all is healed.
     case bitRot = "bit-rot"
-    case lyingSync = "lying-sync"
-    case staleDisk = "stale-disk"
-    case wipedDisk = "wiped-disk"
+    case lostLog = "lost-log"
 
     /// What part of the world it is about.
     public enum Group: String, CaseIterable, Sendable {
@@ -67,7 +66,7 @@ public enum FaultKind: String, CaseIterable, Sendable {
             .fullDisk, .slowDisk:
             .disk
         case .skew, .drift, .jumpForward, .jumpBack, .freeze: .time
-        case .bitRot, .lyingSync, .staleDisk, .wipedDisk: .beyond
+        case .bitRot, .lostLog: .beyond
         }
     }
 
@@ -111,10 +110,8 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .jumpForward: "a node's wall clock goes 91 days ahead"
         case .jumpBack: "a node's wall clock goes up to a day back"
         case .freeze: "a node's wall clock stands still"
-        case .bitRot: "a bit in the synced part of a log changes while the node is down"
-        case .lyingSync: "syncs say that they were done, and were not; then the power fails"
-        case .staleDisk: "a node comes back with an old copy of its disk"
-        case .wipedDisk: "a node comes back with an empty disk"
+        case .bitRot: "a bit in the middle of a log changes: the node must refuse to start"
+        case .lostLog: "the files of a log are gone: the node must refuse to start"
         }
     }
 }

@@ -25,8 +25,10 @@ extension ClusterRun {
                         await simulator.wait(
                             nanoseconds: step.at - now, subject: UInt64(step.number))
                     }
+                    doing[number] = step.number
                     await perform(step, client)
                 }
+                doing[number] = nil
                 clientsLeft -= 1
             }
         }
@@ -83,7 +85,7 @@ extension ClusterRun {
         let retries = random.below(3)
         var isCertain = [Bool](repeating: false, count: events.count)
         var tries = 0
-        while isCertain.contains(false) {
+        while isCertain.contains(false), !isOver {
             if tries > 0 { await pause(tries) }
             tries += 1
             let sent = events.indices.filter { sendsAll || !isCertain[$0] }
@@ -122,7 +124,7 @@ extension ClusterRun {
         _ step: PlannedWork.Step, _ body: () async throws -> History.Answer
     ) async {
         var tries = 0
-        while true {
+        while !isOver {
             if tries > 0 { await pause(tries) }
             tries += 1
             let invoked = now

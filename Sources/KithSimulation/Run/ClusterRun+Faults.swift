@@ -15,7 +15,7 @@ extension ClusterRun {
         case .process: injectProcess(fault)
         case .disk: injectDisk(fault)
         case .time: injectTime(fault)
-        case .beyond: break
+        case .beyond: injectDamage(fault)
         }
     }
 
@@ -177,6 +177,28 @@ extension ClusterRun {
             }
         default: break
         }
+    }
+
+    /// Damages a log, where it is such that the node must notice, and keeps a copy.
+    private func injectDamage(_ fault: Fault) {
+        var chance = Xoshiro256(seed: fault.chance)
+        let keeper = keeper(fault.node)
+        crash(fault.node, down: fault.nanoseconds, isSilent: chance.oneIn(2))
+        guard keeper.backup == nil else { return }
+        let disk = cluster.node(fault.node).disk
+        let before = disk.copy()
+        switch fault.kind {
+        case .bitRot:
+            guard let place = LogDamage.place(in: disk, &chance) else { return }
+            let bit = UInt8(chance.below(8))
+            disk.decay(place.path) { $0[place.offset] ^= 1 << bit }
+            note("n\(fault.node): bit \(bit) of byte \(place.offset) of \(place.path) changes")
+        case .lostLog:
+            for path in LogDamage.segments(of: disk) { disk.lose(path) }
+        default: return
+        }
+        keeper.backup = before
+        keeper.isExcused = true
     }
 
     // MARK: Clocks

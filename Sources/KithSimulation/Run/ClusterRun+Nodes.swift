@@ -30,6 +30,11 @@ extension ClusterRun {
 
     private func begin(_ number: Int) {
         let keeper = keeper(number)
+        if isHealed, let backup = keeper.backup {
+            keeper.backup = nil
+            cluster.setDisk(backup, number)
+            note("n\(number): the disk is put back")
+        }
         let disk = cluster.node(number).disk
         note("n\(number) starts")
         if let read = keeper.failingRead {
@@ -50,6 +55,9 @@ extension ClusterRun {
         note("n\(number) serves")
         if disk.hasFailed {
             broke("1 recovery", "n\(number) serves, though what it read failed")
+        }
+        if keeper(number).backup != nil {
+            broke("1 recovery", "n\(number) serves, though its log is damaged")
         }
     }
 
@@ -84,7 +92,7 @@ extension ClusterRun {
         cluster.crash(number, isSilent: isSilent, keeping: keeping)
         keeper(number).isServing = false
         keeper(number).isStopping = false
-        keeper(number).isExcused = false
+        keeper(number).isExcused = keeper(number).backup != nil
         keeper(number).downUntil = max(keeper(number).downUntil, now + down)
         startLater(number, after: keeper(number).downUntil - now)
     }

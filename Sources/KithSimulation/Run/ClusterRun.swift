@@ -22,6 +22,10 @@ public final class ClusterRun: @unchecked Sendable {
     var random: Xoshiro256
     /// The virtual time at which clients began.
     var began: UInt64 = 0
+    /// The run has failed or is done: nobody tries anything again.
+    var isOver = false
+    /// The steps that clients are at, by their numbers.
+    var doing: [Int: Int] = [:]
     /// Clients that are not done.
     var clientsLeft = 0
     /// What the work's `pass` steps have added to all wall clocks, in milliseconds.
@@ -72,12 +76,19 @@ public final class ClusterRun: @unchecked Sendable {
         report.schedule = plan.faults.faults
         report.stepNumbers = plan.work.steps.map(\.number)
         report.nodes = plan.settings.nodeCount
+        report.groups = plan.settings.groups
+        report.loops = plan.settings.loopCount
         report.clients = plan.work.steps.map(\.client).max() ?? 0
         do {
             try runAll()
+        } catch SimulationError.timeLimit(let nanoseconds, _) {
+            broke("15 liveness", "nothing more within \(nanoseconds / 1_000_000_000) s: \(pending)")
+        } catch SimulationError.foreignThread(let operation, let count) {
+            broke("0 determinism", "a foreign thread: \(operation), \(count) times")
         } catch {
-            broke("15 liveness", "\(error)")
+            broke("15 liveness", "\(error): \(pending)")
         }
+        isOver = true
         // What is called back would keep the run alive.
         for place in cluster.nodes {
             place.trouble.onOperation = nil
@@ -162,8 +173,16 @@ public final class ClusterRun: @unchecked Sendable {
         note("VIOLATION \(invariant): \(text)")
     }
 
+    /// What is not done.
+    private var pending: String {
+        let steps = doing.sorted { $0.key < $1.key }.map { "step \($0.value) of client \($0.key)" }
+        let down = (1...plan.settings.nodeCount).filter { !keepers[$0 - 1].isServing }
+        return (steps + down.map { "n\($0) does not serve" }).joined(separator: ", ")
+    }
+
     /// Writes a line into the trace, and into the notes of the report.
     func note(_ text: String) {
+        if isOver { return }
         simulator.trace(text)
         let line = "\(Fault.seconds(now))  \(text)"
         if notes.count < Self.notesMax {

@@ -15,6 +15,8 @@ final class NodeKeeper {
     var adjust: ((inout NodeSettings) -> Void)?
     /// So many operations of the disk of its next lives, then the power fails.
     var storm: [Int] = []
+    /// Its disk before what must keep it from starting; put back when all is healed.
+    var backup: SimulatedDisk?
     /// The read that fails when it starts next.
     var failingRead: Int?
 

@@ -18,6 +18,8 @@ struct RunPlan {
         let isFirst = random.oneIn(4)
         let steps = 8 << random.below(5)
         hasRunningClocks = random.oneIn(2)
+        var choice = options.faults
+        choice.isBeyond = choice.isBeyond || random.oneIn(16)
         settings.nodeCount = options.nodes ?? nodeCount
         settings.groups = options.groups ?? groups
         settings.loopCount = options.loops ?? loopCount
@@ -28,7 +30,7 @@ struct RunPlan {
         work = generator.plan()
         faults = FaultSchedule.drawn(
             seed: options.seed, nodeCount: settings.nodeCount,
-            stepTimes: work.steps.map(\.at), choice: options.faults)
+            stepTimes: work.steps.map(\.at), choice: choice)
         if let only = options.onlyFaults { faults.faults.removeAll { !only.contains($0.number) } }
         if let only = options.onlySteps { work.steps.removeAll { !only.contains($0.number) } }
         if let clients = options.clients { work.steps.removeAll { $0.client > clients } }

@@ -22,7 +22,11 @@ public struct RunReport: Sendable {
     public var violations: [Violation] = []
     /// The last things that the run wrote down.
     public var notes: [String] = []
+    /// The size of the cluster.
     public var nodes = 0
+    public var groups = 0
+    public var loops = 0
+    /// The greatest number of a client.
     public var clients = 0
 
     /// No rule was broken.

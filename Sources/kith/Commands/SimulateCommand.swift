@@ -56,12 +56,16 @@ enum SimulateCommand: Command {
                 console.print(result.json)
             } else {
                 console.print(result.line)
-                if !result.isOk { console.print(result.story(request)) }
+                if !result.isOk { console.print(result.story) }
             }
             if !result.isOk { isOk = false }
         }
         if !isOk, request.isShrinking, let failed = pool.firstFailure {
-            Shrinker(failed, console, isTwice: request.isTwice).run()
+            var shrinker = Shrinker(failed, console)
+            let smallest = shrinker.run()
+            console.print("the smallest run found that breaks the same rule:")
+            console.print(request.isJSON ? smallest.json : smallest.line)
+            console.print(smallest.story)
         }
         return isOk ? .done : .failed
     }

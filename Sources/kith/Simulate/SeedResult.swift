@@ -50,7 +50,7 @@ struct SeedResult: Sendable {
     }
 
     /// What happened in a run that failed.
-    func story(_ request: SimulationRequest) -> String {
+    var story: String {
         var lines: [String] = []
         if let secondHash, secondHash != report.hash {
             lines.append(
