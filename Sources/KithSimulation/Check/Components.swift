@@ -68,9 +68,9 @@ struct Components {
         }
         mayRepeat = evidence.events.map { event in
             let first = evidence.clock.least(event.sent)
-            let last = event.returned == .max ? Int64.max : evidence.clock.greatest(event.returned)
+            let last = evidence.clock.greatest(event.returned)
             return event.okCount + event.duplicateCount + event.uncertainCount > 1
-                && last - first >= Self.rememberedMillis - 2 * evidence.clockError
+                && last - first >= Self.rememberedMillis
         }
         for (place, event) in evidence.events.enumerated() where event.isPossible {
             let own = ofIdentifier[event.first]
@@ -79,7 +79,7 @@ struct Components {
                 list[own].isUncertain = true
             }
             if evidence.identifiers[event.first].isAnonymous,
-                event.time.lowerBound + evidence.retention <= wallTime + evidence.clockError
+                event.time.lowerBound + evidence.retention <= wallTime + evidence.clock.ahead
             {
                 list[own].isExpiring = true
             }
