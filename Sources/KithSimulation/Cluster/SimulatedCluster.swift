@@ -23,6 +23,8 @@ public final class SimulatedCluster {
     private let troubles: [SimulatedNode.DiskTrouble]
     private(set) var nodes: [SimulatedNode] = []
     private var clients: [Int: Client] = [:]
+    /// Values that nobody has, by the node that keeps them.
+    private var nobodies: [Int: String] = [:]
     /// What survives a crash, and the nodes' own randomness.
     var random: Xoshiro256
 
@@ -207,10 +209,13 @@ public final class SimulatedCluster {
 
     /// A value in the first namespace whose home is there.
     private func nobody(at node: Int) -> String? {
+        if let known = nobodies[node] { return known }
         let namespace = settings.identity.namespaces[0].name
-        return (0..<1_000).lazy.map { "nobody-\($0)" }.first {
+        let found = (0..<1_000).lazy.map { "nobody-\($0)" }.first { [settings] in
             settings.home(of: namespace, $0, space: "nobody") == node
         }
+        nobodies[node] = found
+        return found
     }
 
     // MARK: Checking and the end

@@ -16,7 +16,8 @@ extension ClusterRun {
         let numbers = Set(plan.work.steps.map(\.client)).sorted()
         for number in numbers {
             let steps = plan.work.steps.filter { $0.client == number }
-            let client = cluster.client(number)
+            // The same node first, and a number that the cluster takes.
+            let client = cluster.client(number + plan.settings.nodeCount)
             clientsLeft += 1
             cluster.clientLane.start { [self] in
                 for step in steps {
@@ -53,6 +54,7 @@ extension ClusterRun {
             await stall(requests, nanoseconds, client)
         case .pass(let milliseconds):
             note("step \(step.number): \(milliseconds) ms pass")
+            passed += milliseconds
             cluster.clientClock.advance(by: milliseconds)
             for node in cluster.nodes { node.clock.advance(by: milliseconds) }
         }

@@ -184,6 +184,8 @@ extension ClusterRun {
     private func injectTime(_ fault: Fault) {
         var chance = Xoshiro256(seed: fault.chance)
         let clock = cluster.node(fault.node).clock
+        measureClocks()
+        defer { measureClocks() }
         switch fault.kind {
         case .skew:
             let millis = Int64(chance.logarithmic(1...60_000))

@@ -40,7 +40,7 @@ extension ClusterRun {
     /// Asks every node about every identifier of the plan, and for the totals.
     func finalState() throws -> FinalState {
         let questions = plan.work.questions
-        let answers = Answers()
+        let answers = FinalAnswers()
         for node in 1...plan.settings.nodeCount {
             let client = cluster.client(at: node)
             cluster.clientLane.start { [self] in
@@ -126,7 +126,7 @@ extension ClusterRun {
 }
 
 /// What nodes answered, by their numbers. Touched on the simulation's thread only.
-private final class Answers: @unchecked Sendable {
+private final class FinalAnswers: @unchecked Sendable {
     var profiles: [Int: [Profile?]] = [:]
     var totals: [Int: CBORValue] = [:]
 }

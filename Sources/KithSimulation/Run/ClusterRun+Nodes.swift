@@ -1,6 +1,7 @@
 // Keeping nodes up: a node that died or ended is started again when its time has come. One that
 // ends, or does not start, without a fault that excuses it breaks a rule.
 
+internal import KithBytes
 internal import KithServer
 
 extension ClusterRun {
@@ -123,11 +124,21 @@ extension ClusterRun {
         for node in cluster.nodes { node.clock.setDrift(partsPerMillion: partsPerMillion) }
     }
 
+    /// Looks how wrong wall clocks are. They are wrongest right before or after a fault.
+    func measureClocks() {
+        let planned = plan.settings.start.rawValue + passed
+        for clock in cluster.nodes.map(\.clock) + [cluster.clientClock] {
+            let error = clock.wallTime().rawValue - planned
+            clockError = max(clockError, Int64(error.magnitude))
+        }
+    }
+
     /// Ends all faults. Wall clocks stand still, right, from now on.
     func heal() {
         note("all is healed")
         isHealed = true
         cluster.network.weather.clear()
+        measureClocks()
         setClocks(partsPerMillion: -1_000_000)
         for place in cluster.nodes {
             place.clock.setWallTime(cluster.clientClock.wallTime())

@@ -24,6 +24,11 @@ public final class ClusterRun: @unchecked Sendable {
     var began: UInt64 = 0
     /// Clients that are not done.
     var clientsLeft = 0
+    /// What the work's `pass` steps have added to all wall clocks, in milliseconds.
+    var passed: Int64 = 0
+    /// The greatest difference so far between a wall clock and what the plan says it shows, in
+    /// milliseconds.
+    var clockError: Int64 = 0
     /// All faults are over.
     var isHealed = false
     let keepers: [NodeKeeper]
@@ -131,6 +136,7 @@ public final class ClusterRun: @unchecked Sendable {
 
     private func check(_ final: FinalState) {
         var checker = Checker(work: plan.work, settings: plan.settings)
+        checker.clockError = clockError
         for violation in checker.check(history: history, final: final) {
             broke(violation.invariant, violation.text)
         }
