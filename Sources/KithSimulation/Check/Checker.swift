@@ -15,6 +15,14 @@ public struct Checker {
     public var clockAhead: Int64 = 0
     /// How far behind.
     public var clockBehind: Int64 = 0
+    /// Both: how far off, either way.
+    public var clockError: Int64 {
+        get { max(clockAhead, clockBehind) }
+        set {
+            clockAhead = newValue
+            clockBehind = newValue
+        }
+    }
     /// Whether clients may have tried again without a word in the history. Without, what is counted
     /// for each try is counted exactly.
     public var hasFaults = true
@@ -59,7 +67,8 @@ public struct Checker {
         let evidence = Evidence(work: work, settings: settings, clock: clock, history: history)
         let run = Run(
             evidence: evidence, components: Components(evidence, wallTime: final.wallTime),
-            answers: FinalAnswers(final, evidence), history: history, final: final, hasFaults: hasFaults)
+            answers: FinalAnswers(final, evidence), history: history, final: final,
+            hasFaults: hasFaults)
         return Self.rules.flatMap { rule in
             rule.problems(run).map { Violation(rule.name, $0) }
         }
