@@ -6,7 +6,7 @@ internal import KithCore
 ///
 ///     plan, History ──▶ Evidence    what is known of each event
 ///                   ──▶ Components  what can be demanded of whom
-///     FinalState    ──▶ FinalAnswers     who answers whom
+///     FinalState    ──▶ Ownership     who answers whom
 ///                         └──▶ one file a rule ──▶ violations
 public struct Checker {
     private let work: PlannedWork
@@ -37,7 +37,7 @@ public struct Checker {
     struct Run {
         let evidence: Evidence
         let components: Components
-        let answers: FinalAnswers
+        let answers: Ownership
         let history: History
         let final: FinalState
         let hasFaults: Bool
@@ -67,7 +67,7 @@ public struct Checker {
         let evidence = Evidence(work: work, settings: settings, clock: clock, history: history)
         let run = Run(
             evidence: evidence, components: Components(evidence, wallTime: final.wallTime),
-            answers: FinalAnswers(final, evidence), history: history, final: final,
+            answers: Ownership(final, evidence), history: history, final: final,
             hasFaults: hasFaults)
         return Self.rules.flatMap { rule in
             rule.problems(run).map { Violation(rule.name, $0) }

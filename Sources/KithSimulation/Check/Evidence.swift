@@ -38,7 +38,7 @@ struct Evidence {
         /// Tries of which nobody knows what came of them.
         var uncertainCount = 0
         var refusals: [RejectionReason] = []
-        /// FinalAnswers that this run has no cause for.
+        /// Ownership that this run has no cause for.
         var strange: [IngestResult] = []
         /// What its time was taken as.
         var time: ClosedRange<Int64> = 0...0
