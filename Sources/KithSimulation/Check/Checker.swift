@@ -1,3 +1,4 @@
+internal import KithBytes
 internal import KithCore
 
 /// Looks at one run from outside, by what clients were told and what nodes say at the end, and
@@ -5,13 +6,26 @@ internal import KithCore
 ///
 ///     plan, History ──▶ Evidence    what is known of each event
 ///                   ──▶ Components  what can be demanded of whom
-///     FinalState    ──▶ Answers     who answers whom
+///     FinalState    ──▶ Ownership     who answers whom
 ///                         └──▶ one file a rule ──▶ violations
 public struct Checker {
     private let work: PlannedWork
     private let settings: ClusterSettings
-    /// How far clocks of nodes may have been off what the plan says, in milliseconds, either way.
-    public var clockError: Int64 = 0
+    /// How far a node's clock may have been before what the plan says, in milliseconds.
+    public var clockAhead: Int64 = 0
+    /// How far behind.
+    public var clockBehind: Int64 = 0
+    /// Both: how far off, either way.
+    public var clockError: Int64 {
+        get { max(clockAhead, clockBehind) }
+        set {
+            clockAhead = newValue
+            clockBehind = newValue
+        }
+    }
+    /// Whether clients may have tried again without a word in the history. Without, what is counted
+    /// for each try is counted exactly.
+    public var hasFaults = true
 
     /// A checker of runs of that plan.
     public init(work: PlannedWork, settings: ClusterSettings) {
@@ -23,9 +37,10 @@ public struct Checker {
     struct Run {
         let evidence: Evidence
         let components: Components
-        let answers: Answers
+        let answers: Ownership
         let history: History
         let final: FinalState
+        let hasFaults: Bool
     }
 
     /// A rule: its number in the list of invariants and its name, and what breaks it in a run.
@@ -46,11 +61,14 @@ public struct Checker {
 
     /// All that is wrong, in a fixed order; nothing where all is well.
     public mutating func check(history: History, final: FinalState) -> [Violation] {
-        let evidence = Evidence(
-            work: work, settings: settings, clockError: clockError, history: history)
+        let clock = PlannedClock(
+            work, start: settings.start.rawValue, end: final.wallTime, ahead: clockAhead,
+            behind: clockBehind)
+        let evidence = Evidence(work: work, settings: settings, clock: clock, history: history)
         let run = Run(
             evidence: evidence, components: Components(evidence, wallTime: final.wallTime),
-            answers: Answers(final, evidence), history: history, final: final)
+            answers: Ownership(final, evidence), history: history, final: final,
+            hasFaults: hasFaults)
         return Self.rules.flatMap { rule in
             rule.problems(run).map { Violation(rule.name, $0) }
         }
@@ -61,13 +79,13 @@ extension Checker.Run {
     /// Whether a profile that the event touched is there for certain: a member never ends, an
     /// anonymous one not before its time.
     func mustLive(_ event: Evidence.Event) -> Bool {
-        mustLive(event, at: final.wallTime)
+        mustLive(event, at: final.wallTime + evidence.clock.ahead)
     }
 
-    /// The same at an earlier moment, when clocks showed `wall`.
+    /// The same at an earlier moment, when no clock showed more than `wall`.
     func mustLive(_ event: Evidence.Event, at wall: Int64) -> Bool {
         !evidence.identifiers[event.first].isAnonymous
-            || event.time.lowerBound + evidence.retention > wall + evidence.clockError
+            || (wall != .max && event.time.lowerBound + evidence.retention > wall)
     }
 
     /// For certain not contested: nothing can have made it so, or its profile says that it is not.

@@ -30,8 +30,9 @@ struct Components {
     /// Events that may count twice: tries further apart than message ids are remembered.
     private(set) var mayRepeat: [Bool]
 
-    /// Message ids are remembered that long, in milliseconds, and the last 64 always.
+    /// Message ids are remembered that long, in milliseconds, and so many always.
     static let rememberedMillis: Int64 = 86_400_000
+    static let rememberedCount = 64
     static let identifiersMax = 256
 
     /// The components of a run that ended at that wall time.
@@ -66,12 +67,7 @@ struct Components {
             accounts[root] += 1
             if accounts[root] > 1 { list[ofIdentifier[place]].isRacing = true }
         }
-        mayRepeat = evidence.events.map { event in
-            let first = evidence.clock.least(event.sent)
-            let last = event.returned == .max ? Int64.max : evidence.clock.greatest(event.returned)
-            return event.okCount + event.duplicateCount + event.uncertainCount > 1
-                && last - first >= Self.rememberedMillis - 2 * evidence.clockError
-        }
+        mayRepeat = Self.mayRepeat(evidence)
         for (place, event) in evidence.events.enumerated() where event.isPossible {
             let own = ofIdentifier[event.first]
             list[own].events.append(place)
@@ -79,7 +75,7 @@ struct Components {
                 list[own].isUncertain = true
             }
             if evidence.identifiers[event.first].isAnonymous,
-                event.time.lowerBound + evidence.retention <= wallTime + evidence.clockError
+                event.time.lowerBound + evidence.retention <= wallTime + evidence.clock.ahead
             {
                 list[own].isExpiring = true
             }
@@ -97,6 +93,23 @@ struct Components {
             for other in event.identifiers where evidence.identifiers[other].isAnonymous {
                 mayBeContested[other] = true
             }
+        }
+    }
+
+    /// The last ids of a facet are known for ever; others only for a day.
+    private static func mayRepeat(_ evidence: Evidence) -> [Bool] {
+        // An event may count under each of its identifiers, were others contested.
+        var tries = Array(repeating: 0, count: evidence.identifiers.count)
+        for event in evidence.events where event.isPossible {
+            let count = max(1, event.okCount + event.uncertainCount)
+            for identifier in event.identifiers { tries[identifier] += count }
+        }
+        return evidence.events.map { event in
+            let first = evidence.clock.least(event.sent)
+            let last = evidence.clock.greatest(event.returned)
+            return event.okCount + event.duplicateCount + event.uncertainCount > 1
+                && last - first >= rememberedMillis
+                && event.identifiers.contains { tries[$0] > rememberedCount }
         }
     }
 

@@ -38,7 +38,7 @@ struct Evidence {
         /// Tries of which nobody knows what came of them.
         var uncertainCount = 0
         var refusals: [RejectionReason] = []
-        /// Answers that this run has no cause for.
+        /// Ownership that this run has no cause for.
         var strange: [IngestResult] = []
         /// What its time was taken as.
         var time: ClosedRange<Int64> = 0...0
@@ -56,7 +56,6 @@ struct Evidence {
     let settings: ClusterSettings
     /// Retention in milliseconds.
     let retention: Int64
-    let clockError: Int64
     /// What places identifiers in the graph.
     let hashKey: HashKey
     let clock: PlannedClock
@@ -78,12 +77,13 @@ struct Evidence {
     }
 
     /// Reads plan and history.
-    init(work: PlannedWork, settings: ClusterSettings, clockError: Int64, history: History) {
+    init(
+        work: PlannedWork, settings: ClusterSettings, clock: PlannedClock, history: History
+    ) {
         self.settings = settings
-        self.clockError = clockError
+        self.clock = clock
         hashKey = settings.configuration().hashKey
         retention = Int64(settings.anonymousDays) * 86_400_000
-        clock = PlannedClock(work, start: settings.start.rawValue)
         var steps: [Int: PlannedWork.Step] = [:]
         for step in work.steps {
             steps[step.number] = step
@@ -211,8 +211,8 @@ struct Evidence {
     }
 
     private func range(of event: Event) -> ClosedRange<Int64> {
-        let lower = min(event.planned.time, clock.least(event.sent) - clockError)
+        let lower = min(event.planned.time, clock.least(event.sent))
         let last = event.acknowledged ?? event.returned
-        return lower...max(lower, min(event.planned.time, clock.greatest(last) + clockError))
+        return lower...max(lower, min(event.planned.time, clock.greatest(last)))
     }
 }

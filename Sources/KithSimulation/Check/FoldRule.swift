@@ -8,14 +8,15 @@ enum FoldRule: Checker.Rule {
             let any = owner.identifiers.first ?? owner.quarantined.first
             problems += ProfileFold.problems(
                 owner.profile, owner.counted, isExact: any.map { isExact($0, run) } ?? false,
-                run.evidence
+                run.evidence, mayRepeat: run.components.mayRepeat
             ).map { "\(run.name(owner: place)) \($0)" }
         }
         for get in run.evidence.gets {
             guard let profile = get.profile else { continue }
             problems += ProfileFold.problems(
                 profile, ProfileFold.counted(profile, run.evidence),
-                isExact: isExact(get.identifier, run), run.evidence
+                isExact: isExact(get.identifier, run), run.evidence,
+                mayRepeat: run.components.mayRepeat
             ).map { "the answer to step \(get.call.step) \($0)" }
         }
         return problems

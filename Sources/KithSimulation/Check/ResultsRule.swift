@@ -24,10 +24,9 @@ enum ResultsRule: Checker.Rule {
             }
             for result in event.strange { problems.append("\(name) was answered \(result)") }
             guard event.expiredCount > 0 else { continue }
-            let latest =
-                event.returned == .max ? Int64.max : evidence.clock.greatest(event.returned)
             let isOld =
-                event.time.lowerBound + evidence.retention - evidence.clockError <= latest
+                event.time.lowerBound + evidence.retention
+                <= evidence.clock.greatest(event.returned)
             if !isOld || !evidence.identifiers[event.first].isAnonymous {
                 problems.append("\(name) was answered expired")
             }

@@ -19,14 +19,14 @@ enum RetentionRule: Checker.Rule {
         var problems: [String] = []
         for (place, owner) in run.answers.owners.enumerated() {
             guard let end = owner.profile.expiresAt else { continue }
-            if end <= run.final.wallTime - evidence.clockError {
+            if end <= run.final.wallTime - evidence.clock.behind {
                 problems.append(
                     "\(run.name(owner: place)) ended at \(end), and it is \(run.final.wallTime)")
             }
         }
         for get in evidence.gets {
             guard let end = get.profile?.expiresAt else { continue }
-            let wall = evidence.clock.least(get.call.invoked) - evidence.clockError
+            let wall = evidence.clock.least(get.call.invoked)
             if end <= wall {
                 problems.append(
                     "the answer to step \(get.call.step) ended at \(end), before \(wall)")
@@ -46,7 +46,7 @@ enum RetentionRule: Checker.Rule {
                 guard event.isCounted, answers.countedBy[gone].isEmpty,
                     answers.isAsked[event.first], run.isUncontested(event.first)
                 else { continue }
-                let end = event.time.lowerBound + evidence.retention - evidence.clockError
+                let end = event.time.lowerBound + evidence.retention
                 for place in component.events where place != gone {
                     let other = evidence.events[place]
                     guard let acknowledged = other.acknowledged,
@@ -80,7 +80,7 @@ enum RetentionRule: Checker.Rule {
         for (number, component) in run.components.list.enumerated() where component.isExpiring {
             for pass in evidence.clock.passes {
                 let moment = pass.at + PlannedClock.lateness
-                let wall = evidence.clock.least(moment + 1) - evidence.clockError
+                let wall = evidence.clock.least(moment + 1)
                 let before = component.events.filter { evidence.events[$0].sent <= moment }
                 // No member, nothing with time left, and no link that was under way then.
                 let isGap = before.allSatisfy { place in

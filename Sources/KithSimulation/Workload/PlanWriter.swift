@@ -7,8 +7,8 @@ struct PlanWriter {
     let settings: ClusterSettings
     let times: WorkloadTimes
     var random: Xoshiro256
-    /// The first of the clients of the workload at hand.
-    private(set) var firstClient = 1
+    /// The first of the clients of the workload at hand; client 1 does nothing but pass time.
+    private(set) var firstClient = 2
     /// What the identifiers of the workload at hand begin with.
     private(set) var prefix = ""
     /// The space that steps are about.
@@ -23,7 +23,7 @@ struct PlanWriter {
         self.times = times
         self.random = random
         for pass in times.passes {
-            append(client: 0, at: pass.at, .pass(milliseconds: pass.milliseconds))
+            append(client: 1, at: pass.at, .pass(milliseconds: pass.milliseconds))
         }
     }
 

@@ -1,7 +1,7 @@
 internal import KithCore
 
 /// What nodes say at the end, as a partition: which profile each identifier answers.
-struct Answers {
+struct Ownership {
     /// One profile, however many questions it answers.
     struct Owner {
         let space: String
