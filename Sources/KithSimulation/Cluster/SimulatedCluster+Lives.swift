@@ -19,6 +19,7 @@ extension SimulatedCluster {
             configuration: settings.configuration(), nodeID: NodeID(UInt16(number)),
             software: "kith simulation")
         nodeSettings.log = settings.log
+        nodeSettings.tuning = settings.tuning
         adjust(&nodeSettings)
         let ports = NodePorts(
             disk: place.disk, network: network.host(place.name), clock: place.clock,

@@ -100,14 +100,21 @@ extension ClusterRun {
                     if !result.wantsRetry { isCertain[place] = true }
                 }
                 add(step, invoked, .results(results))
-                let open = results.count { $0.result.wantsRetry }
-                note("step \(step.number): ingest of \(sent.count), \(open) uncertain")
+                note("step \(step.number): ingest of \(sent.count)\(Self.open(results))")
             case .failure(let error):
                 add(step, invoked, .failed("\(error)"))
                 note("step \(step.number): ingest of \(sent.count) failed: \(error)")
                 if case .tooLarge = error { return }
             }
         }
+    }
+
+    /// The first results that are not certain, for a note.
+    private static func open(_ results: [(event: Int, result: IngestResult)]) -> String {
+        let open = results.filter { $0.result.wantsRetry }
+        if open.isEmpty { return ", all certain" }
+        let names = open.prefix(3).map { "e\($0.event) \($0.result)" }.joined(separator: ", ")
+        return ", \(open.count) not certain: \(names)"
     }
 
     private static func result(

@@ -2,7 +2,6 @@
 // that healing has nothing to undo but what other faults delayed.
 
 internal import KithServer
-internal import KithStorage
 
 extension ClusterRun {
     /// Makes the fault happen now.
@@ -118,11 +117,11 @@ extension ClusterRun {
     }
 
     private func tighten(_ fault: Fault, _ chance: inout Xoshiro256) {
-        let waiting = Int(chance.logarithmic(2_048...65_536))
+        let pending = Int(chance.logarithmic(1_024...65_536))
         let frames = Int(chance.logarithmic(65_536...1_048_576))
         let connections = 2 + plan.settings.nodeCount * 2 + chance.below(8)
         keeper(fault.node).adjust = {
-            $0.log.waitingBytesMax = waiting
+            $0.tuning.pendingBytesMax = pending
             $0.ingestBytesMax = frames
             $0.connectionsMax = connections
         }

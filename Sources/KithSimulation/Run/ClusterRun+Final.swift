@@ -132,6 +132,14 @@ private final class FinalAnswers: @unchecked Sendable {
 }
 
 extension PlannedWork {
+    /// Bytes of all events.
+    var byteCount: Int {
+        steps.reduce(0) { sum, step in
+            guard case .ingest(_, let events) = step.action else { return sum }
+            return events.reduce(sum) { $0 + $1.bytes.count }
+        }
+    }
+
     /// Each identifier of each space once, with and without quarantine, in the order in which the
     /// plan names them.
     var questions: [FinalState.Question] {

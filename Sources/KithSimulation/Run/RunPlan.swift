@@ -1,4 +1,7 @@
+internal import KithBytes
 internal import KithCore
+internal import KithServer
+internal import KithStorage
 
 /// All that a run will do, drawn from its seed before it begins: the cluster, the work, the faults.
 struct RunPlan {
@@ -28,12 +31,41 @@ struct RunPlan {
         var generator = WorkloadGenerator(
             seed: options.seed, settings: settings, steps: options.steps ?? steps)
         work = generator.plan()
+        faults = .none
+        shrinkLimits()
         faults = FaultSchedule.drawn(
             seed: options.seed, nodeCount: settings.nodeCount,
             stepTimes: work.steps.map(\.at), choice: choice)
         if let only = options.onlyFaults { faults.faults.removeAll { !only.contains($0.number) } }
         if let only = options.onlySteps { work.steps.removeAll { !only.contains($0.number) } }
         if let clients = options.clients { work.steps.removeAll { $0.client > clients } }
+    }
+
+    /// Makes limits small, each in some runs, so that what is rare happens often. Behind the plan:
+    /// segments must hold the largest entry.
+    private mutating func shrinkLimits() {
+        var random = Xoshiro256(seed: settings.seed, label: "limits")
+        if random.oneIn(2) {
+            var bytes = 4 << 10
+            while bytes < work.byteCount * 4, bytes < settings.log.segmentBytes { bytes *= 2 }
+            settings.log.segmentBytes = bytes
+        }
+        if random.oneIn(4) { settings.log.batchBytesMax = 1 + random.below(2_048) }
+        if random.oneIn(4) { settings.tuning.entryBytesGoal = 1 + random.below(1_024) }
+        if random.oneIn(4) { settings.cables.streamBytesMax = 512 << random.below(6) }
+        if random.oneIn(4) { settings.world.holdOneIn = 16 << UInt64(random.below(6)) }
+        if random.oneIn(2) { settings.tuning.hints = hints(&random) }
+    }
+
+    /// Wrong places to begin, among the identifiers of the work.
+    private func hints(_ random: inout Xoshiro256) -> [(leaf: LeafID, root: LeafID)] {
+        let leaves = work.questions.filter { !$0.isQuarantine }.compactMap {
+            settings.leaf(of: $0.identifier.namespace, $0.identifier.value, space: $0.space)
+        }
+        return leaves.compactMap { leaf in
+            let root = leaves[random.below(leaves.count)]
+            return root < leaf ? (leaf, root) : nil
+        }
     }
 
     /// `3 nodes, 5 groups, 2 loops, 64 steps, 4 faults`.
