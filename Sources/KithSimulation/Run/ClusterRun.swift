@@ -22,6 +22,8 @@ public final class ClusterRun: @unchecked Sendable {
     var random: Xoshiro256
     /// The virtual time at which clients began.
     var began: UInt64 = 0
+    /// The latest time that a wall clock showed.
+    var latestClock = LogTime(0)
     /// The run has failed or is done: nobody tries anything again.
     var isOver = false
     /// The steps that clients are at, by their numbers.
@@ -41,7 +43,7 @@ public final class ClusterRun: @unchecked Sendable {
     private var nextNote = 0
 
     /// Virtual time from the end of all faults to the end of all work.
-    static let finishNanosecondsMax: UInt64 = 600_000_000_000
+    static let finishNanosecondsMax: UInt64 = 180_000_000_000
     /// Virtual time from the end of all work to no record being sealed.
     static let quietNanosecondsMax: UInt64 = 120_000_000_000
     /// Steps of a phase.
