@@ -137,7 +137,8 @@ extension ClusterRun {
         let planned = plan.settings.start.rawValue + passed
         for clock in cluster.nodes.map(\.clock) + [cluster.clientClock] {
             let error = clock.wallTime().rawValue - planned
-            clockError = max(clockError, Int64(error.magnitude))
+            clockAhead = max(clockAhead, error)
+            clockBehind = max(clockBehind, -error)
             latestClock = max(latestClock, clock.wallTime())
         }
     }

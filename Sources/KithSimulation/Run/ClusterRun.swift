@@ -32,9 +32,11 @@ public final class ClusterRun: @unchecked Sendable {
     var clientsLeft = 0
     /// What the work's `pass` steps have added to all wall clocks, in milliseconds.
     var passed: Int64 = 0
-    /// The greatest difference so far between a wall clock and what the plan says it shows, in
+    /// How far a wall clock was before what the plan says it shows, at most so far, in
     /// milliseconds.
-    var clockError: Int64 = 0
+    var clockAhead: Int64 = 0
+    /// The same, behind it.
+    var clockBehind: Int64 = 0
     /// All faults are over.
     var isHealed = false
     let keepers: [NodeKeeper]
@@ -149,7 +151,9 @@ public final class ClusterRun: @unchecked Sendable {
 
     private func check(_ final: FinalState) {
         var checker = Checker(work: plan.work, settings: plan.settings)
-        checker.clockError = clockError
+        checker.clockAhead = clockAhead
+        checker.clockBehind = clockBehind
+        checker.hasFaults = !plan.faults.faults.isEmpty
         for violation in checker.check(history: history, final: final) {
             broke(violation.invariant, violation.text)
         }
