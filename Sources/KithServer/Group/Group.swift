@@ -143,12 +143,16 @@ actor Group {
 
     /// Logs operations and answers with their outcomes once they are durable and applied.
     func submit(_ operations: OperationWriter, isIngest: Bool) async -> SubmitAnswer {
-        guard !isStopped else { return .unknown }
-        if isIngest, pendingBytes + operations.byteCount > pendingBytesMax {
-            return .overloaded(retryAfterMillis: 50)
-        }
-        return await withCheckedContinuation { continuation in
-            enqueue(operations, continuation, isIngest: isIngest)
+        await withCheckedContinuation { continuation in
+            // In here, not before: a task of another loop may be suspended on its way in, and the
+            // group stop meanwhile, after which nobody answers.
+            if isStopped {
+                continuation.resume(returning: .unknown)
+            } else if isIngest, pendingBytes + operations.byteCount > pendingBytesMax {
+                continuation.resume(returning: .overloaded(retryAfterMillis: 50))
+            } else {
+                enqueue(operations, continuation, isIngest: isIngest)
+            }
         }
     }
 
@@ -382,13 +386,16 @@ actor Group {
     /// Returns once the record is no longer sealed; false where that has not come by `deadline`, or
     /// cannot come for now.
     private func waitUntilFree(_ leaf: LeafID, _ deadline: UInt64) async -> Bool {
-        guard isSealed(leaf) else { return true }
-        guard !isStopped, !isStuck(leaf), clock.monotonicNanoseconds() < deadline else {
-            return false
-        }
-        return await withCheckedContinuation { continuation in
-            waits.append(Wait(leaf: leaf, deadline: deadline, continuation: continuation))
-            waitsBell.ring()
+        await withCheckedContinuation { continuation in
+            // In here for the reason given in `submit`.
+            if !isSealed(leaf) {
+                continuation.resume(returning: true)
+            } else if isStopped || isStuck(leaf) || clock.monotonicNanoseconds() >= deadline {
+                continuation.resume(returning: false)
+            } else {
+                waits.append(Wait(leaf: leaf, deadline: deadline, continuation: continuation))
+                waitsBell.ring()
+            }
         }
     }
 
