@@ -24,7 +24,8 @@ enum SimulateCommand: Command {
             CommandSyntax.Option("loops", value: "N", help: "so many event loops a node"),
             CommandSyntax.Option("steps", value: "N", help: "about so many steps of work"),
             CommandSyntax.Option("clients", value: "N", help: "only the first clients"),
-            CommandSyntax.Option("only-steps", value: "3,5-9", help: "only these steps of the work"),
+            CommandSyntax.Option(
+                "only-steps", value: "3,5-9", help: "only these steps of the work"),
             CommandSyntax.Option("only-faults", value: "2,4", help: "only these faults"),
             CommandSyntax.Option("trace", value: "FILE", help: "write a line a step"),
             CommandSyntax.Option("shrink", help: "make a failing seed as small as it gets"),
