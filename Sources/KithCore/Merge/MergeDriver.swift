@@ -85,7 +85,10 @@ public struct MergeDriver: Sendable {
         var round = Round(groupCount: table.groupCount)
         let context = machine.context()
         for index in merges.indices where !merges[index].isAsked {
-            if isFull(round) { return round }
+            if isFull(round) {
+                mark(.driverRoundFull)
+                return round
+            }
             if merges[index].rest > 0 {
                 merges[index].rest -= 1
                 continue
@@ -143,6 +146,7 @@ public struct MergeDriver: Sendable {
                 merges[index].step = .done
                 return
             }
+            if merges[index].failures > 0 { mark(.driverAsksAgain) }
             merges[index].into = order.target
             order.target = merge.target ?? order.target
             order.proof = merge.proof
@@ -207,11 +211,20 @@ public struct MergeDriver: Sendable {
                     }
                 }
                 for (owner, isFree) in zip(part.waitOwners, waits) {
-                    if isFree { merges[Int(owner.event)].step = .absorb } else { mustPause = true }
+                    if isFree {
+                        merges[Int(owner.event)].step = .absorb
+                    } else {
+                        mark(.driverWaitedInVain)
+                        mustPause = true
+                    }
                 }
             case .overloaded, .unknown, .unanswered:
+                mark(.driverSilence)
                 mustPause = true
-                for owner in part.operationOwners + part.waitOwners { restAfterSilence(owner) }
+                for owner in part.operationOwners + part.waitOwners {
+                    restAfterSilence(owner)
+                    if planted(.silentAbsorbDone) { plantDone(owner) }
+                }
             }
             for owners in [part.operationOwners, part.findOwners, part.waitOwners] {
                 for owner in owners {
@@ -237,27 +250,48 @@ public struct MergeDriver: Sendable {
         }
     }
 
+    /// What a planted fault makes of an absorb that nobody answered.
+    private mutating func plantDone(_ owner: Round.Owner) {
+        #if KITH_PLANTED
+        let index = Int(owner.event)
+        guard owner.role == .link, case .absorb = merges[index].step,
+            let target = merges[index].target
+        else { return }
+        merges[index].step = .forward(target)
+        #endif
+    }
+
     private mutating func takeMerge(_ outcome: Outcome, _ index: Int) -> Bool {
         switch (merges[index].step, outcome) {
         case (.absorb, .absorbed(let parent)):
             merges[index].step = .forward(parent)
         case (.absorb, .declined):
+            mark(.driverReopens)
             merges[index].step = .reopen
         case (.absorb, .moved(let parent, let version)):
+            mark(.driverRedirected)
+            if planted(.redirectLost) {
+                merges[index].step = .forward(parent)
+                return false
+            }
             // Only the Forward of the leaf sealed into is a proof.
             if merges[index].target == merges[index].into { merges[index].proof = version }
             merges[index].target = parent
         case (.absorb, .sealed(let leaf)):
+            mark(.driverWaits)
             merges[index].step = .wait(leaf)
         case (.absorb, .unknownFacet):
+            mark(.driverBackToStart)
             startAgain(index)
         case (.absorb, .released(let order)):
+            mark(.driverReleasesFirst)
             merges[index].step = .release(order)
         case (.release, _):
             startAgain(index)
         case (.forward, _), (.reopen, _):
             merges[index].step = .done
         default:
+            mark(.driverRests)
             // Stale or malformed: the record itself says what is left to do; ask it again later.
             startAgain(index)
             merges[index].failures = min(merges[index].failures + 1, Self.failuresMax)
@@ -278,7 +312,10 @@ public struct MergeDriver: Sendable {
             releases[index].isDone = true
             return false
         }
-        if case .notYet = outcome { return true }
+        if case .notYet = outcome {
+            mark(.driverReleaseTooEarly)
+            return true
+        }
         releases[index].isAnswered = true
         return false
     }

@@ -73,6 +73,7 @@ actor MergeCoordinator {
                 silent.remove(part.group)
             }
         }
+        if silent != before { mark(silent.isEmpty ? .silenceOver : .silenceNoted) }
         if silent != before { await group.setSilent(silent) }
     }
 
@@ -86,6 +87,7 @@ actor MergeCoordinator {
                 return  // cancelled: the node stops
             }
             let marks = await router.marks()
+            mark(.marksShared)
             guard await group.logMarks(marks) else { return }
         }
     }

@@ -54,6 +54,7 @@ public actor Node {
         do throws(DiskError) {
             try await ports.disk.lock("lock")
         } catch {
+            mark(.folderInUse)
             throw .folderInUse(error)
         }
         let isKnown = try await FolderIdentity.check(settings, disk: ports.disk, loop: loop)
@@ -72,6 +73,7 @@ public actor Node {
         }
         var logOptions = settings.log
         // A folder that was used before has a log, or has lost it.
+        if isKnown { mark(.nodeStartedAgain) }
         if isKnown { logOptions.mayCreate = false }
         let log = try await recover(logOptions, ports, groups, failure, print)
         for group in groups { await group.open(log) }
@@ -90,6 +92,7 @@ public actor Node {
                 try await FolderIdentity.store(settings, disk: ports.disk, loop: loop)
             }
         } catch {
+            mark(.nodeFolderNotWritten)
             await listener.close()
             await log.close()
             throw error
@@ -115,6 +118,7 @@ public actor Node {
                     guard misplaced == nil else { return }
                     let group = groups.first { $0.id == entry.group }
                     guard let group, await group.replay(entry) else {
+                        mark(.nodeEntryMisplaced)
                         misplaced = .logOrder(
                             group: entry.group.rawValue, index: entry.index.rawValue)
                         return
@@ -202,7 +206,10 @@ public actor Node {
             tasks.addTask { await self.keepWatch() }
             let failure = failure
             tasks.addTask {
-                if await failure.wait() { await self.stop() }
+                if await failure.wait() {
+                    mark(.nodeStoppedByLog)
+                    await self.stop()
+                }
             }
             await accept(service, &tasks)
             for number in connections.keys.sorted() { connections[number]?.close() }
@@ -220,6 +227,7 @@ public actor Node {
             do throws(NetworkError) {
                 guard let stream = try await listener.accept() else { return }
                 guard connections.count < settings.connectionsMax else {
+                    mark(.nodeConnectionsFull)
                     stream.close()
                     continue
                 }
@@ -261,6 +269,7 @@ public actor Node {
             guard let connection = connections[number], connection.isOverdue(at: now) else {
                 continue
             }
+            mark(.nodeClientOverdue)
             connection.close()
         }
     }
