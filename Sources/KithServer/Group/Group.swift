@@ -41,6 +41,10 @@ actor Group {
     private var isReclaiming = false
     private var reclaimedDay: Int64 = 0
 
+    /// As the node's tuning says; by default the two below.
+    private let pendingBytesMax: Int
+    private let entryBytesGoal: Int
+
     /// Bytes of operations that may wait for the log; above it `overloaded`.
     static let pendingBytesMax = 6 << 20
     /// Bytes of operations that one entry gathers; a larger submission is an entry by itself.
@@ -73,8 +77,8 @@ actor Group {
 
         var isEmpty: Bool { submissions.isEmpty }
 
-        func hasRoom(for operations: OperationWriter) -> Bool {
-            self.operations.byteCount + operations.byteCount <= Group.entryBytesGoal
+        func hasRoom(for operations: OperationWriter, goal: Int) -> Bool {
+            self.operations.byteCount + operations.byteCount <= goal
         }
 
         struct Submission {
@@ -91,7 +95,7 @@ actor Group {
 
     init(
         id: GroupID, table: GroupTable, loop: any Loop, clock: any Clock,
-        entryClock: GroupMachine.EntryClock, retentionMillis: Int64,
+        entryClock: GroupMachine.EntryClock, retentionMillis: Int64, tuning: NodeTuning,
         onFailure: @escaping @Sendable (LogError) -> Void
     ) {
         self.id = id
@@ -100,6 +104,8 @@ actor Group {
         self.clock = clock
         self.entryClock = entryClock
         self.retentionMillis = retentionMillis
+        pendingBytesMax = tuning.pendingBytesMax
+        entryBytesGoal = tuning.entryBytesGoal
         self.onFailure = onFailure
         shards = ShardSet(group: id, table: table, loop: loop)
         machine = GroupMachine(group: id, table: table)
@@ -135,7 +141,7 @@ actor Group {
     /// Logs operations and answers with their outcomes once they are durable and applied.
     func submit(_ operations: OperationWriter, isIngest: Bool) async -> SubmitAnswer {
         guard !isStopped else { return .unknown }
-        if isIngest, pendingBytes + operations.byteCount > Self.pendingBytesMax {
+        if isIngest, pendingBytes + operations.byteCount > pendingBytesMax {
             return .overloaded(retryAfterMillis: 50)
         }
         return await withCheckedContinuation { continuation in
@@ -159,7 +165,7 @@ actor Group {
             pendingIngest.submissions.append(submission)
         } else {
             // An entry holds whole submissions and stays far below what the log takes.
-            if pending.last.map({ !$0.hasRoom(for: operations) }) ?? true {
+            if pending.last.map({ !$0.hasRoom(for: operations, goal: entryBytesGoal) }) ?? true {
                 pending.append(Pending())
             }
             pending[pending.count - 1].operations.append(operations)

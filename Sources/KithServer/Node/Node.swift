@@ -69,6 +69,7 @@ public actor Node {
                 clock: ports.clock,
                 entryClock: configuration.retention.clock == .event ? .event : .wall,
                 retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000,
+                tuning: settings.tuning,
                 onFailure: { failure.fail(.log($0)) })
         }
         var logOptions = settings.log
@@ -170,7 +171,7 @@ public actor Node {
             }
             return .there(peer, id)
         }
-        hints = ports.loops.map { _ in HintCache() }
+        hints = ports.loops.map { _ in HintCache(settings.tuning.hints) }
         router = Router(table: table, places: places, clock: ports.clock)
         loop = ports.loops[0]
         port = listener.port

@@ -17,6 +17,11 @@ final class HintCache: Sendable {
     static let entriesMax = 1 << 18
     private static let entriesMin = 1 << 13
 
+    /// A cache that has learnt those hints; of no use to a node that knows better.
+    init(_ hints: [(leaf: LeafID, root: LeafID)] = []) {
+        for hint in hints { withEntries { $0.learn(hint.leaf, hint.root) } }
+    }
+
     /// Runs `body` with the entries.
     func withEntries<Result>(_ body: (inout Entries) -> Result) -> Result {
         state.withLock { body(&$0) }

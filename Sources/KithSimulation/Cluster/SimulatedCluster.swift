@@ -20,9 +20,13 @@ public final class SimulatedCluster {
     /// The lane that clients run on.
     public let clientLane: Lane
     let clientClock: SimulatedClock
+    private let troubles: [SimulatedNode.DiskTrouble]
     private(set) var nodes: [SimulatedNode] = []
     private var clients: [Int: Client] = [:]
-    private var random: Xoshiro256
+    /// Values that nobody has, by the node that keeps them.
+    private var nobodies: [Int: String] = [:]
+    /// What survives a crash, and the nodes' own randomness.
+    var random: Xoshiro256
 
     /// A cluster whose nodes are down and whose disks are empty.
     public init(_ settings: ClusterSettings) {
@@ -32,6 +36,7 @@ public final class SimulatedCluster {
         clientLane = simulator.lane(node: "client")
         clientClock = SimulatedClock(simulator, node: "client", start: settings.start)
         random = simulator.random("cluster")
+        troubles = (0..<settings.nodeCount).map { _ in SimulatedNode.DiskTrouble() }
         for number in 1...settings.nodeCount {
             let lanes = (0..<settings.loopCount).map {
                 simulator.lane(node: "n\(number)", loop: $0)
@@ -41,84 +46,33 @@ public final class SimulatedCluster {
             nodes.append(
                 SimulatedNode(
                     number: number, lanes: lanes, clock: clock,
-                    disk: SimulatedDisk(pause: pause(number))))
+                    disk: SimulatedDisk(pause: waits(of: number), onOperation: watch(number)),
+                    trouble: troubles[number - 1]))
         }
     }
 
     /// What a disk waits at the start of each call: a scheduling point, and some time.
-    private func pause(_ node: Int) -> @Sendable () async -> Void {
+    func waits(of number: Int) -> @Sendable () async -> Void {
         let delays = SeededRandom(seed: random.next())
+        let trouble = troubles[number - 1]
         return { [simulator] in
             await simulator.wait(
-                nanoseconds: 10_000 + delays.nextUInt64() % 190_000, kind: .disk,
-                subject: UInt64(node))
+                nanoseconds: 10_000 + delays.nextUInt64() % 190_000 + trouble.extraNanoseconds,
+                kind: .disk, subject: UInt64(number))
         }
     }
 
-    // MARK: Lives
-
-    /// Opens the node on what its disk holds and has it serve. `change` makes its cluster file
-    /// another than that of the others. Throws what `Node.open` throws.
-    public func start(
-        _ number: Int = 1, changing change: (inout ClusterConfiguration) -> Void = { _ in }
-    ) throws {
-        let place = node(number)
-        precondition(!place.isUp, "node \(number) is up")
-        var configuration = settings.configuration()
-        change(&configuration)
-        var settings = NodeSettings(
-            configuration: configuration, nodeID: NodeID(UInt16(number)),
-            software: "kith simulation")
-        settings.log = self.settings.log
-        let ports = NodePorts(
-            disk: place.disk, network: network.host(place.name), clock: place.clock,
-            randomness: SeededRandom(seed: random.next()), loops: place.lanes)
-        let said = place.said
-        let opened = try simulator.run(on: place.lanes[0]) { [settings] in
-            try await Node.open(settings, ports) { said.lines.append($0) }
-        }
-        let life = SimulatedNode.Life()
-        life.node = opened
-        place.life = life
-        place.lanes[0].start {
-            do throws(NodeError) {
-                try await opened.run()
-                life.end = .success(())
-            } catch {
-                life.end = .failure(error)
-            }
+    /// Who is told of each operation of the node's present disk; not of what a former life still
+    /// does to the disk that was taken from it.
+    func watch(_ number: Int) -> @Sendable (SimulatedDisk, DiskOperation) -> Void {
+        let trouble = troubles[number - 1]
+        return { disk, operation in
+            guard let onOperation = trouble.onOperation, trouble.disk === disk else { return }
+            onOperation(operation)
         }
     }
 
-    /// Stops the node cleanly and waits until nothing of it runs. Throws what ended it, if
-    /// something did.
-    public func stop(_ number: Int = 1) throws {
-        let place = node(number)
-        guard let life = place.life, let node = life.node else { return }
-        if life.end == nil { place.lanes[0].start { await node.stop() } }
-        try simulator.run(
-            until: { life.end != nil }, maxNanoseconds: Self.answerNanoseconds)
-        place.life = nil
-        // A process that ends gives its locks back and leaves its files as they are.
-        place.disk = place.disk.crash(keeping: { _ in .everything }, pause: pause(number))
-        try life.end?.get()
-    }
-
-    /// The node's process dies and its machine loses power: of what was not synced, the disk keeps
-    /// what `keeping` says, or the seed. The old life is cut off and unwinds in the background.
-    public func crash(_ number: Int = 1, keeping: ((UnsyncedWrite) -> KeptPart)? = nil) {
-        let place = node(number)
-        network.crash(place.name)
-        if let keeping {
-            place.disk = place.disk.crash(keeping: keeping, pause: pause(number))
-        } else {
-            place.disk = place.disk.crash(using: &random, pause: pause(number))
-        }
-        guard let life = place.life else { return }
-        place.life = nil
-        for lane in place.lanes { lane.cancelRootTasks() }
-        if let node = life.node { place.lanes[0].start { await node.stop() } }
-    }
+    // MARK: All nodes
 
     /// Starts all nodes, which must be down, one after the other.
     public func startAll() throws {
@@ -163,7 +117,7 @@ public final class SimulatedCluster {
     /// Gives the node, which must be down, a disk in the state of `disk`, its locks included.
     public func setDisk(_ disk: SimulatedDisk, _ number: Int = 1) {
         precondition(!node(number).isUp, "node \(number) is up")
-        node(number).disk = disk.copy(pause: pause(number))
+        node(number).disk = disk.copy(pause: waits(of: number), onOperation: watch(number))
     }
 
     func node(_ number: Int) -> SimulatedNode {
@@ -255,10 +209,13 @@ public final class SimulatedCluster {
 
     /// A value in the first namespace whose home is there.
     private func nobody(at node: Int) -> String? {
+        if let known = nobodies[node] { return known }
         let namespace = settings.identity.namespaces[0].name
-        return (0..<1_000).lazy.map { "nobody-\($0)" }.first {
+        let found = (0..<1_000).lazy.map { "nobody-\($0)" }.first { [settings] in
             settings.home(of: namespace, $0, space: "nobody") == node
         }
+        nobodies[node] = found
+        return found
     }
 
     // MARK: Checking and the end

@@ -11,26 +11,66 @@ internal import KithServer
 final class SimulatedNode {
     /// One life: from open to the return of `run`. Touched on the simulation's thread only.
     final class Life: @unchecked Sendable {
+        /// Nil until it serves.
         var node: Node?
         /// How the life ended; nil while it lasts.
         var end: Result<Void, NodeError>?
+        /// The process died: what is left of it unwinds, cut off from the world.
+        var isCutOff = false
+        /// Called in the job in which it begins to serve, unless it was cut off.
+        var onServing: (() -> Void)?
+        /// Called in the job in which the life ends, unless it was cut off, with what ended it by
+        /// itself.
+        var onEnd: ((NodeError?) -> Void)?
+
+        /// What ended it by itself.
+        var failure: NodeError? {
+            if case .failure(let error)? = end { error } else { nil }
+        }
+
+        /// Tells that it has ended, and lets go of who was told.
+        func finish() {
+            let told = onEnd
+            onEnd = nil
+            onServing = nil
+            told?(failure)
+        }
+    }
+
+    /// What is wrong with a node's disk, over all its lives. Touched on the simulation's thread
+    /// only.
+    final class DiskTrouble: @unchecked Sendable {
+        /// Added to the wait of each operation.
+        var extraNanoseconds: UInt64 = 0
+        /// Called before an operation of the node's present disk takes effect.
+        var onOperation: ((DiskOperation) -> Void)?
+        /// The node's present disk.
+        weak var disk: SimulatedDisk?
     }
 
     let number: Int
     let name: String
     let lanes: [Lane]
     let clock: SimulatedClock
-    var disk: SimulatedDisk
+    var disk: SimulatedDisk {
+        didSet { trouble.disk = disk }
+    }
+    let trouble: DiskTrouble
     var life: Life?
     /// What the node said, over all lives.
     let said = SaidLines()
 
-    init(number: Int, lanes: [Lane], clock: SimulatedClock, disk: SimulatedDisk) {
+    init(
+        number: Int, lanes: [Lane], clock: SimulatedClock, disk: SimulatedDisk,
+        trouble: DiskTrouble
+    ) {
         self.number = number
         name = "n\(number)"
         self.lanes = lanes
         self.clock = clock
         self.disk = disk
+        self.trouble = trouble
+        trouble.disk = disk
     }
 
     /// True from `start` until the life has ended.

@@ -64,7 +64,8 @@ extension SimulatedDisk {
     /// A power loss in which `generator` chooses what survives.
     public func crash(
         using generator: inout some RandomNumberGenerator,
-        pause: (@Sendable () async -> Void)? = nil
+        pause: (@Sendable () async -> Void)? = nil,
+        onOperation: (@Sendable (SimulatedDisk, DiskOperation) -> Void)? = nil
     ) -> SimulatedDisk {
         var chosen = generator
         let after = crash(
@@ -77,7 +78,7 @@ extension SimulatedDisk {
                 }
             },
             namesKept: { _, count in Int(chosen.next() % UInt64(count + 1)) },
-            pause: pause)
+            pause: pause, onOperation: onOperation)
         generator = chosen
         return after
     }
@@ -114,6 +115,20 @@ extension SimulatedDisk {
         state.withLock {
             $0.failure = PlannedFailure(
                 operation: $0.operations + count, code: code, isPersistent: isPersistent,
+                syncKeeps: syncKeeps)
+        }
+    }
+
+    /// Makes the `count`-th operation of that kind from now fail (1 is the next), and with
+    /// `isPersistent` every later one of the kind.
+    func failAt(
+        _ kind: DiskOperation.Kind, count: Int, isPersistent: Bool = false,
+        syncKeeps: KeptPart = .nothing
+    ) {
+        state.withLock {
+            $0.failure = PlannedFailure(
+                operation: $0.operations + 1, kind: kind, skipped: count - 1,
+                code: SimulatedErrorCode.inputOutput, isPersistent: isPersistent,
                 syncKeeps: syncKeeps)
         }
     }

@@ -17,7 +17,12 @@ struct SimulatedDiskState {
         of kind: DiskOperation.Kind, at number: Int, path: String
     ) -> DiskError? {
         guard let failure, number >= failure.operation else { return nil }
-        guard number == failure.operation || failure.isPersistent else { return nil }
+        if let only = failure.kind, only != kind { return nil }
+        let isFirst = !failure.hasFired
+        guard isFirst && failure.skipped == 0 || !isFirst && failure.isPersistent else {
+            self.failure?.skipped -= 1
+            return nil
+        }
         self.failure?.hasFired = true
         return .simulated(kind, path, failure.code)
     }
@@ -61,7 +66,12 @@ struct SimulatedDiskState {
 
 /// Which operation fails, and how.
 struct PlannedFailure {
+    /// The first that may fail.
     let operation: Int
+    /// Only operations of this kind fail; nil for any.
+    var kind: DiskOperation.Kind?
+    /// So many of them that could fail do not.
+    var skipped = 0
     let code: Int32
     let isPersistent: Bool
     let syncKeeps: KeptPart

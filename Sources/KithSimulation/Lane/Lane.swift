@@ -38,6 +38,8 @@ public final class Lane: Loop, @unchecked Sendable {
     var jobs = FIFO<Entry>()
     /// True between `pause` and `resume`.
     var isPaused = false
+    /// True while it has lost the processor.
+    var isHeld = false
     private var actorLanes = 0
     private let taskFacet: LaneTasks
 

@@ -53,6 +53,23 @@ extension Simulator {
         }
         current = nil
         nanoseconds = min(nanoseconds + settings.stepNanoseconds, Self.nanosecondsMax)
+        if settings.holdOneIn > 0, random.oneIn(settings.holdOneIn) { hold(lane) }
+    }
+
+    /// Has the lane stand still for a while.
+    private func hold(_ lane: Lane) {
+        guard !lane.isHeld else { return }
+        lane.isHeld = true
+        if !lane.isPaused, !lane.jobs.isEmpty,
+            let place = runnable.firstIndex(of: lane.number)
+        {
+            removeRunnable(at: place)
+        }
+        let delay = 1 + random.below(max(1, settings.holdNanosecondsMax))
+        schedule(after: delay, subject: UInt64(lane.number)) { [self] in
+            lane.isHeld = false
+            if !lane.isPaused, !lane.jobs.isEmpty { runnable.append(lane.number) }
+        }
     }
 
     private func fireFirst() {
@@ -71,14 +88,14 @@ extension Simulator {
         guard admits("enqueue on lane \(number)"), !isShutDown else { return }
         let lane = lanes[number]
         lane.jobs.append(Lane.Entry(job: job, role: role))
-        if lane.jobs.count == 1 && !lane.isPaused { runnable.append(number) }
+        if lane.jobs.count == 1 && !lane.isPaused && !lane.isHeld { runnable.append(number) }
     }
 
     /// Stops or goes on choosing `lane`.
     func setPaused(_ isPaused: Bool, _ lane: Lane) {
         guard lane.isPaused != isPaused else { return }
         lane.isPaused = isPaused
-        guard !lane.jobs.isEmpty else { return }
+        guard !lane.jobs.isEmpty, !lane.isHeld else { return }
         if isPaused {
             guard let place = runnable.firstIndex(of: lane.number) else { return }
             removeRunnable(at: place)

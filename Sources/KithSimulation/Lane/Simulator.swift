@@ -30,6 +30,11 @@ public final class Simulator: @unchecked Sendable {
         /// Gives each actor that asks with `Lane.forActor` a lane of its own. Explores more
         /// interleavings than production has.
         public var hasLanePerActor = false
+        /// Once in so many jobs the lane stands still for up to `holdNanosecondsMax`, as if its
+        /// thread had lost the processor; 0 for never.
+        public var holdOneIn: UInt64 = 0
+        /// Virtual time that a lane stands still at most.
+        public var holdNanosecondsMax: UInt64 = 2_000_000
 
         /// One lane a loop; a job takes one microsecond.
         public init() {}

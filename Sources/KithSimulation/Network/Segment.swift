@@ -6,6 +6,11 @@ public enum Segment: Sendable {
     case end
     /// The connection is broken; what has arrived before may still be read.
     case reset(message: String)
+
+    /// How many bytes it carries.
+    var byteCount: Int {
+        if case .bytes(let bytes) = self { bytes.count } else { 0 }
+    }
 }
 
 /// A segment that is about to leave, as shown to whoever decides its fate.

@@ -56,26 +56,59 @@ public final class SimulatedHost: Network {
 
         network.beginConnecting()
         defer { network.endConnecting() }
-        await simulator.wait(
-            nanoseconds: network.drawDelay(), kind: .delivery, subject: UInt64(port))
-        let stream = meet(address, loop: loop)
-        await simulator.wait(
-            nanoseconds: network.drawDelay(), kind: .delivery, subject: UInt64(port))
+        guard let far = network.owner(of: address) else {
+            await travel(from: name, to: "nobody", port)
+            throw refuse("connection refused")
+        }
+        guard await travel(from: name, to: far, port) else { throw refuse("timed out") }
+        let stream = meet(address, far, loop: loop)
+        guard await travel(from: far, to: name, port) else {
+            stream?.close()
+            throw refuse("timed out")
+        }
         guard isUp else { throw refuse("\(name) has crashed") }
         guard let stream else { throw refuse("connection refused") }
         return stream
     }
 
+    /// Returns when what leaves now has arrived; false where nobody is there for too long.
+    @discardableResult
+    private func travel(from: String, to: String, _ port: UInt16) async -> Bool {
+        let simulator = network.simulator
+        await simulator.wait(
+            nanoseconds: network.delay(from: from, to: to, byteCount: 0), kind: .delivery,
+            subject: UInt64(port))
+        for _ in 0..<Self.darkTriesMax {
+            guard network.isDark(to) else { return true }
+            await simulator.wait(
+                nanoseconds: Self.darkNanoseconds, kind: .delivery, subject: UInt64(port))
+        }
+        return false
+    }
+
+    /// Attempts to reach a host without power.
+    private static let darkTriesMax = 100
+    /// Virtual time from one to the next.
+    private static let darkNanoseconds: UInt64 = 500_000_000
+
     /// What happens at the other host when the request to connect arrives.
     private func meet(
-        _ address: SimulatedNetwork.Address, loop: any Loop
+        _ address: SimulatedNetwork.Address, _ far: String, loop: any Loop
     ) -> SimulatedStream? {
         guard isUp, let listener = network.listener(at: address), listener.hasRoom else {
             return nil
         }
+        let isClear = network.weather.isClear
+        if !isClear, network.weather.refuses(name, far, now: network.simulator.nanoseconds) {
+            return nil
+        }
         let pair = network.makePair(
             client: name, clientLoop: loop, server: listener, serverLoop: listener.nextLoop())
-        listener.offer(pair.server)
+        if !isClear, network.weather.takeLostAccept(from: name, to: far) {
+            pair.server.vanish()
+        } else {
+            listener.offer(pair.server)
+        }
         return pair.client
     }
 }

@@ -41,11 +41,17 @@ public final class SimulatedNetwork: @unchecked Sendable {
     public let settings: Settings
     /// Replaces the verdict on a segment, when set: `nil` leaves it to the seed.
     public var intercept: ((Departure) -> Delivery?)?
+    /// What is wrong between which hosts.
+    var weather = NetworkWeather()
 
     /// Delays, cuts and losses; nothing else draws from it.
     var random: Xoshiro256
     private var incarnations: [String: Int] = [:]
     private var listeners: [Address: SimulatedListener] = [:]
+    /// Who listened there last.
+    private var owners: [Address: String] = [:]
+    /// Hosts without power, and the ends there that owe a reset once it is back.
+    private var debts: [String: [SimulatedStream]] = [:]
     /// Ends that are not closed, and those whose peer's end is not.
     private var streams: [UInt64: SimulatedStream] = [:]
     private var streamsMade: UInt64 = 0
@@ -65,20 +71,50 @@ public final class SimulatedNetwork: @unchecked Sendable {
     /// The `Network` port of the node called `name`, until its next crash. A node that starts again
     /// asks again: what is left of its former life cannot reach the network any more.
     public func host(_ name: String) -> SimulatedHost {
-        SimulatedHost(network: self, name: name, incarnation: incarnation(of: name))
+        for stream in debts.removeValue(forKey: name) ?? [] { stream.disown() }
+        return SimulatedHost(network: self, name: name, incarnation: incarnation(of: name))
     }
 
     /// The process of node `name` dies: its listeners are gone, its streams break, at its own end
     /// at once, at the other after what was on the way has arrived or, as the seed says, was lost.
-    public func crash(_ name: String) {
+    ///
+    /// `isSilent` is power loss: nobody tells the other ends. What reaches the dead host is
+    /// answered, with a reset, when it is back; until then nobody answers there, not even with a
+    /// refusal.
+    public func crash(_ name: String, isSilent: Bool = false) {
         simulator.enter("crash of \(name)") {
             incarnations[name] = incarnation(of: name) + 1
+            if isSilent { debts[name] = debts[name] ?? [] }
             for listener in sortedListeners where listener.hostName == name { listener.shut() }
             for stream in sortedStreams where stream.hostName == name {
-                stream.breakLocally(message: "\(name) crashed", isInFlightLost: random.oneIn(2))
+                if isSilent {
+                    stream.vanish()
+                } else {
+                    stream.breakLocally(
+                        message: "\(name) crashed", isInFlightLost: random.oneIn(2))
+                }
             }
         }
     }
+
+    /// Breaks the connections between two hosts: at the end of `from` at once, at the other by a
+    /// reset on the way, or, where `isSilent`, not before it writes.
+    func breakStreams(from: String, to: String, isSilent: Bool) {
+        for stream in sortedStreams
+        where stream.hostName == from && stream.remote?.hostName == to {
+            if isSilent {
+                stream.vanish()
+            } else {
+                stream.breakLocally(message: "reset", isInFlightLost: random.oneIn(2))
+            }
+        }
+    }
+
+    /// Whether the host has no power.
+    func isDark(_ name: String) -> Bool { debts[name] != nil }
+
+    /// Has `stream`, whose host is dark, reset its connection when the power is back.
+    func owe(_ stream: SimulatedStream) { debts[stream.hostName]?.append(stream) }
 
     /// How often the node has crashed.
     func incarnation(of name: String) -> Int { incarnations[name] ?? 0 }
@@ -89,11 +125,38 @@ public final class SimulatedNetwork: @unchecked Sendable {
     /// wrong here.
     private func decide(_ departure: Departure) -> Delivery {
         if let verdict = intercept?(departure) { return verdict }
-        return .arrives(afterNanoseconds: random.within(settings.delayNanoseconds))
+        return .arrives(
+            afterNanoseconds: delay(
+                from: departure.from, to: departure.to, byteCount: departure.segment.byteCount))
+    }
+
+    /// How long so many bytes take, drawn anew each time.
+    func delay(from: String, to: String, byteCount: Int) -> UInt64 {
+        let delay = random.within(settings.delayNanoseconds)
+        if weather.isClear { return delay }
+        return weather.delay(
+            delay, from: from, to: to, byteCount: byteCount, now: simulator.nanoseconds, &random)
     }
 
     /// Sends `segment` to the end `to`, after all that was sent to it before.
     func send(_ segment: Segment, from: SimulatedStream, to: SimulatedStream) {
+        var segment = segment
+        if !weather.isClear, case .bytes(let bytes) = segment,
+            let damage = weather.takeDamage(from: from.hostName, to: to.hostName)
+        {
+            switch damage {
+            case .flip:
+                segment = .bytes(flipped(bytes))
+            case .cut:
+                let delay = delay(
+                    from: from.hostName, to: to.hostName, byteCount: bytes.count)
+                let part = Array(bytes.prefix(random.below(bytes.count)))
+                if !part.isEmpty { to.expect(.bytes(part), after: delay) }
+                to.expect(.reset(message: "broken"), after: delay)
+                from.expect(.reset(message: "broken"), after: delay)
+                return
+            }
+        }
         let departure = Departure(
             segment: segment, from: from.hostName, to: to.hostName, stream: to.number)
         switch decide(departure) {
@@ -120,17 +183,24 @@ public final class SimulatedNetwork: @unchecked Sendable {
         return pieces
     }
 
-    /// A delay for a step of a handshake.
-    func drawDelay() -> UInt64 { random.within(settings.delayNanoseconds) }
+    private func flipped(_ bytes: [UInt8]) -> [UInt8] {
+        var bytes = bytes
+        bytes[random.below(bytes.count)] ^= 1 << UInt8(random.below(8))
+        return bytes
+    }
 
     // MARK: Connections
 
     /// The listener at an address, if one listens there.
     func listener(at address: Address) -> SimulatedListener? { listeners[address] }
 
+    /// The host that listens at an address, or did so last; nil where none ever did.
+    func owner(of address: Address) -> String? { owners[address] }
+
     /// Makes a listener reachable.
     func add(_ listener: SimulatedListener) {
         listeners[listener.address] = listener
+        owners[listener.address] = listener.hostName
     }
 
     /// Makes a listener unreachable; its address is free again.

@@ -140,6 +140,21 @@ public final class SimulatedStream: ByteStream, @unchecked Sendable {
         release()
     }
 
+    /// This end is gone, and the other is not told.
+    func vanish() {
+        guard case .open = state else { return }
+        state = .closed
+        received.removeAll()
+        wake()
+        network.forget(self)
+    }
+
+    /// Tells the other end that nobody is here any more.
+    func disown() {
+        guard let remote else { return }
+        network.send(.reset(message: "closed by peer"), from: self, to: remote)
+    }
+
     private func arrive(_ segment: Segment) {
         switch (segment, state) {
         case (.bytes(let bytes), .open):
@@ -149,9 +164,8 @@ public final class SimulatedStream: ByteStream, @unchecked Sendable {
             reader.take()?.resume()
         case (.bytes(let bytes), _):
             occupied -= bytes.count
-            if case .closed = state, let remote {
-                network.send(.reset(message: "closed by peer"), from: self, to: remote)
-            }
+            guard case .closed = state else { break }
+            if network.isDark(hostName) { network.owe(self) } else { disown() }
         case (.end, .open):
             hasEnded = true
             reader.take()?.resume()

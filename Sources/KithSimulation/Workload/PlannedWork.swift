@@ -1,3 +1,5 @@
+public import KithWire
+
 /// All that clients will do in one run, laid out before it begins. Leaving steps out makes another
 /// plan that can be run, which is how a failing seed is shrunk.
 public struct PlannedWork: Sendable {
@@ -67,36 +69,52 @@ public struct PlannedIdentifier: Hashable, Comparable, Sendable {
 
 /// One event of a plan.
 public struct PlannedEvent: Sendable {
-    /// Unique in the run but for a repetition, which has the number of what it repeats. The
-    /// counter's name is `e` and the number, so that a profile says which events it counted.
+    /// Unique in the run but for a repetition, which has the number of what it repeats.
     public var number: Int
     /// All that the event names, the first one, that it is counted under, in front.
     public var identifiers: [PlannedIdentifier]
-    /// An `alias`: may join two accounts.
-    public var isAlias: Bool
     /// The event's time, in milliseconds since 1970.
     public var time: Int64
-    /// What the node must answer where it is to be refused.
-    public var isMalformed: Bool
+    /// What kind of event it says it is.
+    public var kind: Kind
+    /// Why the node must refuse it; nil for an event that it must take.
+    public var refusal: RejectionReason?
     /// Traits that it sets, nil for one that it deletes.
     public var traits: [(name: String, value: String?)]
     /// As it is sent, CBOR.
     public var bytes: [UInt8]
 
+    /// Kinds of events by what they are counted under.
+    public enum Kind: String, Sendable {
+        /// Counted under `mark`.
+        case track
+        /// Counted with all others of its kind, so that it sets a trait named `mark`.
+        case identify, page, screen, group, alias
+    }
+
     /// An event of these parts.
     public init(
-        number: Int, identifiers: [PlannedIdentifier], isAlias: Bool = false, time: Int64,
-        isMalformed: Bool = false, traits: [(name: String, value: String?)] = [], bytes: [UInt8]
+        number: Int, identifiers: [PlannedIdentifier], kind: Kind = .track, time: Int64,
+        refusal: RejectionReason? = nil, traits: [(name: String, value: String?)] = [],
+        bytes: [UInt8]
     ) {
         self.number = number
         self.identifiers = identifiers
-        self.isAlias = isAlias
+        self.kind = kind
         self.time = time
-        self.isMalformed = isMalformed
+        self.refusal = refusal
         self.traits = traits
         self.bytes = bytes
     }
 
+    /// An `alias`: its first two identifiers, both of class 0, may be joined by it.
+    public var isAlias: Bool { kind == .alias }
+    /// To be refused.
+    public var isMalformed: Bool { refusal != nil }
+    /// The name of its counter, or of the trait that stands in for one.
+    public var mark: String { "e\(number)" }
     /// The name of its counter.
-    public var counter: String { "e\(number)" }
+    public var counter: String { kind == .track ? mark : kind.rawValue }
+    /// How it is known to the node; unique as the number is.
+    public var messageID: String { "m\(number)" }
 }

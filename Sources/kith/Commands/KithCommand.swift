@@ -16,7 +16,7 @@ package enum KithCommand {
     static var commands: [any Command.Type] {
         [
             ServeCommand.self, IngestCommand.self, GetCommand.self, StatsCommand.self,
-            StatusCommand.self, BenchCommand.self, CheckConfigCommand.self,
+            StatusCommand.self, BenchCommand.self, CheckConfigCommand.self, SimulateCommand.self,
         ]
     }
 

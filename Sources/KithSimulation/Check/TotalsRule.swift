@@ -1,0 +1,125 @@
+internal import KithBytes
+internal import KithCore
+internal import KithWire
+
+/// The totals are those of what is there: profiles and identifiers as the answers show them, events
+/// as they were acknowledged, merges as many as links can have made.
+enum TotalsRule: Checker.Rule {
+    static let name = "totals are those of what is there"
+
+    static func problems(_ run: Checker.Run) -> [String] {
+        guard let totals = run.final.totals.first else { return [] }
+        var problems: [String] = []
+        func expect(_ path: String, _ range: ClosedRange<Int64>) {
+            let value = number(totals, path)
+            if !range.contains(value) {
+                let wanted =
+                    range.lowerBound == range.upperBound
+                    ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
+                problems.append("\(path) is \(value), not \(wanted)")
+            }
+        }
+        profiles(run, expect)
+        events(run, expect)
+        merges(run, expect)
+        return problems
+    }
+
+    private static func number(_ totals: CBORValue, _ path: String) -> Int64 {
+        var value: CBORValue? = totals
+        for name in path.split(separator: ".") { value = value?[String(name)] }
+        switch value {
+        case .unsigned(let count): return Int64(clamping: count)
+        case .negative(let count): return -1 - Int64(clamping: count)
+        default: return 0
+        }
+    }
+
+    private static func profiles(
+        _ run: Checker.Run, _ expect: (String, ClosedRange<Int64>) -> Void
+    ) {
+        guard run.answers.isAsked.allSatisfy({ $0 }) else { return }
+        let profiles = run.answers.owners.map(\.profile)
+        let members = Int64(profiles.count { $0.isMember })
+        expect("profiles.members", members...members)
+        let anonymous = Int64(profiles.count) - members
+        expect("profiles.anonymous", anonymous...anonymous)
+        let identifiers = Int64(profiles.reduce(0) { $0 + $1.identifiers.count })
+        expect("identifiers.total", identifiers...identifiers)
+        for namespace in run.evidence.settings.identity.namespaces {
+            let count = Int64(
+                profiles.reduce(0) { sum, profile in
+                    sum + profile.identifiers.count { $0.namespace == namespace.name }
+                })
+            expect("identifiers.byNamespace.\(namespace.name)", count...count)
+        }
+    }
+
+    private static func events(
+        _ run: Checker.Run, _ expect: (String, ClosedRange<Int64>) -> Void
+    ) {
+        let evidence = run.evidence
+        let isExact = evidence.isSmooth && !run.hasFaults
+        var (accepted, acceptedMost, duplicates, expired): (Int64, Int64, Int64, Int64) =
+            (0, 0, 0, 0)
+        var rejected: [RejectionReason: Int64] = [:]
+        for (place, event) in evidence.events.enumerated() {
+            let component = run.components.of(event)
+            if event.isCounted { accepted += 1 }
+            if event.isPossible {
+                let tries = event.okCount + event.duplicateCount + event.uncertainCount
+                let canRepeat =
+                    run.components.mayRepeat[place]
+                    || component.isExpiring && evidence.identifiers[event.first].isAnonymous
+                acceptedMost += canRepeat ? Int64(max(1, tries)) : 1
+            }
+            duplicates += Int64(event.duplicateCount)
+            expired += Int64(event.expiredCount)
+            for reason in event.refusals { rejected[reason, default: 0] += 1 }
+        }
+        expect("events.accepted", accepted...max(accepted, acceptedMost))
+        expect("events.duplicate", duplicates...(isExact ? duplicates : .max))
+        expect("events.expiredOnArrival", expired...(isExact ? expired : .max))
+        expect("events.forgotten", 0...0)
+        expect("events.suppressed", 0...0)
+        expect("traitsRefused", 0...0)
+        for reason in RejectionReason.allCases {
+            let count = rejected[reason] ?? 0
+            expect(
+                "events.rejectedByReason.\(reason.name)",
+                isExact ? count...count : (evidence.isSmooth ? count : 0)...(.max))
+        }
+        let quarantined = run.answers.owners.reduce(Int64(0)) { sum, owner in
+            owner.quarantined.isEmpty ? sum : sum + Int64(owner.counted.count)
+        }
+        expect("events.quarantined", quarantined...(.max))
+    }
+
+    private static func merges(
+        _ run: Checker.Run, _ expect: (String, ClosedRange<Int64>) -> Void
+    ) {
+        let list = run.components.list
+        if !list.contains(where: \.isExpiring) {
+            expect("expired", 0...0)
+            let most = list.reduce(Int64(0)) { $0 + Int64($1.identifiers.count) - 1 }
+            let least = list.reduce(Int64(0)) { $0 + leastMerges($1, run) }
+            expect("merges.completed", least...most)
+        }
+        if list.allSatisfy({ !$0.isRacing && !$0.isLimited && !$0.isExpiring }) {
+            expect("merges.refused", 0...0)
+        }
+    }
+
+    /// Identifiers that had a profile each before the component's first link was sent.
+    private static func leastMerges(
+        _ component: Components.Component, _ run: Checker.Run
+    ) -> Int64 {
+        guard component.isCalm else { return 0 }
+        let events = component.events.map { run.evidence.events[$0] }
+        let link = events.filter { $0.identifiers.count > 1 }.map(\.sent).min() ?? .max
+        guard link != .max else { return 0 }
+        let alone = Set(
+            events.filter { ($0.acknowledged ?? .max) < link }.map(\.first))
+        return Int64(max(1, alone.count)) - 1
+    }
+}

@@ -1,0 +1,117 @@
+/// What can go wrong in a run. The names are those of `kith simulate --faults`; the help says what
+/// happens, and where a kind lasts, it lasts as long as the fault says.
+public enum FaultKind: String, CaseIterable, Sendable {
+    // Network: between two hosts, a node and another or the clients.
+    case delaySpike = "delay-spike"
+    case jitter
+    case slowLink = "slow-link"
+    case clog
+    case oneWayPartition = "one-way-partition"
+    case partition
+    case isolation
+    case clientPartition = "client-partition"
+    case reset
+    case resetMidFrame = "reset-mid-frame"
+    case halfOpen = "half-open"
+    case bitFlip = "bit-flip"
+    case connectRefused = "connect-refused"
+    case lostAccept = "lost-accept"
+    case staleBytes = "stale-bytes"
+    // Process.
+    case crash
+    case kill
+    case crashAtOperation = "crash-at-operation"
+    case crashBeforeSync = "crash-before-sync"
+    case crashAll = "crash-all"
+    case restartStorm = "restart-storm"
+    case pause
+    case stop
+    case tightBudgets = "tight-budgets"
+    // Disk.
+    case tornWrite = "torn-write"
+    case lostWrites = "lost-writes"
+    case reorderedWrites = "reordered-writes"
+    case syncError = "sync-error"
+    case writeError = "write-error"
+    case readError = "read-error"
+    case fullDisk = "full-disk"
+    case slowDisk = "slow-disk"
+    // Time.
+    case skew
+    case drift
+    case jumpForward = "jump-forward"
+    case jumpBack = "jump-back"
+    case freeze
+    // Beyond what one copy of the data can survive: to be detected, never answered wrongly. The
+    // disk is put back when all is healed.
+    case bitRot = "bit-rot"
+    case lostLog = "lost-log"
+
+    /// What part of the world it is about.
+    public enum Group: String, CaseIterable, Sendable {
+        case network, process, disk, time, beyond
+    }
+
+    /// What part of the world it is about.
+    public var group: Group {
+        switch self {
+        case .delaySpike, .jitter, .slowLink, .clog, .oneWayPartition, .partition, .isolation,
+            .clientPartition, .reset, .resetMidFrame, .halfOpen, .bitFlip, .connectRefused,
+            .lostAccept, .staleBytes:
+            .network
+        case .crash, .kill, .crashAtOperation, .crashBeforeSync, .crashAll, .restartStorm, .pause,
+            .stop, .tightBudgets:
+            .process
+        case .tornWrite, .lostWrites, .reorderedWrites, .syncError, .writeError, .readError,
+            .fullDisk, .slowDisk:
+            .disk
+        case .skew, .drift, .jumpForward, .jumpBack, .freeze: .time
+        case .bitRot, .lostLog: .beyond
+        }
+    }
+
+    /// One line.
+    public var help: String {
+        switch self {
+        case .delaySpike: "all that leaves one host for another takes up to seconds"
+        case .jitter: "delays between two hosts vary a hundredfold"
+        case .slowLink: "a few KiB a second between two hosts"
+        case .clog: "nothing leaves a host for anybody, then all of it"
+        case .oneWayPartition: "nothing from one node reaches another; the way back is open"
+        case .partition: "nothing passes between two nodes"
+        case .isolation: "nothing passes between a node and anybody"
+        case .clientPartition: "nothing passes between a node and the clients"
+        case .reset: "the connections between two hosts break"
+        case .resetMidFrame: "a connection breaks in the middle of what it carries"
+        case .halfOpen: "one end of each connection between two hosts is gone, without a word"
+        case .bitFlip: "a bit of what is on the way changes"
+        case .connectRefused: "a node takes no connections"
+        case .lostAccept: "a connection is made, and the node never hears of it"
+        case .staleBytes: "what a node sent before it crashed arrives after it is back"
+        case .crash: "power loss; the seed keeps any part of what was not synced"
+        case .kill: "the process dies; its files stay as they are"
+        case .crashAtOperation: "power loss right before the n-th operation of the disk"
+        case .crashBeforeSync: "power loss between a write and its sync"
+        case .crashAll: "power loss at all nodes at once"
+        case .restartStorm: "power loss, and again while it recovers, several times"
+        case .pause: "the process stands still, up to minutes"
+        case .stop: "a clean stop, and a start"
+        case .tightBudgets: "a node's queues and memory budgets are tiny"
+        case .tornWrite: "power loss; of each write that was not synced the first bytes survive"
+        case .lostWrites: "power loss; nothing survives that was not synced"
+        case .reorderedWrites: "power loss; of what was not synced the later writes survive"
+        case .syncError: "a sync fails, and what it should have synced is lost"
+        case .writeError: "a write fails half-way"
+        case .readError: "reads fail when a node starts: it must refuse, and start when they work"
+        case .fullDisk: "no room on the disk, then room again"
+        case .slowDisk: "each operation of a disk takes up to a second"
+        case .skew: "a node's wall clock is wrong by up to a minute"
+        case .drift: "a node's wall clock goes too fast, or too slow"
+        case .jumpForward: "a node's wall clock goes 91 days ahead"
+        case .jumpBack: "a node's wall clock goes up to a day back"
+        case .freeze: "a node's wall clock stands still"
+        case .bitRot: "a bit in the middle of a log changes: the node must refuse to start"
+        case .lostLog: "the files of a log are gone: the node must refuse to start"
+        }
+    }
+}

@@ -1,0 +1,99 @@
+// Which faults happen in a run. Each kind is switched off in about half of all runs, so that some
+// runs have a lot of few kinds: what hides behind a crash is found in runs without crashes.
+//
+// Most faults fall shortly after a step of the work, where something is under way; the rest fall
+// anywhere.
+
+/// The faults of one run, laid out before it begins.
+public struct FaultSchedule: Sendable {
+    /// Ascending by time.
+    public var faults: [Fault]
+
+    /// No faults.
+    public static let none = FaultSchedule(faults: [])
+
+    /// Which kinds may be drawn.
+    public struct Choice: Sendable {
+        /// Only these; nil for all.
+        public var only: Set<FaultKind>?
+        /// Never these.
+        public var without: Set<FaultKind> = []
+        /// Also kinds that one copy of the data cannot survive.
+        public var isBeyond = false
+
+        /// All kinds within the budget.
+        public init() {}
+
+        func allows(_ kind: FaultKind) -> Bool {
+            if without.contains(kind) { return false }
+            if let only { return only.contains(kind) }
+            return kind.group != .beyond || isBeyond
+        }
+    }
+
+    /// Faults for a run whose work has steps at these times (nanoseconds, ascending).
+    static func drawn(
+        seed: UInt64, nodeCount: Int, stepTimes: [UInt64], choice: Choice
+    ) -> FaultSchedule {
+        var random = Xoshiro256(seed: seed, label: "faults")
+        // A choice made by hand leaves nothing to chance but number and time.
+        var kinds: [FaultKind] = []
+        for kind in FaultKind.allCases {
+            let isOn = random.oneIn(2)
+            let weight = 1 << random.below(4)
+            guard choice.allows(kind), isOn || choice.only != nil else { continue }
+            if kind.needsTwoNodes, nodeCount < 2 { continue }
+            kinds += repeatElement(kind, count: weight)
+        }
+        let isCalm = random.oneIn(10) && choice.only == nil
+        let countMax = 1 << random.below(6)
+        let count = 1 + random.below(countMax)
+        guard !kinds.isEmpty, !stepTimes.isEmpty, !isCalm else { return .none }
+        let span = max(1, stepTimes[stepTimes.count - 1])
+        var faults: [Fault] = []
+        for number in 1...count {
+            let kind = kinds[random.below(kinds.count)]
+            let at =
+                random.oneIn(5)
+                ? random.below(span)
+                : stepTimes[random.below(stepTimes.count)] + random.logarithmic(1_000...500_000_000)
+            let node = 1 + random.below(nodeCount)
+            var other = random.below(nodeCount + 1)
+            if other == node || kind.needsTwoNodes && other == 0 { other = node % nodeCount + 1 }
+            if other == node { other = 0 }
+            faults.append(
+                Fault(
+                    number: number, kind: kind, at: at, node: node, other: other,
+                    nanoseconds: duration(of: kind, &random), chance: random.next()))
+        }
+        faults.sort { ($0.at, $0.number) < ($1.at, $1.number) }
+        return FaultSchedule(faults: faults)
+    }
+
+    private static func duration(of kind: FaultKind, _ random: inout Xoshiro256) -> UInt64 {
+        switch kind {
+        case .pause where random.oneIn(8), .clog where random.oneIn(8):
+            random.within(30_000_000_000...180_000_000_000)
+        case .crash, .kill, .crashAll, .crashAtOperation, .crashBeforeSync, .restartStorm, .stop,
+            .tornWrite, .lostWrites, .reorderedWrites, .staleBytes, .tightBudgets:
+            random.logarithmic(1_000_000...5_000_000_000)
+        case .reset, .resetMidFrame, .halfOpen, .bitFlip, .lostAccept: 0
+        default: random.logarithmic(1_000_000...15_000_000_000)
+        }
+    }
+
+    /// When the last fault is over, in nanoseconds from the begin of the run; 0 without any.
+    var end: UInt64 { faults.map(\.end).max() ?? 0 }
+}
+
+extension Xoshiro256 {
+    /// A number in `range`, each order of magnitude as likely as the others. Integers only, so
+    /// that it is the same everywhere.
+    mutating func logarithmic(_ range: ClosedRange<UInt64>) -> UInt64 {
+        let low = max(1, range.lowerBound)
+        var high = low
+        let doublings = (range.upperBound / low).bitWidth - (range.upperBound / low).leadingZeroBitCount
+        for _ in 0..<below(UInt64(max(1, doublings))) { high = high &* 2 }
+        return min(range.upperBound, within(high...(high &* 2)))
+    }
+}

@@ -1,0 +1,123 @@
+/// What is wrong between which hosts, and until when. A TCP connection shows loss as lateness, so
+/// what cannot pass is held and arrives afterwards; nothing is ever reordered within a stream.
+struct NetworkWeather {
+    /// One direction between two hosts.
+    private struct Link {
+        /// Nothing leaves before this time.
+        var opensAt: UInt64 = 0
+        /// Until when `extra` is added to delays.
+        var slowUntil: UInt64 = 0
+        var extra: ClosedRange<UInt64> = 0...0
+        /// Until when bytes pass one after the other, each taking so long.
+        var narrowUntil: UInt64 = 0
+        var nanosecondsPerByte: UInt64 = 0
+        /// When what left last has passed.
+        var busyUntil: UInt64 = 0
+        var refusesUntil: UInt64 = 0
+        var lostAccepts = 0
+        var damages: [Damage] = []
+    }
+
+    /// What happens to the next bytes.
+    enum Damage {
+        case flip
+        case cut
+    }
+
+    private struct Direction: Hashable {
+        let from: String
+        let to: String
+    }
+
+    private var links: [Direction: Link] = [:]
+
+    /// Nothing was ever wrong, or all of it was cleared.
+    var isClear: Bool { links.isEmpty }
+
+    /// Ends all that is wrong; what is held keeps its time.
+    mutating func clear() { links = [:] }
+
+    // MARK: Making it worse
+
+    /// Nothing leaves `from` for `to` before `time`.
+    mutating func block(from: String, to: String, until time: UInt64) {
+        change(from, to) { $0.opensAt = max($0.opensAt, time) }
+    }
+
+    /// Until `time` each delay is longer by a draw from `extra`.
+    mutating func slow(
+        from: String, to: String, by extra: ClosedRange<UInt64>, until time: UInt64
+    ) {
+        change(from, to) {
+            $0.slowUntil = time
+            $0.extra = extra
+        }
+    }
+
+    /// Until `time` so many bytes pass in a second.
+    mutating func narrow(from: String, to: String, bytesPerSecond: UInt64, until time: UInt64) {
+        change(from, to) {
+            $0.narrowUntil = time
+            $0.nanosecondsPerByte = 1_000_000_000 / bytesPerSecond
+        }
+    }
+
+    /// Until `time` no new connection is taken.
+    mutating func refuse(from: String, to: String, until time: UInt64) {
+        change(from, to) { $0.refusesUntil = max($0.refusesUntil, time) }
+    }
+
+    /// The next new connection is never heard of by `to`.
+    mutating func loseAccept(from: String, to: String) {
+        change(from, to) { $0.lostAccepts += 1 }
+    }
+
+    /// Something happens to the next bytes.
+    mutating func damage(from: String, to: String, _ damage: Damage) {
+        change(from, to) { $0.damages.append(damage) }
+    }
+
+    private mutating func change(_ from: String, _ to: String, _ body: (inout Link) -> Void) {
+        body(&links[Direction(from: from, to: to), default: Link()])
+    }
+
+    // MARK: What it means
+
+    /// How long so many bytes take that would take `delay` in fine weather.
+    mutating func delay(
+        _ delay: UInt64, from: String, to: String, byteCount: Int, now: UInt64,
+        _ random: inout Xoshiro256
+    ) -> UInt64 {
+        let direction = Direction(from: from, to: to)
+        guard var link = links[direction] else { return delay }
+        var result = delay
+        if now < link.slowUntil { result += random.within(link.extra) }
+        if now < link.narrowUntil {
+            link.busyUntil = max(link.busyUntil, now) + UInt64(byteCount) * link.nanosecondsPerByte
+            links[direction] = link
+            result += link.busyUntil - now
+        }
+        if now < link.opensAt { result += link.opensAt - now }
+        return result
+    }
+
+    /// Whether new connections are refused now.
+    func refuses(_ from: String, _ to: String, now: UInt64) -> Bool {
+        now < links[Direction(from: from, to: to)]?.refusesUntil ?? 0
+    }
+
+    /// Takes a connection that is not to be heard of, if one is.
+    mutating func takeLostAccept(from: String, to: String) -> Bool {
+        let direction = Direction(from: from, to: to)
+        guard let link = links[direction], link.lostAccepts > 0 else { return false }
+        links[direction]?.lostAccepts -= 1
+        return true
+    }
+
+    /// Takes what is to happen to bytes that leave now, if anything is.
+    mutating func takeDamage(from: String, to: String) -> Damage? {
+        let direction = Direction(from: from, to: to)
+        guard let link = links[direction], !link.damages.isEmpty else { return nil }
+        return links[direction]?.damages.removeFirst()
+    }
+}

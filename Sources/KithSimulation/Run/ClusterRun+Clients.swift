@@ -1,0 +1,233 @@
+// What clients do: each performs its steps in order, each step when its time has come, and tries
+// again until it has a certain answer. Every try is in the history.
+
+internal import KithBytes
+internal import KithClient
+internal import KithCore
+internal import KithPorts
+internal import KithWire
+
+extension ClusterRun {
+    /// The longest pause between two tries, in milliseconds.
+    private static let pauseMillisMax: UInt64 = 1_000
+
+    /// Begins a root task for each client.
+    func startClients() {
+        let numbers = Set(plan.work.steps.map(\.client)).sorted()
+        for number in numbers {
+            let steps = plan.work.steps.filter { $0.client == number }
+            // The same node first, and a number that the cluster takes.
+            let client = cluster.client(number + plan.settings.nodeCount)
+            clientsLeft += 1
+            cluster.clientLane.start { [self] in
+                for step in steps {
+                    if now < step.at {
+                        await simulator.wait(
+                            nanoseconds: step.at - now, subject: UInt64(step.number))
+                    }
+                    doing[number] = step.number
+                    await perform(step, client)
+                }
+                doing[number] = nil
+                clientsLeft -= 1
+            }
+        }
+    }
+
+    private func perform(_ step: PlannedWork.Step, _ client: Client) async {
+        switch step.action {
+        case .ingest(let space, let events): await ingest(step, space, events, client)
+        case .get(let space, let identifier, let isQuarantine):
+            let get = Get(
+                space: space, namespace: identifier.namespace, value: identifier.value,
+                wantsQuarantine: isQuarantine)
+            await ask(step) {
+                .profile(try Self.profile(try await client.get(get).profile))
+            }
+        case .stats:
+            await ask(step) {
+                .totals(try Self.value(try await client.stats()))
+            }
+        case .bytes(let bytes):
+            note("step \(step.number): \(bytes.count) raw bytes")
+            await send(bytes, to: step)
+        case .stall(let requests, let nanoseconds):
+            note("step \(step.number): stalls with \(requests) requests")
+            await stall(requests, nanoseconds, client)
+        case .pass(let milliseconds):
+            note("step \(step.number): \(milliseconds) ms pass")
+            passed += milliseconds
+            cluster.clientClock.advance(by: milliseconds)
+            for node in cluster.nodes { node.clock.advance(by: milliseconds) }
+        }
+    }
+
+    /// A CBOR item as the wire has it. In a function of its own: a span of what was awaited makes
+    /// the optimiser of Swift 6.3.1 produce a broken module.
+    static func value(_ bytes: [UInt8]) throws(ByteError) -> CBORValue {
+        try CBORValue(decoding: bytes.span.bytes)
+    }
+
+    /// A profile as the wire has it.
+    static func profile(_ bytes: [UInt8]?) throws(ByteError) -> Profile? {
+        guard let bytes else { return nil }
+        var reader = ByteReader(bytes.span.bytes)
+        return try Profile(decoding: &reader)
+    }
+
+    // MARK: Requests
+
+    private func ingest(
+        _ step: PlannedWork.Step, _ space: String, _ events: [PlannedEvent], _ client: Client
+    ) async {
+        // Some clients send the whole batch again, some only what has no certain answer.
+        let sendsAll = random.oneIn(2)
+        let retries = random.below(3)
+        var isCertain = [Bool](repeating: false, count: events.count)
+        var tries = 0
+        while isCertain.contains(false), !isOver {
+            if tries > 0 { await pause(tries) }
+            tries += 1
+            let sent = events.indices.filter { sendsAll || !isCertain[$0] }
+            var batch = IngestBatchWriter(space: space)
+            for place in sent { batch.append(bytes: events[place].bytes) }
+            let invoked = now
+            switch await Self.result(of: batch.payload, client, retries: retries) {
+            case .success(let reply):
+                var results: [(event: Int, result: IngestResult)] = []
+                for (place, result) in zip(sent, reply.results) {
+                    results.append((events[place].number, result))
+                    if !result.wantsRetry { isCertain[place] = true }
+                }
+                add(step, invoked, .results(results))
+                note("step \(step.number): ingest of \(sent.count)\(Self.open(results))")
+            case .failure(let error):
+                add(step, invoked, .failed("\(error)"))
+                note("step \(step.number): ingest of \(sent.count) failed: \(error)")
+                if case .tooLarge = error { return }
+            }
+        }
+    }
+
+    /// The first results that are not certain, for a note.
+    private static func open(_ results: [(event: Int, result: IngestResult)]) -> String {
+        let open = results.filter { $0.result.wantsRetry }
+        if open.isEmpty { return ", all certain" }
+        let names = open.prefix(3).map { "e\($0.event) \($0.result)" }.joined(separator: ", ")
+        return ", \(open.count) not certain: \(names)"
+    }
+
+    private static func result(
+        of payload: [UInt8], _ client: Client, retries: Int
+    ) async -> Result<IngestReply, ClientError> {
+        do throws(ClientError) {
+            return .success(try await client.ingest(payload, retries: retries))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func ask(
+        _ step: PlannedWork.Step, _ body: () async throws -> History.Answer
+    ) async {
+        var tries = 0
+        while !isOver {
+            if tries > 0 { await pause(tries) }
+            tries += 1
+            let invoked = now
+            switch await Self.result(of: body) {
+            case .success(let answer): return add(step, invoked, answer)
+            case .failure(let error):
+                add(step, invoked, .failed("\(error)"))
+                note("step \(step.number): \(error)")
+                guard Self.isWorthAnother(error) else { return }
+            }
+        }
+    }
+
+    private static func result(
+        of body: () async throws -> History.Answer
+    ) async -> Result<History.Answer, any Error> {
+        do {
+            return .success(try await body())
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Whether the same question may be answered later.
+    private static func isWorthAnother(_ error: any Error) -> Bool {
+        switch error as? ClientError {
+        case .refused(_, let code, _, _):
+            switch code {
+            case .unavailable, .overloaded, .shuttingDown, .deadlineExceeded, .internalError: true
+            default: false
+            }
+        case .tooLarge, .closed, .cancelled: false
+        default: true
+        }
+    }
+
+    private func pause(_ tries: Int) async {
+        let most = min(Self.pauseMillisMax, 20 << UInt64(min(tries, 6)))
+        await simulator.wait(
+            nanoseconds: random.within(1_000_000...most * 1_000_000), subject: UInt64(tries))
+    }
+
+    private func add(_ step: PlannedWork.Step, _ invoked: UInt64, _ answer: History.Answer) {
+        history.add(
+            History.Call(
+                step: step.number, client: step.client, invoked: invoked, returned: now,
+                answer: answer))
+    }
+
+    // MARK: Clients that do not behave
+
+    /// How long a client that sent raw bytes waits for what comes back.
+    private static let listenNanoseconds: UInt64 = 200_000_000
+
+    private func send(_ bytes: [UInt8], to step: PlannedWork.Step) async {
+        let node = step.client % plan.settings.nodeCount + 1
+        // Refused where the node is down.
+        let connected = try? await cluster.network.host("client").connect(
+            host: "127.0.0.1", port: UInt16(7100 + node), loop: cluster.clientLane)
+        guard let stream = connected else { return note("step \(step.number): no connection") }
+        await impose(on: stream, for: Self.listenNanoseconds) {
+            try await stream.write(bytes)
+            while !(try await stream.read(atMost: 65_536)).isEmpty {}
+        }
+    }
+
+    private func stall(_ requests: Int, _ nanoseconds: UInt64, _ client: Client) async {
+        // Refused where no node is up.
+        guard let connection = try? await client.openConnection() else {
+            return note("no connection to stall")
+        }
+        var writer = ByteWriter()
+        for number in 0..<requests {
+            FrameWriter.write(
+                FrameHeader(
+                    type: .stats, requestID: UInt64(number + 2), version: connection.hello.version),
+                payload: [], into: &writer)
+        }
+        let bytes = writer.bytes
+        await impose(on: connection.stream, for: nanoseconds) {
+            try await connection.stream.write(bytes)
+        }
+    }
+
+    /// Has `body` work on the stream for so long at most, and closes it at the end of that time.
+    private func impose(
+        on stream: any ByteStream, for nanoseconds: UInt64,
+        _ body: @escaping @Sendable () async throws -> Void
+    ) async {
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask {
+                // However it ends: the node may close a connection that misbehaves.
+                try? await body()
+            }
+            await simulator.wait(nanoseconds: nanoseconds, subject: 0)
+            stream.close()
+        }
+    }
+}

@@ -1,0 +1,223 @@
+// What each kind of fault does to the world. Everything that lasts is over at the fault's end, so
+// that healing has nothing to undo but what other faults delayed.
+
+internal import KithServer
+
+extension ClusterRun {
+    /// Makes the fault happen now.
+    func inject(_ fault: Fault) {
+        guard !isHealed else { return }
+        injected[fault.kind, default: 0] += 1
+        note("fault \(fault)")
+        switch fault.kind.group {
+        case .network: injectNetwork(fault)
+        case .process: injectProcess(fault)
+        case .disk: injectDisk(fault)
+        case .time: injectTime(fault)
+        case .beyond: injectDamage(fault)
+        }
+    }
+
+    // MARK: Network
+
+    private static func host(_ number: Int) -> String { number == 0 ? "client" : "n\(number)" }
+
+    private func injectNetwork(_ fault: Fault) {
+        var chance = Xoshiro256(seed: fault.chance)
+        let one = Self.host(fault.node)
+        let other = Self.host(fault.other)
+        let (from, to) = chance.oneIn(2) ? (one, other) : (other, one)
+        let until = simulator.nanoseconds + fault.nanoseconds
+        let network = cluster.network
+        switch fault.kind {
+        case .delaySpike:
+            let most = chance.logarithmic(2_000_000...4_000_000_000)
+            network.weather.slow(from: from, to: to, by: most / 2...most, until: until)
+        case .jitter:
+            let most = chance.logarithmic(2_000_000...100_000_000)
+            network.weather.slow(from: one, to: other, by: 0...most, until: until)
+            network.weather.slow(from: other, to: one, by: 0...most, until: until)
+        case .slowLink:
+            let rate = chance.logarithmic(2_000...200_000)
+            network.weather.narrow(from: from, to: to, bytesPerSecond: rate, until: until)
+        case .clog:
+            for peer in hosts where peer != one {
+                network.weather.block(from: one, to: peer, until: until)
+            }
+        case .oneWayPartition: network.weather.block(from: from, to: to, until: until)
+        case .partition: part(one, other, until: until)
+        case .isolation:
+            for peer in hosts where peer != one { part(one, peer, until: until) }
+        case .clientPartition: part(one, Self.host(0), until: until)
+        case .reset: network.breakStreams(from: from, to: to, isSilent: false)
+        case .resetMidFrame: network.weather.damage(from: from, to: to, .cut)
+        case .halfOpen: network.breakStreams(from: from, to: to, isSilent: true)
+        case .bitFlip: network.weather.damage(from: from, to: to, .flip)
+        case .connectRefused: network.weather.refuse(from: other, to: one, until: until)
+        case .lostAccept: network.weather.loseAccept(from: other, to: one)
+        case .staleBytes:
+            let most = chance.logarithmic(50_000_000...5_000_000_000)
+            let end = simulator.nanoseconds + 20_000_000
+            for peer in hosts where peer != one {
+                network.weather.slow(from: one, to: peer, by: most / 2...most, until: end)
+            }
+            simulator.schedule(
+                after: chance.logarithmic(100_000...10_000_000), subject: UInt64(fault.node)
+            ) { [self] in
+                crash(fault.node, down: 0, isSilent: true)
+            }
+        default: break
+        }
+    }
+
+    private var hosts: [String] {
+        (0...plan.settings.nodeCount).map(Self.host)
+    }
+
+    private func part(_ one: String, _ other: String, until: UInt64) {
+        cluster.network.weather.block(from: one, to: other, until: until)
+        cluster.network.weather.block(from: other, to: one, until: until)
+    }
+
+    // MARK: Processes
+
+    private func injectProcess(_ fault: Fault) {
+        var chance = Xoshiro256(seed: fault.chance)
+        let isSilent = chance.oneIn(2)
+        switch fault.kind {
+        case .crash: crash(fault.node, down: fault.nanoseconds, isSilent: isSilent)
+        case .kill:
+            crash(fault.node, down: fault.nanoseconds, isSilent: false) { _ in .everything }
+        case .crashAtOperation:
+            crashAtOperation(fault.node, Int(chance.logarithmic(1...64)), of: nil)
+        case .crashBeforeSync:
+            crashAtOperation(fault.node, Int(chance.logarithmic(1...8)), of: .sync)
+        case .crashAll:
+            for number in 1...plan.settings.nodeCount {
+                crash(number, down: fault.nanoseconds, isSilent: isSilent)
+            }
+        case .restartStorm:
+            let count = 1 + chance.below(4)
+            keeper(fault.node).storm = (0..<count).map { _ in
+                Int(chance.logarithmic(1...200))
+            }
+            crash(fault.node, down: fault.nanoseconds, isSilent: isSilent)
+        case .pause:
+            guard cluster.node(fault.node).life != nil else { return }
+            cluster.pause(fault.node)
+            simulator.schedule(
+                after: fault.nanoseconds, subject: UInt64(fault.node)
+            ) { [self] in
+                cluster.resume(fault.node)
+            }
+        case .stop: stop(fault.node, down: fault.nanoseconds)
+        case .tightBudgets: tighten(fault, &chance)
+        default: break
+        }
+    }
+
+    private func tighten(_ fault: Fault, _ chance: inout Xoshiro256) {
+        let pending = Int(chance.logarithmic(1_024...65_536))
+        let frames = Int(chance.logarithmic(65_536...1_048_576))
+        let connections = 2 + plan.settings.nodeCount * 2 + chance.below(8)
+        keeper(fault.node).adjust = {
+            $0.tuning.pendingBytesMax = pending
+            $0.ingestBytesMax = frames
+            $0.connectionsMax = connections
+        }
+        stop(fault.node, down: 0)
+        simulator.schedule(after: fault.nanoseconds, subject: UInt64(fault.node)) { [self] in
+            relax(fault.node)
+        }
+    }
+
+    // MARK: Disks
+
+    private func injectDisk(_ fault: Fault) {
+        var chance = Xoshiro256(seed: fault.chance)
+        let place = cluster.node(fault.node)
+        let isSilent = chance.oneIn(2)
+        switch fault.kind {
+        case .tornWrite:
+            crash(fault.node, down: fault.nanoseconds, isSilent: isSilent) { write in
+                .prefix(chance.below(write.byteCount + 1))
+            }
+        case .lostWrites:
+            crash(fault.node, down: fault.nanoseconds, isSilent: isSilent) { _ in .nothing }
+        case .reorderedWrites:
+            crash(fault.node, down: fault.nanoseconds, isSilent: isSilent) { write in
+                write.order == 0 ? .nothing : .sectors(chance.next())
+            }
+        case .syncError:
+            keeper(fault.node).isExcused = true
+            let kept: KeptPart = chance.oneIn(2) ? .nothing : .sectors(chance.next())
+            place.disk.failAt(.sync, count: Int(chance.logarithmic(1...8)), syncKeeps: kept)
+        case .writeError:
+            keeper(fault.node).isExcused = true
+            place.disk.failAt(
+                .write, count: Int(chance.logarithmic(1...8)), isPersistent: chance.oneIn(2))
+        case .readError:
+            keeper(fault.node).failingRead = Int(chance.logarithmic(1...32))
+            crash(fault.node, down: fault.nanoseconds, isSilent: isSilent)
+        case .fullDisk:
+            keeper(fault.node).isExcused = true
+            place.disk.setFreeBytes(chance.logarithmic(1...4 << 20))
+            simulator.schedule(
+                after: fault.nanoseconds, subject: UInt64(fault.node)
+            ) {
+                place.disk.setFreeBytes(1 << 40)
+            }
+        case .slowDisk:
+            place.trouble.extraNanoseconds = chance.logarithmic(1_000_000...1_000_000_000)
+            simulator.schedule(
+                after: fault.nanoseconds, subject: UInt64(fault.node)
+            ) {
+                place.trouble.extraNanoseconds = 0
+            }
+        default: break
+        }
+    }
+
+    /// Damages a log, where it is such that the node must notice, and keeps a copy.
+    private func injectDamage(_ fault: Fault) {
+        var chance = Xoshiro256(seed: fault.chance)
+        let keeper = keeper(fault.node)
+        crash(fault.node, down: fault.nanoseconds, isSilent: chance.oneIn(2))
+        guard keeper.backup == nil else { return }
+        let disk = cluster.node(fault.node).disk
+        let before = disk.copy()
+        switch fault.kind {
+        case .bitRot:
+            guard let place = LogDamage.place(in: disk, &chance) else { return }
+            let bit = UInt8(chance.below(8))
+            disk.decay(place.path) { $0[place.offset] ^= 1 << bit }
+            note("n\(fault.node): bit \(bit) of byte \(place.offset) of \(place.path) changes")
+        case .lostLog:
+            for path in LogDamage.segments(of: disk) { disk.lose(path) }
+        default: return
+        }
+        keeper.backup = before
+        keeper.isExcused = true
+    }
+
+    // MARK: Clocks
+
+    private func injectTime(_ fault: Fault) {
+        var chance = Xoshiro256(seed: fault.chance)
+        let clock = cluster.node(fault.node).clock
+        measureClocks()
+        defer { measureClocks() }
+        switch fault.kind {
+        case .skew:
+            let millis = Int64(chance.logarithmic(1...60_000))
+            clock.advance(by: chance.oneIn(2) ? millis : -millis)
+        case .drift:
+            let rate = Int64(chance.logarithmic(10...500_000))
+            clock.setDrift(partsPerMillion: chance.oneIn(2) ? rate : -rate)
+        case .jumpForward: clock.advance(by: 91 * 86_400_000)
+        case .jumpBack: clock.advance(by: -Int64(chance.logarithmic(1...86_400_000)))
+        case .freeze: clock.setDrift(partsPerMillion: -1_000_000)
+        default: break
+        }
+    }
+}

@@ -1,0 +1,165 @@
+// Keeping nodes up: a node that died or ended is started again when its time has come. One that
+// ends, or does not start, without a fault that excuses it breaks a rule.
+
+internal import KithBytes
+internal import KithServer
+
+extension ClusterRun {
+    /// From the end of a process to its next start.
+    private static let restartNanoseconds: UInt64 = 300_000_000
+    /// From a start that failed to the next.
+    private static let refusedNanoseconds: UInt64 = 500_000_000
+
+    func keeper(_ number: Int) -> NodeKeeper { keepers[number - 1] }
+
+    /// Starts a node, and runs the world until it serves.
+    func startFirst(_ number: Int) throws {
+        begin(number)
+        try simulator.run(until: { keeper(number).isServing }, maxSteps: 1_000_000)
+    }
+
+    /// Starts the node after so long, where nothing keeps it down then.
+    func startLater(_ number: Int, after nanoseconds: UInt64) {
+        simulator.schedule(after: nanoseconds, subject: UInt64(number)) { [self] in
+            guard cluster.node(number).life == nil, now >= keeper(number).downUntil else {
+                return
+            }
+            begin(number)
+        }
+    }
+
+    private func begin(_ number: Int) {
+        let keeper = keeper(number)
+        if isHealed, let backup = keeper.backup {
+            keeper.backup = nil
+            cluster.setDisk(backup, number)
+            note("n\(number): the disk is put back")
+        }
+        let disk = cluster.node(number).disk
+        note("n\(number) starts")
+        if let read = keeper.failingRead {
+            keeper.failingRead = nil
+            keeper.isExcused = true
+            disk.failAt(.read, count: read, isPersistent: true)
+        }
+        if !keeper.storm.isEmpty {
+            crashAtOperation(number, keeper.storm.removeFirst(), of: nil)
+        }
+        let life = cluster.begin(number, adjusting: keeper.adjust ?? { _ in })
+        life.onServing = { [self] in serves(number, disk) }
+        life.onEnd = { [self] failure in ended(number, failure) }
+    }
+
+    private func serves(_ number: Int, _ disk: SimulatedDisk) {
+        keeper(number).isServing = true
+        note("n\(number) serves")
+        if disk.hasFailed {
+            broke("1 recovery", "n\(number) serves, though what it read failed")
+        }
+        if keeper(number).backup != nil {
+            broke("1 recovery", "n\(number) serves, though its log is damaged")
+        }
+    }
+
+    private func ended(_ number: Int, _ failure: NodeError?) {
+        let keeper = keeper(number)
+        cluster.bury(number)
+        if let failure {
+            note("n\(number) \(keeper.isServing ? "ended" : "did not start"): \(failure)")
+            if !keeper.isExcused {
+                broke("1 nodes go on", "n\(number) ended by itself: \(failure)")
+            }
+        } else {
+            note("n\(number) stopped")
+            if !keeper.isStopping { broke("1 nodes go on", "n\(number) ended without a reason") }
+        }
+        let pause = keeper.isServing ? Self.restartNanoseconds : Self.refusedNanoseconds
+        keeper.isServing = false
+        keeper.isStopping = false
+        if isHealed { keeper.isExcused = false }
+        startLater(number, after: max(pause, keeper.downUntil - min(now, keeper.downUntil)))
+    }
+
+    /// Power loss or, where `keeping` keeps everything, the death of the process alone; the node is
+    /// started again after `down`.
+    func crash(
+        _ number: Int, down: UInt64, isSilent: Bool,
+        keeping: ((UnsyncedWrite) -> KeptPart)? = nil
+    ) {
+        note("n\(number) crashes")
+        cluster.resume(number)
+        cluster.node(number).trouble.onOperation = nil
+        cluster.crash(number, isSilent: isSilent, keeping: keeping)
+        keeper(number).isServing = false
+        keeper(number).isStopping = false
+        keeper(number).isExcused = keeper(number).backup != nil
+        keeper(number).downUntil = max(keeper(number).downUntil, now + down)
+        startLater(number, after: keeper(number).downUntil - now)
+    }
+
+    /// The power fails right before the n-th operation from now, of that kind or of any.
+    func crashAtOperation(_ number: Int, _ count: Int, of kind: DiskOperation.Kind?) {
+        var left = count
+        cluster.node(number).trouble.onOperation = { [self] operation in
+            if let kind, operation.kind != kind { return }
+            left -= 1
+            guard left == 0 else { return }
+            note("n\(number): power fails before \(operation.kind) of \(operation.path)")
+            crash(number, down: Self.restartNanoseconds, isSilent: random.oneIn(2))
+        }
+    }
+
+    /// A clean stop; the node is started again after `down`.
+    func stop(_ number: Int, down: UInt64) {
+        guard let life = cluster.node(number).life, let node = life.node, life.end == nil else {
+            return
+        }
+        keeper(number).isStopping = true
+        keeper(number).downUntil = max(keeper(number).downUntil, now + down)
+        cluster.node(number).lanes[0].start { await node.stop() }
+    }
+
+    /// Starts the node again with settings of its own no more, where it had any.
+    func relax(_ number: Int) {
+        guard keeper(number).adjust != nil else { return }
+        keeper(number).adjust = nil
+        stop(number, down: 0)
+    }
+
+    /// How fast all wall clocks go, against a right one.
+    func setClocks(partsPerMillion: Int64) {
+        cluster.clientClock.setDrift(partsPerMillion: partsPerMillion)
+        for node in cluster.nodes { node.clock.setDrift(partsPerMillion: partsPerMillion) }
+    }
+
+    /// Looks how wrong wall clocks are. They are wrongest right before or after a fault.
+    func measureClocks() {
+        let planned = plan.settings.start.rawValue + passed
+        for clock in cluster.nodes.map(\.clock) + [cluster.clientClock] {
+            let error = clock.wallTime().rawValue - planned
+            clockError = max(clockError, Int64(error.magnitude))
+        }
+    }
+
+    /// Ends all faults. Wall clocks stand still, right, from now on.
+    func heal() {
+        note("all is healed")
+        isHealed = true
+        cluster.network.weather.clear()
+        measureClocks()
+        setClocks(partsPerMillion: -1_000_000)
+        for place in cluster.nodes {
+            place.clock.setWallTime(cluster.clientClock.wallTime())
+            place.trouble.extraNanoseconds = 0
+            place.trouble.onOperation = nil
+            place.disk.stopFailing()
+            place.disk.setFreeBytes(1 << 40)
+            cluster.resume(place.number)
+            keeper(place.number).storm = []
+            keeper(place.number).failingRead = nil
+            keeper(place.number).downUntil = 0
+            relax(place.number)
+            if place.life == nil { startLater(place.number, after: 0) }
+        }
+    }
+}

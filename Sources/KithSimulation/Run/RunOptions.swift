@@ -1,0 +1,23 @@
+/// What is asked of a run. All else is drawn from the seed; what is said here replaces the draw and
+/// shifts no other.
+public struct RunOptions: Sendable {
+    /// Says everything that is not said here.
+    public var seed: UInt64
+    public var nodes: Int?
+    public var groups: Int?
+    /// Event loops a node.
+    public var loops: Int?
+    /// Steps of the work.
+    public var steps: Int?
+    /// Clients with a greater number do nothing.
+    public var clients: Int?
+    /// Only steps with these numbers are done; nil for all.
+    public var onlySteps: Set<Int>?
+    /// Which kinds of faults may be drawn.
+    public var faults = FaultSchedule.Choice()
+    /// Of what was drawn only faults with these numbers happen; nil for all.
+    public var onlyFaults: Set<Int>?
+
+    /// All that the seed says.
+    public init(seed: UInt64) { self.seed = seed }
+}

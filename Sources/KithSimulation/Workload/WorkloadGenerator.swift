@@ -1,0 +1,55 @@
+internal import KithBytes
+
+/// Mixes workloads into a plan by a seed.
+public struct WorkloadGenerator {
+    private let seed: UInt64
+    private let settings: ClusterSettings
+    private let steps: Int
+    /// Names of the workloads that are mixed; nil for all. Of those that it names one or more are in
+    /// every plan.
+    public var names: [String]?
+
+    /// Plans of about so many steps.
+    public init(seed: UInt64, settings: ClusterSettings, steps: Int) {
+        self.seed = seed
+        self.settings = settings
+        self.steps = max(1, steps)
+    }
+
+    /// All that there are.
+    static var all: [any Workload.Type] {
+        [
+            Browsing.self, HotIdentifiers.self, LinkStorm.self, DeviceRace.self, ShopTablet.self,
+            AliasChain.self, LateRetries.self, LateEvents.self, ExpiryRace.self,
+            HostileInput.self, SlowClients.self, Import.self, SameStrings.self, TraitContest.self,
+        ]
+    }
+
+    /// Name and help of every workload.
+    public static var list: [(name: String, help: String)] { all.map { ($0.name, $0.help) } }
+
+    /// The plan of the seed.
+    public mutating func plan() -> PlannedWork {
+        var random = Xoshiro256(seed: seed, label: "workloads")
+        let known = Self.all.filter { names?.contains($0.name) ?? true }
+        var chosen: [any Workload.Type] = []
+        for _ in 0..<(1 + random.below(4)) where !known.isEmpty {
+            chosen.append(known[random.below(known.count)])
+        }
+        var passing = chosen.map { $0.passing }.max() ?? .anything
+        if passing == .anything, random.oneIn(4) { passing = .hours }
+        // Of one step a millisecond, or of ten, or one in ten.
+        let density: UInt64 = [100_000, 1_000_000, 1_000_000, 10_000_000][random.below(4)]
+        let times = WorkloadTimes(
+            passing, end: UInt64(steps) * density + 1_000, start: settings.start.rawValue,
+            retention: Int64(settings.anonymousDays) * 86_400_000, &random)
+        var plan = PlanWriter(
+            settings: settings, times: times, random: Xoshiro256(seed: seed, label: "steps"))
+        for (place, type) in chosen.enumerated() {
+            plan.begin("w\(place)")
+            var workload = type.init(&plan)
+            workload.steps(count: max(1, steps / chosen.count), into: &plan)
+        }
+        return plan.plan()
+    }
+}

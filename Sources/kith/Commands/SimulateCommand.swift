@@ -1,0 +1,72 @@
+import Foundation
+import KithSimulation
+
+/// `kith simulate`: whole clusters in one thread each, from seeds.
+enum SimulateCommand: Command {
+    static let syntax = CommandSyntax(
+        name: "simulate", summary: "Run whole clusters from seeds, with faults, and check them",
+        options: [
+            CommandSyntax.Option("seed", value: "N", help: "run this seed"),
+            CommandSyntax.Option("seeds", value: "N", help: "run so many seeds"),
+            CommandSyntax.Option(
+                "start", value: "S", standard: "1", help: "the first of several seeds"),
+            CommandSyntax.Option(
+                "jobs", value: "N", standard: "as many as cores", help: "worlds at a time"),
+            CommandSyntax.Option("keep-going", help: "run all seeds, though one fails"),
+            CommandSyntax.Option("twice", help: "run each seed twice and compare the hashes"),
+            CommandSyntax.Option(
+                "faults", value: "A,B…", help: "only these kinds of faults, or groups, or none"),
+            CommandSyntax.Option("without", value: "A,B…", help: "not these kinds of faults"),
+            CommandSyntax.Option(
+                "beyond", help: "also faults that one copy of the data cannot survive"),
+            CommandSyntax.Option("nodes", value: "N", help: "so many nodes"),
+            CommandSyntax.Option("groups", value: "N", help: "so many groups"),
+            CommandSyntax.Option("loops", value: "N", help: "so many event loops a node"),
+            CommandSyntax.Option("steps", value: "N", help: "about so many steps of work"),
+            CommandSyntax.Option("clients", value: "N", help: "only the first clients"),
+            CommandSyntax.Option("only-steps", value: "3,5-9", help: "only these steps of the work"),
+            CommandSyntax.Option("only-faults", value: "2,4", help: "only these faults"),
+            CommandSyntax.Option("trace", value: "FILE", help: "write a line a step"),
+            CommandSyntax.Option("shrink", help: "make a failing seed as small as it gets"),
+            CommandSyntax.Option("json", help: "print one JSON object a seed"),
+        ],
+        notes: [
+            "A run is a function of its seed and the build: the same seed gives the same hash. A seed "
+                + "that fails prints the rule that was broken, the last things that happened, and the "
+                + "command that repeats it. docs/simulation.md says how to read it.",
+            "Faults: "
+                + FaultKind.Group.allCases.map { group in
+                    let kinds = FaultKind.allCases.filter { $0.group == group }
+                    return "\(group.rawValue): " + kinds.map(\.rawValue).joined(separator: " ")
+                }.joined(separator: "; ") + ".",
+        ],
+        examples: [
+            "kith simulate --seed 7", "kith simulate --seeds 1000 --start 1",
+            "kith simulate --seed 7 --faults crash,partition --trace trace.txt",
+        ],
+        exitCodes: [.done, .failed, .usage])
+
+    static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
+        let request = try SimulationRequest(arguments)
+        SeedAlarm.install()
+        let pool = SeedPool(request)
+        var isOk = true
+        pool.run { result in
+            if request.isJSON {
+                console.print(result.json)
+            } else {
+                console.print(result.line)
+                if !result.isOk { console.print(result.story) }
+            }
+            if !result.isOk { isOk = false }
+        }
+        if !isOk, request.isShrinking, let failed = pool.firstFailure {
+            var shrinker = Shrinker(failed, console)
+            let smallest = shrinker.run()
+            console.print("the smallest run found that breaks the same rule:")
+            console.print(request.isJSON ? smallest.json : smallest.line)
+            console.print(smallest.story)
+        }
+        return isOk ? .done : .failed
+    }
+}

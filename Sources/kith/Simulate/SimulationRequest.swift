@@ -1,0 +1,122 @@
+import KithSimulation
+
+/// What a command line asks of `kith simulate`.
+struct SimulationRequest: Sendable {
+    var seeds: ClosedRange<UInt64>
+    /// But for the seed.
+    var options: RunOptions
+    var jobs: Int
+    var isKeepingGoing: Bool
+    var isTwice: Bool
+    var isJSON: Bool
+    var isShrinking: Bool
+    var tracePath: String?
+
+    init(_ arguments: Arguments) throws(UsageError) {
+        let seed = try arguments.number("seed", in: UInt64.min...UInt64.max)
+        let count = try arguments.number("seeds", in: 1...UInt64(Int.max))
+        let start = try arguments.number("start", in: 0...UInt64(Int.max))
+        if let seed {
+            guard count == nil, start == nil else {
+                throw UsageError("--seed is one seed; --seeds and --start are for several")
+            }
+            seeds = seed...seed
+        } else {
+            guard let count else { throw UsageError("--seed N or --seeds N is missing") }
+            seeds = (start ?? 1)...((start ?? 1) + count - 1)
+        }
+        var options = RunOptions(seed: 0)
+        options.nodes = try arguments.number("nodes", in: 1...9)
+        options.groups = try arguments.number("groups", in: 1...64)
+        options.loops = try arguments.number("loops", in: 1...64)
+        options.steps = try arguments.number("steps", in: 1...100_000)
+        options.clients = try arguments.number("clients", in: 0...1_000)
+        options.onlySteps = try Self.numbers("only-steps", arguments)
+        options.onlyFaults = try Self.numbers("only-faults", arguments)
+        if let only = arguments["faults"] { options.faults.only = try Self.kinds(only) }
+        if let without = arguments["without"] { options.faults.without = try Self.kinds(without) }
+        options.faults.isBeyond = arguments.has("beyond")
+        self.options = options
+        jobs = try arguments.number("jobs", in: 1...256) ?? SeedPool.cores
+        isKeepingGoing = arguments.has("keep-going")
+        isTwice = arguments.has("twice")
+        isJSON = arguments.has("json")
+        isShrinking = arguments.has("shrink")
+        tracePath = arguments["trace"]
+        if tracePath != nil, seeds.count > 1 {
+            throw UsageError("--trace is for one seed: --seed N")
+        }
+    }
+
+    /// Names of kinds and of groups of kinds; `none` is no kind.
+    private static func kinds(_ text: String) throws(UsageError) -> Set<FaultKind> {
+        var kinds: Set<FaultKind> = []
+        for name in text.split(separator: ",") where name != "none" {
+            if let kind = FaultKind(rawValue: String(name)) {
+                kinds.insert(kind)
+            } else if let group = FaultKind.Group(rawValue: String(name)) {
+                kinds.formUnion(FaultKind.allCases.filter { $0.group == group })
+            } else {
+                let known = FaultKind.allCases.map(\.rawValue).joined(separator: " ")
+                throw UsageError("no fault \"\(name)\"; there are \(known)")
+            }
+        }
+        return kinds
+    }
+
+    /// `3,5-9`; `none` is no number.
+    private static func numbers(
+        _ option: String, _ arguments: Arguments
+    ) throws(UsageError) -> Set<Int>? {
+        guard let text = arguments[option] else { return nil }
+        var numbers: Set<Int> = []
+        for part in text.split(separator: ",") where part != "none" {
+            let ends = part.split(separator: "-").map { Int($0) }
+            guard let low = ends.first ?? nil, let high = ends.last ?? nil, ends.count <= 2,
+                0 <= low, low <= high, high <= 1_000_000
+            else {
+                throw UsageError("--\(option) must be numbers as 3,5-9, not \"\(text)\"")
+            }
+            numbers.formUnion(low...high)
+        }
+        return numbers
+    }
+}
+
+extension RunOptions {
+    /// The command that repeats the run.
+    var commandLine: String {
+        var words = ["kith simulate --seed \(seed)"]
+        if let nodes { words.append("--nodes \(nodes)") }
+        if let groups { words.append("--groups \(groups)") }
+        if let loops { words.append("--loops \(loops)") }
+        if let steps { words.append("--steps \(steps)") }
+        if let clients { words.append("--clients \(clients)") }
+        if let only = faults.only { words.append("--faults \(Self.list(only))") }
+        if !faults.without.isEmpty { words.append("--without \(Self.list(faults.without))") }
+        if faults.isBeyond { words.append("--beyond") }
+        if let onlySteps { words.append("--only-steps \(Self.list(onlySteps))") }
+        if let onlyFaults { words.append("--only-faults \(Self.list(onlyFaults))") }
+        return words.joined(separator: " ")
+    }
+
+    private static func list(_ kinds: Set<FaultKind>) -> String {
+        let names = FaultKind.allCases.filter { kinds.contains($0) }.map(\.rawValue)
+        return names.isEmpty ? "none" : names.joined(separator: ",")
+    }
+
+    private static func list(_ numbers: Set<Int>) -> String {
+        var ranges: [ClosedRange<Int>] = []
+        for number in numbers.sorted() {
+            if let last = ranges.last, last.upperBound == number - 1 {
+                ranges[ranges.count - 1] = last.lowerBound...number
+            } else {
+                ranges.append(number...number)
+            }
+        }
+        if ranges.isEmpty { return "none" }
+        return ranges.map {
+            $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)"
+        }.joined(separator: ",")
+    }
+}
