@@ -484,8 +484,6 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case worldAllDown
     /// A node came back with a sealed record.
     case worldRestartSealed
-    /// An event was a duplicate at a root that it was not first counted in.
-    case worldRetryAfterForward
     /// A torn tail was cut and the node served again.
     case worldTornThenServed
 

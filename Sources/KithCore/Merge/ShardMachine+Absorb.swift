@@ -323,6 +323,13 @@ extension ShardMachine {
         }
     }
 
+    /// What this record says of a seal's absorb; nil where it took none.
+    public func absorbed(
+        _ loser: LeafID, _ version: OperationIndex, at slot: SlotIndex
+    ) -> Ledger.Absorbed? {
+        ledger(slot).absorbed(loser, version)
+    }
+
     func prune(_ ledger: inout Ledger, _ context: ApplyContext) {
         if context.planted(.pruneWithoutMarks) {
             ledger.absorbed = []

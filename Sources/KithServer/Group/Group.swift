@@ -31,6 +31,8 @@ actor Group {
     private var pump = Doorbell()
     private var mergeBell = Doorbell()
     private var marksBell = Doorbell()
+    /// What the log has been given and has not stored yet.
+    private var appending: [Pending] = []
     private var waits: [Wait] = []
     private var waitsBell = Doorbell()
     /// Groups whose node does not answer the merge coordinator: a record that is sealed into one of
@@ -119,6 +121,37 @@ actor Group {
 
     /// Applies an entry found in the log at start. False where it cannot follow what was applied.
     func replay(_ entry: LogEntry) -> Bool {
+        #if KITH_PLANTED
+        if planted(.lastEntrySkipped) || planted(.lastEntryTwice) { return replayLate(entry) }
+        #endif
+        return replayNow(entry)
+    }
+
+    #if KITH_PLANTED
+    /// The last entry of the log, as long as a planted fault keeps it.
+    private var late: LogEntry?
+    /// The totals that a planted fault answers for ever.
+    private var keptTotals: Totals?
+
+    /// Applies each entry when the next one is there, so that the last one is known.
+    private func replayLate(_ entry: LogEntry) -> Bool {
+        if let late, !replayNow(late) { return false }
+        late = entry
+        return true
+    }
+
+    private func replayLast() {
+        guard let last = late else { return }
+        late = nil
+        _ = replayNow(
+            LogEntry(
+                group: last.group, term: last.term, index: last.index, type: last.type,
+                time: last.time,
+                payload: planted(.lastEntrySkipped) ? [] : last.payload + last.payload))
+    }
+    #endif
+
+    private func replayNow(_ entry: LogEntry) -> Bool {
         guard entry.index == machine.applied.next,
             let clock = GroupMachine.EntryClock(rawValue: entry.type.rawValue)
         else { return false }
@@ -133,6 +166,10 @@ actor Group {
     /// Recovery is over: from here on entries go to `log`.
     func open(_ log: WriteAheadLog) {
         self.log = log
+        #if KITH_PLANTED
+        replayLast()
+        if planted(.sealedForgotten) { machine.forgetSealed() }
+        #endif
         machine.rebuildWork(on: shards)
     }
 
@@ -140,8 +177,12 @@ actor Group {
 
     /// Logs operations and answers with their outcomes once they are durable and applied.
     func submit(_ operations: OperationWriter, isIngest: Bool) async -> SubmitAnswer {
-        guard !isStopped else { return .unknown }
+        guard !isStopped else {
+            mark(.groupStopped)
+            return .unknown
+        }
         if isIngest, pendingBytes + operations.byteCount > pendingBytesMax {
+            mark(.groupOverloaded)
             return .overloaded(retryAfterMillis: 50)
         }
         return await withCheckedContinuation { continuation in
@@ -151,6 +192,11 @@ actor Group {
 
     private var pendingBytes: Int {
         pending.reduce(pendingIngest.operations.byteCount) { $0 + $1.operations.byteCount }
+    }
+
+    /// Operations that are not durable, for who looks on.
+    var unloggedOperations: [OperationWriter] {
+        (appending + pending + [pendingIngest]).map(\.operations)
     }
 
     private func enqueue(
@@ -207,6 +253,7 @@ actor Group {
         // Refused, and nothing stored: events wait outside, merges may use the reserve.
         answer([ingest], .overloaded(retryAfterMillis: Self.retryAfterMillis))
         guard !work.isEmpty else { return }
+        mark(.groupReserveUsed)
         if await !append(work, isIngest: false) {
             answer(work, .overloaded(retryAfterMillis: Self.retryAfterMillis))
         }
@@ -226,14 +273,23 @@ actor Group {
                     time: max(clock.wallTime(), entries.last?.time ?? LogTime(0)),
                     payload: batch.operations.bytes))
         }
+        if batches.count > 1 { mark(.groupEntriesTogether) }
+        if planted(.answeredBeforeSync) {
+            for (entry, batch) in zip(entries, batches) { apply(entry, batch) }
+        }
+        appending = batches
+        defer { appending = [] }
         do throws(LogError) {
             try await log.append(entries, isIngest: isIngest)
         } catch {
             switch error {
             case .overloaded, .diskNearlyFull:
-                consensus.withdraw(after: before)
+                mark(.groupLogRefused)
+                if planted(.answeredBeforeSync) { break }
+                if !planted(.indexNotWithdrawn) { consensus.withdraw(after: before) }
                 return false
             default:
+                mark(.groupLogFailed)
                 // Stored or not is not known. The node stops, and says why.
                 answer(batches, .unknown)
                 if !isStopped { tell(error) }
@@ -243,7 +299,7 @@ actor Group {
         }
         for (entry, batch) in zip(entries, batches) {
             consensus.becameDurable(through: entry.index)
-            apply(entry, batch)
+            if !planted(.answeredBeforeSync) { apply(entry, batch) }
         }
         return true
     }
@@ -270,6 +326,12 @@ actor Group {
         machine.apply(
             index: entry.index, time: entry.time, clock: entryClock,
             operations: unsafe entry.payload.span.bytes, on: shards, outcomes: &outcomes)
+        if planted(.outcomesSwapped), batch.submissions.count > 1,
+            batch.submissions[0].count == batch.submissions[1].count
+        {
+            let count = batch.submissions[0].count
+            for place in 0..<count { outcomes.swapAt(place, count + place) }
+        }
         var start = 0
         for submission in batch.submissions {
             let end = min(outcomes.count, start + submission.count)
@@ -326,6 +388,7 @@ actor Group {
                     if outcomes.isEmpty { outcomes = applied } else { outcomes += applied }
                     token = index
                 case .overloaded(let retryAfter):
+                    if !outcomes.isEmpty { mark(.groupPieceFailed) }
                     // What an earlier piece has done is told; the rest is unknown to who asked.
                     if outcomes.isEmpty { return .overloaded(retryAfterMillis: retryAfter) }
                     return .answered(operations: outcomes, finds: [], waits: [], token: token)
@@ -366,7 +429,8 @@ actor Group {
                 operations.touch(request.record, stamp: request.stamp)
             }
         }
-        if operations.isEmpty { return true }
+        if operations.isEmpty || planted(.touchSkipped) { return true }
+        mark(.groupTouched)
         guard case .applied = await submit(operations, isIngest: false) else { return false }
         return true
     }
@@ -379,10 +443,12 @@ actor Group {
     /// Returns once the record is no longer sealed; false where that has not come by `deadline`, or
     /// cannot come for now.
     private func waitUntilFree(_ leaf: LeafID, _ deadline: UInt64) async -> Bool {
-        guard isSealed(leaf) else { return true }
+        guard isSealed(leaf), !planted(.waitSkipped) else { return true }
         guard !isStopped, !isStuck(leaf), clock.monotonicNanoseconds() < deadline else {
+            mark(isStuck(leaf) ? .groupStuck : .groupWaitGivenUp)
             return false
         }
+        mark(.groupWaits)
         return await withCheckedContinuation { continuation in
             waits.append(Wait(leaf: leaf, deadline: deadline, continuation: continuation))
             waitsBell.ring()
@@ -409,8 +475,10 @@ actor Group {
         var kept: [Wait] = []
         for wait in waits {
             if !isSealed(wait.leaf) {
+                mark(.groupWaitOver)
                 wait.continuation.resume(returning: true)
             } else if wait.deadline <= now || isStuck(wait.leaf) {
+                mark(wait.deadline <= now ? .groupWaitGivenUp : .groupStuck)
                 wait.continuation.resume(returning: false)
             } else {
                 kept.append(wait)
@@ -446,19 +514,21 @@ actor Group {
     /// now, that time is logged first, so that no later answer can be earlier. A sealed record is
     /// waited for until `deadline`. Nil where the group stops.
     func read(_ leaf: LeafID, at record: LeafID, deadline: UInt64) async -> GroupRead? {
-        if entryClock == .wall {
+        if entryClock == .wall, !planted(.expiryByOwnClock) {
             let now = clock.wallTime()
             let context = machine.context()
             if let due = shards.machine(record.shard).expiresAt(record, context), due > machine.now,
                 due <= now
             {
+                mark(.groupTimeLogged)
                 var operations = OperationWriter()
                 operations.time()
                 guard case .applied = await submit(operations, isIngest: false) else { return nil }
             }
         }
+        let time = planted(.expiryByOwnClock) ? clock.wallTime() : nil
         switch shards.machine(record.shard).read(
-            leaf, at: record, byHint: false, machine.context())
+            leaf, at: record, byHint: false, machine.context(at: time))
         {
         case .profile(let profile): return .profile(profile)
         case .none, .unknownFacet: return .absent
@@ -467,6 +537,7 @@ actor Group {
         }
         guard await waitUntilFree(record, deadline) else {
             guard !isStopped, let winner = winner(of: record) else { return nil }
+            mark(.groupReadWaits)
             return .waiting(for: winner)
         }
         return await read(leaf, at: record, deadline: deadline)
@@ -509,6 +580,12 @@ actor Group {
 
     /// The group's totals at one index and log time. Under the wall clock the time is now.
     func totals() async -> Totals? {
+        #if KITH_PLANTED
+        if planted(.totalsKept) {
+            keptTotals = keptTotals ?? snapshot()
+            return keptTotals
+        }
+        #endif
         if entryClock == .wall {
             var operations = OperationWriter()
             operations.time()

@@ -15,7 +15,7 @@ public actor Node {
     private let ports: NodePorts
     private let log: WriteAheadLog
     /// The groups that this node leads, ascending.
-    private let groups: [Group]
+    nonisolated let groups: [Group]
     private let peers: [Peer]
     private let router: Router
     /// One a loop.

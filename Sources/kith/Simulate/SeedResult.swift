@@ -37,12 +37,14 @@ struct SeedResult: Sendable {
         }
         let violations = report.violations.map { CBORValue.text($0.description) }
         let members: [CBORMember] = [
-            CBORMember("seed", .unsigned(seed)), CBORMember("ok", .bool(isOk)), CBORMember("hash", .text(hash)),
+            CBORMember("seed", .unsigned(seed)), CBORMember("ok", .bool(isOk)),
+            CBORMember("hash", .text(hash)),
             CBORMember("steps", .unsigned(UInt64(report.steps))),
             CBORMember("simulatedMillis", .unsigned(report.nanoseconds / 1_000_000)),
             CBORMember("realMillis", .unsigned(UInt64(seconds * 1_000))),
             CBORMember("stepsPerSecond", .unsigned(UInt64(stepsPerSecond))),
-            CBORMember("calls", .unsigned(UInt64(report.calls))), CBORMember("faults", .map(faults)),
+            CBORMember("calls", .unsigned(UInt64(report.calls))),
+            CBORMember("faults", .map(faults)),
             CBORMember("violations", .array(violations)),
             CBORMember("command", .text(report.options.commandLine)),
         ]
@@ -74,9 +76,9 @@ struct SeedResult: Sendable {
     /// Hashes differ between the two builds.
     private static var build: String {
         #if DEBUG
-            "debug"
+        "debug"
         #else
-            "release"
+        "release"
         #endif
     }
 }
