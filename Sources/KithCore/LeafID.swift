@@ -83,3 +83,15 @@ public struct OperationIndex: RawRepresentable, Hashable, Comparable, Sendable {
     /// Below every operation: "none".
     @inlinable public static var none: OperationIndex { OperationIndex(rawValue: 0) }
 }
+
+extension [LeafID] {
+    /// Whether the leaf is among these, which ascend. O(log n).
+    func containsSorted(_ leaf: LeafID) -> Bool {
+        var (low, high) = (0, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle] < leaf { low = middle + 1 } else { high = middle }
+        }
+        return low < count && self[low] == leaf
+    }
+}

@@ -180,6 +180,10 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case contestSet
     /// The root moved before a refusal could be remembered.
     case refuseMoved
+    /// The link was refused for another event while this one was under way.
+    case refuseOvertaken
+    /// An event depends on one before it in its entry that has not settled: again.
+    case runDependsInVain
     /// A refusal that was remembered already.
     case refuseAgain
     /// An absent identifier is of another group: no attaching in the event's entry.
@@ -204,8 +208,12 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case ingestShortAnswer
     /// An event waits for an earlier one that shares an identifier.
     case ingestHeldBack
-    /// Events with the very same identifiers travel together.
-    case ingestCompanion
+    /// An event was asked for in a run that did not stand.
+    case ingestAskedInVain
+    /// The same so often that it waits from now on.
+    case ingestTriesOver
+    /// An event waits for one of an earlier request of its connection.
+    case ingestGated
     /// Counts of refusals were refused themselves: again.
     case ingestCountsAgain
     /// An event waits for a sealed record before it counts.
@@ -432,6 +440,12 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case connectionGone
     /// An event of a batch was refused when it was read.
     case connectionEventRefused
+    /// As many requests of a connection as may be are in work.
+    case connectionFlightsFull
+    /// A read went to a root by a hint, and the leaf is not there.
+    case routerHintStale
+    /// A read went by a hint to a node that is silent, and to the leaf's home then.
+    case routerHintSilent
     /// Some groups answered a round, some did not.
     case routerHalfSilent
     /// A read went over three pointers or more.

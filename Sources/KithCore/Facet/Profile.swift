@@ -100,7 +100,7 @@ extension Profile.Identifier: Comparable {
 // MARK: - Encoding
 
 extension Profile {
-    private enum Flag {
+    enum Flag {
         static let member: UInt8 = 1
         static let quarantine: UInt8 = 2
         static let expires: UInt8 = 4
@@ -175,6 +175,35 @@ extension Profile {
         for _ in 0..<(try Self.count(&reader, bytesMin: Self.eventBytesMin)) {
             events.append(
                 EventCount(name: try Self.text(&reader), count: try reader.u64()))
+        }
+    }
+
+    /// Whether the bytes are one encoding; allocates nothing.
+    public static func isEncoding(_ bytes: RawSpan) -> Bool {
+        var reader = ByteReader(bytes)
+        do throws(ByteError) {
+            let id = LeafID(high: try reader.u64(), low: try reader.u64())
+            guard try reader.bytes16().isUTF8() else { return false }
+            let flags = try reader.u8()
+            guard flags < 8, (flags & Flag.member != 0) == (id.identifierClass != .anonymous)
+            else { return false }
+            try reader.skip(24 + (flags & Flag.expires != 0 ? 8 : 0))
+            for _ in 0..<(try count(&reader, bytesMin: identifierBytesMin)) {
+                guard IdentifierClass(rawValue: try reader.u8()) != nil, try reader.u8() < 2,
+                    try reader.bytes16().isUTF8(), try reader.bytes16().isUTF8()
+                else { return false }
+            }
+            for _ in 0..<(try count(&reader, bytesMin: traitBytesMin)) {
+                guard try reader.bytes16().isUTF8() else { return false }
+                _ = try reader.bytes32(limit: reader.remaining)
+            }
+            for _ in 0..<(try count(&reader, bytesMin: eventBytesMin)) {
+                guard try reader.bytes16().isUTF8() else { return false }
+                try reader.skip(8)
+            }
+            return reader.isAtEnd
+        } catch {
+            return false
         }
     }
 

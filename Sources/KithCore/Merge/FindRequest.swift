@@ -48,6 +48,9 @@ public struct Cursor: Sendable, Equatable {
         step = .ask
     }
 
+    /// It has not been anywhere, and no hint leads elsewhere.
+    var isAtHome: Bool { record == leaf && step == .ask && proof == .none }
+
     /// Takes an answer that is about the way; false where it is not.
     public mutating func take(_ outcome: Outcome) -> Bool {
         switch outcome {

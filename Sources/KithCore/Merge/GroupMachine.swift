@@ -129,9 +129,11 @@ public struct GroupMachine: Sendable {
                     outcomes.append(.malformed)
                     continue
                 }
+                if type != .event { step.runStands = false }
                 do {
                     outcomes.append(try apply(type, payload, &step, shards))
                 } catch {
+                    step.runStands = false
                     outcomes.append(.malformed)
                 }
             } catch {
@@ -144,10 +146,12 @@ public struct GroupMachine: Sendable {
         updateOwnMark()
     }
 
-    /// Hands out the places of an entry's steps.
+    /// Hands out the places of an entry's steps, and knows of its last event.
     private struct Step {
         let entry: LogIndex
         var ordinal: UInt32 = 0
+        /// The operation before is an event, and its run stands.
+        var runStands = false
 
         mutating func next() -> OperationIndex {
             defer { ordinal += 1 }
@@ -169,8 +173,16 @@ public struct GroupMachine: Sendable {
             guard ordinal < body.identifierCount, owns(record) else { return .malformed }
             let target = ShardMachine.EventTarget(
                 record: record, ordinal: ordinal, isQuarantine: flags & 1 != 0,
-                evenIfContested: flags & 2 != 0, aliasJoinsAccounts: flags & 4 == 0, proof: proof)
-            return applyEvent(target, body, &step, shards)
+                evenIfContested: flags & 2 != 0, aliasJoinsAccounts: flags & 4 == 0, proof: proof,
+                place: ShardMachine.RunPlace(flags: flags))
+            if target.place == .depends, !step.runStands, !planted(.runsIgnored) {
+                mark(.runDependsInVain)
+                return .again
+            }
+            let outcome = applyEvent(target, body, &step, shards)
+            step.runStands =
+                outcome.isSettledEvent && (target.place == .alone || step.runStands)
+            return outcome
         case .seal:
             let order = try SealOrder(decoding: &reader)
             guard owns(order.loser) else { return .malformed }

@@ -25,7 +25,7 @@ extension IngestMachine {
 
     func group(_ leaf: LeafID) -> Int { Int(table.group(of: leaf).rawValue) }
 
-    mutating func ask(_ event: Int, _ round: inout Round) {
+    mutating func ask(_ event: Int, _ place: ShardMachine.RunPlace, _ round: inout Round) {
         let head = batch.heads[event]
         let stamp = isStamped ? head.stamp : OperationWriter.noStamp
         if tracks[event].phase == .place {
@@ -38,7 +38,8 @@ extension IngestMachine {
                     record: cursor.record, ordinal: Int(tracks[event].ordinal),
                     isQuarantine: tracks[event].isQuarantine,
                     evenIfContested: tracks[event].evenIfContested,
-                    aliasJoinsAccounts: policy.aliasJoinsAccounts, proof: cursor.proof)
+                    aliasJoinsAccounts: policy.aliasJoinsAccounts, proof: cursor.proof,
+                    place: place)
                 unsafe round.parts[part].operations.event(
                     target, body: batch.body(event, in: batch.bytes.span.bytes), stamp: stamp)
                 round.parts[part].operationOwners.append(owner)

@@ -21,16 +21,23 @@ public enum EventResult: UInt8, Sendable, CaseIterable {
 /// its other identifiers are linked to the one it counts in, one after another. It is settled when
 /// every link is merged, refused or void; only then may it be acknowledged.
 ///
-/// Order: an event starts after every earlier one that shares an identifier is settled, but events
-/// with the very same identifiers travel together, in order. With stamps (event clock) an event
-/// that may need more than one step holds back all later ones, so that log time never runs ahead of
-/// a link that is still to be judged.
+/// Order: an event takes effect after every earlier one that shares an identifier is settled, but
+/// events with the very same identifiers travel together, in order. What waits is asked for beside
+/// what it waits for where both go to one group: as an operation that is carried out only where
+/// those before it in its run have settled (`RunPlace`), so that a person who is known costs one
+/// round however many events there are. With stamps (event clock) an event that may need more than
+/// one step holds back all later ones, so that log time never runs ahead of a link that is still to
+/// be judged.
 ///
 /// An `overloaded` event is not stored and will be sent again. So what waits for it is `overloaded`
 /// too, and what waits for that; with stamps, all that have not started.
 public struct IngestMachine {
     /// Steps one event may take before it is given up as `unknown`.
     public static let stepsMax = 200
+
+    /// How often an event is asked for beside what it depends on; from then on it waits. Each try
+    /// in vain is an operation in the log.
+    public static let vainTriesMax = 3
 
     let batch: EventBatch
     let table: GroupTable
@@ -39,14 +46,18 @@ public struct IngestMachine {
     /// The event clock's order applies.
     let isStamped: Bool
     /// Events not settled yet.
-    public private(set) var unsettled: Int
-    private var active: [Int32] = []
-    private var nextToStart = 0
+    public internal(set) var unsettled: Int
+    /// What is not settled and may be asked for. Without stamps all of the batch, those that share
+    /// identifiers next to each other, in order.
+    var active: [Int32] = []
+    /// The first event of those that share identifiers, also through others. Empty with stamps.
+    var components: [Int32] = []
+    /// With stamps: the first event that has not started.
+    var nextToStart = 0
     /// With stamps: an event was overloaded, and none after it may start.
-    private var isOverloaded = false
-    private var heldBack: [Int32]
-    private var edges: [Edge] = []
-    public private(set) var results: [EventResult]
+    var isOverloaded = false
+    var edges: [Edge] = []
+    public internal(set) var results: [EventResult]
     /// The greatest log index that answered, by group.
     public private(set) var tokens: [LogIndex]
     public private(set) var retryAfterMillis: UInt32 = 0
@@ -59,7 +70,7 @@ public struct IngestMachine {
     let countGroup: Int
 
     struct Track {
-        var phase: Phase = .held
+        var phase: Phase = .place
         var ordinal: UInt8 = 0
         var isQuarantine = false
         var evenIfContested = false
@@ -77,6 +88,12 @@ public struct IngestMachine {
         /// start when this one does.
         var companion: Int32 = -1
         var followers: Int32 = -1
+        /// It has been asked for with nothing to wait for, or answered.
+        var hasStarted = false
+        /// It waits for the gate.
+        var isGated = false
+        /// How often it was asked for and what it depends on had not settled.
+        var vainTries: UInt8 = 0
     }
 
     struct Counts {
@@ -91,20 +108,23 @@ public struct IngestMachine {
     /// How often counts are sent while the group is overloaded, before they are given up.
     static let countTriesMax = 8
 
-    enum Phase: UInt8 { case held, place, link, settled }
+    enum Phase: UInt8 { case place, link, settled }
 
-    private struct Edge {
+    struct Edge {
         var event: Int32
         var next: Int32
     }
 
+    /// Events that wait for others of the same sender that share an identifier.
+    var gated: [Int32] = []
+
     /// `hint` gives a root a leaf was last seen at. `rejected` are events refused before they came
     /// here, counted in the log of `countGroup` with the batch: a group that can be reached
-    /// whatever becomes of others.
+    /// whatever becomes of others. `busy` as in `openGate`; none with stamps.
     public init(
         batch: EventBatch, table: GroupTable, policy: LinkPolicy, isStamped: Bool,
         rejected: [(name: [UInt8], count: UInt32)] = [], countGroup: GroupID = GroupID(0),
-        hint: (LeafID) -> LeafID?
+        busy: [LeafID] = [], hint: (LeafID) -> LeafID?
     ) {
         self.countGroup = Int(countGroup.rawValue)
         self.batch = batch
@@ -117,14 +137,15 @@ public struct IngestMachine {
         results = Array(repeating: .unknown, count: count)
         tokens = Array(repeating: .zero, count: table.groupCount)
         counts = Counts(ofBatch: !(rejected.isEmpty && batch.ignored.isEmpty))
-        heldBack = []
         tracks = []
         tracks.reserveCapacity(count)
         for index in 0..<count {
             let leaf = batch.identifier(index, 0).leaf
             tracks.append(Track(cursor: Cursor(leaf, hint: hint(leaf))))
         }
-        if !isStamped { linkOrder() }
+        if isStamped { return }
+        linkOrder()
+        if !busy.isEmpty { shutGate(busy) }
     }
 
     /// What is left to do is counting refusals, which must not be refused itself.
@@ -132,185 +153,55 @@ public struct IngestMachine {
 
     public var isDone: Bool { unsettled == 0 && counts.isEmpty }
 
-    // MARK: Order
-
-    /// Finds for each event the earlier ones it has to wait for.
-    private mutating func linkOrder() {
-        let identifierCount = batch.identifiers.count
-        guard identifierCount > 0 else { return }
-        var size = 16
-        while size < identifierCount * 2 { size *= 2 }
-        // Open addressing from leaf to the last event that names it.
-        var places = [Int32](repeating: -1, count: size)
-        var last = [Int32](repeating: -1, count: identifierCount)
-        for event in tracks.indices {
-            let head = batch.heads[event]
-            for index in head.identifierRange {
-                let leaf = batch.identifiers[index].leaf
-                var place = Int(truncatingIfNeeded: leaf.low ^ leaf.high) & (size - 1)
-                while places[place] >= 0, batch.identifiers[Int(places[place])].leaf != leaf {
-                    place = (place + 1) & (size - 1)
-                }
-                if places[place] < 0 {
-                    places[place] = Int32(index)
-                } else {
-                    let earlier = last[Int(places[place])]
-                    if earlier >= 0, Int(earlier) != event {
-                        wait(Int32(event), for: earlier)
-                    }
-                }
-                last[Int(places[place])] = Int32(event)
-            }
-        }
-    }
-
-    private mutating func wait(_ event: Int32, for earlier: Int32) {
-        if hasSameIdentifiers(Int(event), Int(earlier)) {
-            tracks[Int(event)].companion = earlier
-            // Travels with the earlier one: there is nothing to wait for but that one's start.
-            if tracks[Int(earlier)].waitsFor == 0 { return }
-            tracks[Int(event)].waitsFor += 1
-            edges.append(Edge(event: event, next: tracks[Int(earlier)].followers))
-            tracks[Int(earlier)].followers = Int32(edges.count - 1)
-            return
-        }
-        // Of events that travel together any may be the last to settle. Each identifier of such a
-        // convoy is the next event's once, so all edges together are O(identifiers).
-        var last = earlier
-        while last >= 0 {
-            tracks[Int(event)].waitsFor += 1
-            edges.append(Edge(event: event, next: tracks[Int(last)].dependents))
-            tracks[Int(last)].dependents = Int32(edges.count - 1)
-            last = tracks[Int(last)].companion
-        }
-    }
-
-    private func hasSameIdentifiers(_ a: Int, _ b: Int) -> Bool {
-        let first = batch.heads[a]
-        let second = batch.heads[b]
-        guard first.identifierCount == second.identifierCount, first.hasAlias == second.hasAlias
-        else { return false }
-        for offset in 0..<first.identifierCount
-        where batch.identifier(a, offset).leaf != batch.identifier(b, offset).leaf
-            || batch.identifier(a, offset).flags != batch.identifier(b, offset).flags
-        {
-            return false
-        }
-        return true
-    }
-
-    private mutating func start(_ event: Int) {
-        tracks[event].phase = .place
-        active.append(Int32(event))
-        letGo(tracks[event].followers)
-    }
-
-    /// One thing less to wait for, for each event of a list.
-    private mutating func letGo(_ list: Int32) {
-        var edge = list
-        while edge >= 0 {
-            let waiting = Int(edges[Int(edge)].event)
-            tracks[waiting].waitsFor -= 1
-            if tracks[waiting].waitsFor == 0, waiting < nextToStart,
-                tracks[waiting].phase == .held
-            {
-                heldBack.append(Int32(waiting))
-            }
-            edge = edges[Int(edge)].next
-        }
-    }
-
-    /// Refuses all that waits for an overloaded event, however many events lie between. O(events).
-    private mutating func refuseWaiting(for event: Int) {
-        if isStamped {
-            isOverloaded = true
-            return
-        }
-        var refused = [event]
-        while let earlier = refused.popLast() {
-            for list in [tracks[earlier].dependents, tracks[earlier].followers] {
-                var edge = list
-                while edge >= 0 {
-                    let waiting = Int(edges[Int(edge)].event)
-                    edge = edges[Int(edge)].next
-                    guard tracks[waiting].phase == .held else { continue }
-                    tracks[waiting].phase = .settled
-                    results[waiting] = .overloaded
-                    unsettled -= 1
-                    refused.append(waiting)
-                }
-            }
-        }
-    }
-
-    /// Whether time decides nothing about the event: it makes no link, and its profile is a
-    /// member's.
-    private func isLone(_ event: Int) -> Bool {
-        batch.heads[event].identifierCount == 1
-            && batch.identifier(event, 0).leaf.identifierClass != .anonymous
-    }
-
-    /// Starts what may start now.
-    private mutating func startReady() {
-        if isStamped {
-            // Active is a run of lone events, or one that is not lone.
-            active.removeAll { tracks[Int($0)].phase == .settled }
-            while nextToStart < tracks.count {
-                if isOverloaded {
-                    settle(nextToStart, .overloaded)
-                    nextToStart += 1
-                    continue
-                }
-                if let first = active.first, !isLone(Int(first)) || !isLone(nextToStart) { return }
-                start(nextToStart)
-                nextToStart += 1
-            }
-            return
-        }
-        while nextToStart < tracks.count {
-            if tracks[nextToStart].waitsFor == 0, tracks[nextToStart].phase == .held {
-                start(nextToStart)
-            }
-            nextToStart += 1
-        }
-        // `active` is sorted before it is asked: the order of the batch, whoever let them go.
-        while let event = heldBack.popLast() { start(Int(event)) }
-    }
-
-    private mutating func settle(_ event: Int, _ result: EventResult) {
+    mutating func settle(_ event: Int, _ result: EventResult) {
         guard tracks[event].phase != .settled else { return }
         tracks[event].phase = .settled
         tracks[event].link = nil
         results[event] = result
         unsettled -= 1
-        if result == .overloaded { refuseWaiting(for: event) }
+        if result == .unknown { mark(.ingestUnknown) }
+        if result == .overloaded {
+            mark(.ingestOverloaded)
+            refuseWaiting(for: event)
+        }
+        start(event)
+        if result == .ok || result == .duplicate { showTheWay(event) }
         letGo(tracks[event].dependents)
     }
 
     // MARK: Asking
 
-    /// The next round of requests; empty when all is settled.
+    /// The next round of requests; empty when all is settled, or what is left waits for the gate.
     public mutating func nextRound() -> Round {
         var round = Round(groupCount: table.groupCount)
         askCounts(&round)
         repeat {
             active.removeAll { tracks[Int($0)].phase == .settled }
-            startReady()
-            active.sort()
-            for index in active.indices {
-                let event = Int(active[index])
-                tracks[event].steps &+= 1
-                if Int(tracks[event].steps) >= Self.stepsMax {
-                    settle(event, .unknown)
-                    continue
-                }
-                ask(event, &round)
-            }
-            active.removeAll { tracks[Int($0)].phase == .settled }
-            // Where all that was active has been given up, what it held back may start.
-        } while round.isEmpty
-            && (!heldBack.isEmpty || active.isEmpty && nextToStart < tracks.count)
+            if isStamped { startStamped() }
+            var run = Run()
+            for index in active.indices { ask(Int(active[index]), &run, &round) }
+            // Where all that was active has been given up, what comes after may start.
+        } while round.isEmpty && isStamped && unsettled > 0
         return round
+    }
+
+    private mutating func ask(_ event: Int, _ run: inout Run, _ round: inout Round) {
+        guard tracks[event].phase != .settled else { return }
+        var place = ShardMachine.RunPlace.alone
+        if !isStamped, !planted(.orderIgnored) {
+            guard let found = self.place(event, in: &run) else {
+                mark(.ingestHeldBack)
+                return
+            }
+            place = found
+        }
+        tracks[event].steps &+= 1
+        if Int(tracks[event].steps) >= Self.stepsMax {
+            mark(.ingestGivenUp)
+            return settle(event, .unknown)
+        }
+        if tracks[event].waitsFor == 0 { start(event) }
+        ask(event, place, &round)
     }
 
     // MARK: Taking answers
@@ -328,6 +219,7 @@ public struct IngestMachine {
                 for (owner, outcome) in zip(part.findOwners, finds) { take(outcome, owner) }
                 for (owner, isFree) in zip(part.waitOwners, waits) { takeWait(isFree, owner) }
                 if operations.count < part.operationOwners.count {
+                    mark(.ingestShortAnswer)
                     fail(part.operationOwners[operations.count...], .unknown)
                 }
                 if finds.count < part.findOwners.count {
@@ -338,7 +230,7 @@ public struct IngestMachine {
                 fail(part, .overloaded)
                 if part.operationOwners.contains(where: { $0.event < 0 }) { takeBackCounts() }
             case .unknown, .unanswered:
-                fail(part, .unknown)
+                fail(part, planted(.silentPartDone) ? .ok : .unknown)
             }
         }
         for index in active.indices { decide(Int(active[index])) }
@@ -346,6 +238,7 @@ public struct IngestMachine {
 
     /// The group was overloaded and has stored nothing of the counts: they are sent again.
     private mutating func takeBackCounts() {
+        mark(.ingestCountsAgain)
         countTries += 1
         if countTries < Self.countTriesMax {
             counts.ofBatch = counts.ofBatch || countsUnderWay.ofBatch
@@ -363,7 +256,7 @@ public struct IngestMachine {
     private mutating func fail(_ owners: ArraySlice<Round.Owner>, _ result: EventResult) {
         for owner in owners where owner.event >= 0 {
             let isStored = tracks[Int(owner.event)].isStored
-            settle(Int(owner.event), isStored ? .unknown : result)
+            settle(Int(owner.event), isStored && result != .ok ? .unknown : result)
         }
     }
 
@@ -376,7 +269,9 @@ public struct IngestMachine {
         }
         guard isFree else { return settle(event, .unknown) }
         switch owner.role {
-        case .event: tracks[event].cursor.step = .ask
+        case .event:
+            mark(.ingestPlaceWaits)
+            tracks[event].cursor.step = .ask
         case .firstEnd: tracks[event].link?.a.step = .ask
         case .otherEnd: tracks[event].link?.b.step = .ask
         case .link, .none: break
@@ -420,6 +315,13 @@ public struct IngestMachine {
             tracks[event].cursor.startAgain()
             return
         }
+        // What it depends on has not settled in that round.
+        if case .again = outcome {
+            mark(.ingestAskedInVain)
+            tracks[event].vainTries += 1
+            return
+        }
+        start(event)
         switch outcome {
         case .counted(let root, let open):
             tracks[event].isStored = true
@@ -441,6 +343,7 @@ public struct IngestMachine {
     /// quarantine leaf of the last, or (`first`) to the owner of the first.
     private mutating func next(_ event: Int) {
         let head = batch.heads[event]
+        if planted(.contestedDropped) { return settle(event, .ok) }
         if Int(tracks[event].ordinal) + 1 < head.identifierCount {
             tracks[event].ordinal += 1
         } else if policy.quarantinesContested {
@@ -466,7 +369,7 @@ public struct IngestMachine {
 
     private mutating func nextLink(_ event: Int) {
         let open = tracks[event].open
-        guard open != 0 else {
+        guard open != 0, !planted(.linksNotAwaited) else {
             return settle(event, tracks[event].isDuplicate ? .duplicate : .ok)
         }
         let ordinal = open.trailingZeroBitCount

@@ -35,8 +35,8 @@ extension OperationWriter {
         self.init(bytes: bytes.copied(), count: count)
     }
 
-    /// The same operations in order, in pieces of at most `goal` bytes or of one operation. One
-    /// piece, without a copy, where all of it fits. O(n).
+    /// The same operations in order, in pieces of at most `goal` bytes, or of one operation, or of
+    /// one run of events. One piece, without a copy, where all of it fits. O(n).
     public func pieces(goal: Int) -> [OperationWriter] {
         guard byteCount > goal else { return [self] }
         var pieces: [OperationWriter] = []
@@ -46,7 +46,7 @@ extension OperationWriter {
         while end < byteCount {
             let length = (0..<4).reduce(0) { $0 | Int(bytes[end + 1 + $1]) << (8 * $1) }
             let next = end + Self.headerBytes + length
-            if held > 0, next - start > goal {
+            if held > 0, next - start > goal, !isInRun(at: end) {
                 pieces.append(OperationWriter(bytes: Array(bytes[start..<end]), count: held))
                 start = end
                 held = 0
@@ -57,4 +57,15 @@ extension OperationWriter {
         pieces.append(OperationWriter(bytes: Array(bytes[start..<end]), count: held))
         return pieces
     }
+
+    /// Whether the operation that begins there is an event that joins the run before it.
+    private func isInRun(at start: Int) -> Bool {
+        guard bytes[start] == OperationType.event.rawValue else { return false }
+        let flags = start + Self.headerBytes + Self.eventFlagsOffset
+        guard flags < byteCount else { return false }
+        return ShardMachine.RunPlace(flags: bytes[flags]) != .alone
+    }
+
+    /// Where an event's flags lie in its payload.
+    private static var eventFlagsOffset: Int { 25 }
 }

@@ -34,7 +34,8 @@ public enum Outcome: Sendable, Equatable {
     case sealedNow(version: OperationIndex)
     /// Sealed, absorbed and forwarded in one entry: both records are of one group.
     case merged(root: LeafID)
-    /// Something moved between find and entry: find both ends again.
+    /// Something moved between find and entry: find both ends again. Of an event: what it depends
+    /// on in its run has not settled, and nothing was done.
     case again
     /// Nothing to link any more: an end was forgotten, or is older than retention and absent.
     case void
@@ -58,6 +59,15 @@ public enum Outcome: Sendable, Equatable {
     case reclaimed(count: Int, more: Bool)
     /// The operation's bytes break its format. Changes nothing.
     case malformed
+
+    /// An event's last outcome: nothing of it is left to do.
+    var isSettledEvent: Bool {
+        switch self {
+        case .counted(_, let open), .duplicate(_, let open): open == 0
+        case .forgotten, .expiredOnArrival, .suppressed: true
+        default: false
+        }
+    }
 }
 
 /// Proof that a leaf's facet was dropped with its profile, and what its home must then know.

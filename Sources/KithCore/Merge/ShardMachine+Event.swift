@@ -15,10 +15,12 @@ extension ShardMachine {
         public var aliasJoinsAccounts: Bool
         /// The version of the leaf's own Forward, where the message came along it.
         public var proof: OperationIndex
+        /// Whether it depends on the operations before it.
+        public var place: RunPlace
 
         public init(
             record: LeafID, ordinal: Int, isQuarantine: Bool = false, evenIfContested: Bool = false,
-            aliasJoinsAccounts: Bool = true, proof: OperationIndex = .none
+            aliasJoinsAccounts: Bool = true, proof: OperationIndex = .none, place: RunPlace = .alone
         ) {
             self.record = record
             self.ordinal = ordinal
@@ -26,6 +28,24 @@ extension ShardMachine {
             self.evenIfContested = evenIfContested
             self.aliasJoinsAccounts = aliasJoinsAccounts
             self.proof = proof
+            self.place = place
+        }
+    }
+
+    /// An event's place in a run of operations that follow one another in one entry. A run begins
+    /// with an event that stands alone, and holds what joins it and what depends on it. It *stands*
+    /// while each event in it has settled: it was counted, a duplicate with all links settled, or
+    /// dropped.
+    public enum RunPlace: UInt8, Sendable {
+        /// Begins a run.
+        case alone = 0
+        /// Carried out whatever became of those before it.
+        case joins = 8
+        /// Carried out only where the run stands; else the outcome is `again`.
+        case depends = 16
+
+        init(flags: UInt8) {
+            self = flags & 16 != 0 ? .depends : flags & 8 != 0 ? .joins : .alone
         }
     }
 
@@ -185,7 +205,8 @@ extension ShardMachine {
         return open
     }
 
-    private func isRefused(
+    /// Whether the link is remembered as refused, by any rule, and not for too long.
+    func isRefused(
         _ slot: SlotIndex, _ first: LeafID, _ other: LeafID, _ context: ApplyContext
     ) -> Bool {
         guard table.hasLedger(slot) else { return false }

@@ -244,6 +244,15 @@ extension ShardMachine {
             mark(.refuseMoved)
             return .again
         }
+        // An event like this one, with it under way, was refused a moment ago: had they come one
+        // after the other, this link would not have been tried. That of an alias always is.
+        let mayBeAlias =
+            refusal.first.identifierClass == .account
+            && refusal.other.identifierClass == .account
+        if !mayBeAlias, isRefused(slot, refusal.first, refusal.other, context) {
+            mark(.refuseOvertaken)
+            return .done
+        }
         var ledger = ledger(slot)
         if ledger.remember(refusal) {
             statistics.countRefusal(refusal.rule)

@@ -2,7 +2,8 @@ internal import KithBytes
 
 /// What a read of one record came to.
 public enum ReadOutcome: Sendable, Equatable {
-    case profile(Profile)
+    /// The encoding of the `Profile`.
+    case profile([UInt8])
     /// The identifier is absent: no event, expired, or forgotten.
     case none
     /// Ask the next record down.
@@ -14,6 +15,9 @@ public enum ReadOutcome: Sendable, Equatable {
 }
 
 extension ShardMachine {
+    /// Bytes that most profiles fit in.
+    private static let profileBytesUsual = 512
+
     /// Reads the profile that holds `leaf` at record `w`. A sealed record never answers: its frozen
     /// half is not the profile. Writes nothing.
     public func read(_ leaf: LeafID, at w: LeafID, byHint: Bool, _ context: ApplyContext)
@@ -37,6 +41,8 @@ extension ShardMachine {
         guard !isOverdue, table.hasFacet(slot, leaf) else {
             return w == leaf || !byHint ? .none : .unknownFacet
         }
-        return .profile(table.fold(slot, retentionMillis: context.retentionMillis))
+        var writer = ByteWriter(capacity: Self.profileBytesUsual)
+        table.encodeProfile(slot, retentionMillis: context.retentionMillis, into: &writer)
+        return .profile(writer.bytes)
     }
 }

@@ -5,17 +5,19 @@ internal import KithWire
 
 /// One client's connection: frames in, replies out.
 ///
-/// Ingest requests take effect in the order sent, one after another; everything else is answered
-/// beside them, a bounded number at a time. A client that does not read its replies stops being
-/// read: replies that wait are bounded, and so are requests. One that stops in the middle of a
-/// frame, or of a reply, is closed after a while.
+/// Ingest requests are taken in the order sent, a few in work at a time (`IngestFlights`);
+/// everything else is answered beside them, a bounded number at a time. A client that does not read
+/// its replies stops being read: replies that wait are bounded, and so are requests. One that stops
+/// in the middle of a frame, or of a reply, is closed after a while.
 actor Connection {
     nonisolated let loop: any Loop
     private let stream: any ByteStream
     private let service: Service
     private var decoder = FrameDecoder()
     private var reader: EventReader
-    private var batch = EventBatch()
+    /// Batches that no request uses, kept for their memory.
+    private var batches: [EventBatch] = []
+    private var flights = IngestFlights()
     private let hints: HintCache
     private var isGreeted = false
     private nonisolated let deadlines: ConnectionDeadlines
@@ -38,7 +40,9 @@ actor Connection {
     private var isEnding = false
 
     private var outgoing = ByteWriter()
-    private var isWriting = false
+    private var writeBell = Doorbell()
+    /// Nothing will be sent any more but what is in `outgoing`.
+    private var isAnswered = false
     private var writersWaiting: [CheckedContinuation<Void, Never>] = []
 
     /// A frame, and what of the budget it holds until it is answered.
@@ -78,13 +82,17 @@ actor Connection {
 
     /// Serves until the client ends, breaks the protocol, or the node stops.
     func run() async {
-        await withDiscardingTaskGroup { tasks in
-            tasks.addTask { await self.ingestLoop() }
-            await self.readLoop(&tasks)
-            self.giveBack(self.charge)
-            self.end()
+        await withDiscardingTaskGroup { writing in
+            writing.addTask { await self.writeLoop() }
+            await withDiscardingTaskGroup { tasks in
+                tasks.addTask { await self.ingestLoop() }
+                await self.readLoop(&tasks)
+                self.giveBack(self.charge)
+                self.end()
+            }
+            isAnswered = true
+            writeBell.ring()
         }
-        await drain()
         stream.close()
     }
 
@@ -129,6 +137,7 @@ actor Connection {
                 case .unsupportedVersion: code = .unsupportedVersion
                 case .tooShort, .badChecksum: code = .malformed
                 }
+                mark(code == .tooLarge ? .connectionTooLarge : .connectionBadFrame)
                 await send(ErrorReply(code: code, text: error.description), 0)
                 return
             }
@@ -147,6 +156,7 @@ actor Connection {
     /// sends is what clients' frames wait for, so it must not wait for them.
     private func takeCharge(_ byteCount: Int) async {
         guard charge == 0, !isPeer, byteCount > FrameBudget.smallFrameBytes else { return }
+        if budget.isShort(of: byteCount) { mark(.connectionBudgetWaits) }
         charge = await budget.take(byteCount)
         frameDeadline = nil  // it begins again: until now the node did not read
     }
@@ -170,6 +180,7 @@ actor Connection {
         if !isGreeted { return await greet(frame) }
         if frame.type == .ingest {
             while !isEnding, ingestQueue.count >= Self.ingestQueueMax {
+                mark(.connectionQueueFull)
                 await withCheckedContinuation { roomBell.wait($0) }
             }
             // Once the connection ends nobody takes from the queue any more.
@@ -190,6 +201,7 @@ actor Connection {
 
     private func greet(_ frame: Frame) async -> Bool {
         guard frame.type == .hello else {
+            mark(.connectionNotHello)
             await send(
                 ErrorReply(code: .notHello, text: "the first frame must be a Hello"),
                 frame.requestID)
@@ -199,6 +211,7 @@ actor Connection {
         do {
             hello = try Hello(decoding: frame.payload)
         } catch {
+            mark(.connectionMalformed)
             await send(ErrorReply(code: .malformed, text: "Hello: \(error)"), frame.requestID)
             return false
         }
@@ -211,6 +224,7 @@ actor Connection {
             return false
         }
         guard hello.clusterName.isEmpty || hello.clusterName == service.clusterName else {
+            mark(.connectionOtherCluster)
             let text = "this node is of cluster \"\(service.clusterName)\""
             await send(ErrorReply(code: .wrongCluster, text: text), frame.requestID)
             return false
@@ -233,27 +247,48 @@ actor Connection {
     // MARK: Ingest
 
     private func ingestLoop() async {
-        while true {
-            while ingestQueue.isEmpty {
-                if isEnding { return }
-                await withCheckedContinuation { ingestBell.wait($0) }
+        await withDiscardingTaskGroup { tasks in
+            while true {
+                while ingestQueue.isEmpty {
+                    if isEnding { return }
+                    await withCheckedContinuation { ingestBell.wait($0) }
+                }
+                let request = ingestQueue.removeFirst()
+                roomBell.ring()
+                while !flights.hasRoom {
+                    mark(.connectionFlightsFull)
+                    await withCheckedContinuation { flights.wait($0) }
+                }
+                // A history is replayed one request after the other.
+                let flight = flights.begin(isAlone: service.isEventClock)
+                tasks.addTask {
+                    let reply = await self.ingest(request.frame, flight)
+                    await self.finish(request, flight, reply)
+                }
             }
-            let request = ingestQueue.removeFirst()
-            roomBell.ring()
-            let reply = await ingest(request.frame)
-            giveBack(request.charge)
-            await send(reply, request.frame.requestID)
         }
     }
 
-    private func ingest(_ frame: Frame) async -> any WireMessage {
+    private func finish(
+        _ request: Request, _ flight: IngestFlights.Flight, _ reply: any WireMessage
+    ) async {
+        flights.end(flight)
+        giveBack(request.charge)
+        await send(reply, request.frame.requestID)
+    }
+
+    private func ingest(
+        _ frame: Frame, _ flight: IngestFlights.Flight
+    ) async -> any WireMessage {
         var plan: IngestPlan
         do {
             plan = try IngestPlan(frame, service)
         } catch {
+            mark(.connectionMalformed)
             return ErrorReply(code: .malformed, text: "Ingest: \(error)")
         }
         guard IdentityRules.isName(plan.space) else {
+            mark(.connectionBadSpace)
             return ErrorReply(code: .badSpace, text: "a space is 1 to 64 of a-z 0-9 _ -")
         }
         guard plan.hasStamps == service.isEventClock else {
@@ -263,6 +298,7 @@ actor Connection {
                 : "retention.clock is wall: events carry no stamps"
             return ErrorReply(code: .wrongClock, text: text)
         }
+        var batch = batches.popLast() ?? EventBatch()
         // Piece by piece, so that no log entry grows with what a client packs into one frame.
         while !plan.isDone {
             do {
@@ -270,22 +306,38 @@ actor Connection {
             } catch {
                 return ErrorReply(code: .malformed, text: "Ingest: \(error)")
             }
-            let rejected = plan.takeRejected()
-            var machine = hints.withEntries { entries in
-                IngestMachine(
-                    batch: batch, table: service.router.table, policy: service.policy,
-                    isStamped: plan.hasStamps, rejected: rejected,
-                    countGroup: service.router.countGroup, hint: { entries.root(of: $0) })
-            }
-            let silent = await service.router.settle(&machine)
-            plan.take(machine, batch, silent: silent)
-            learn(machine)
+            if !plan.isDone { flights.stayAlone(flight) }
+            await settle(&plan, batch, flight)
         }
+        batches.append(batch)
         return plan.reply
     }
 
+    /// Takes one piece through all its rounds.
+    private func settle(
+        _ plan: inout IngestPlan, _ batch: EventBatch, _ flight: IngestFlights.Flight
+    ) async {
+        let rejected = plan.takeRejected()
+        let busy = flights.unsettled(before: flight)
+        var machine = hints.withEntries { entries in
+            IngestMachine(
+                batch: batch, table: service.router.table, policy: service.policy,
+                isStamped: plan.hasStamps, rejected: rejected,
+                countGroup: service.router.countGroup, busy: busy,
+                hint: { entries.root(of: $0) })
+        }
+        let silent = await service.router.settle(
+            &machine,
+            beforeRound: { machine, mustWait in
+                if mustWait { await withCheckedContinuation { self.flights.wait(flight, $0) } }
+                if machine.isGated { machine.openGate(self.flights.unsettled(before: flight)) }
+            }, afterRound: { self.flights.roundEnded(flight, $0) })
+        plan.take(machine, batch, silent: silent)
+        learn(machine, batch)
+    }
+
     /// Keeps where the events' leaves were found rooted.
-    private func learn(_ machine: IngestMachine) {
+    private func learn(_ machine: IngestMachine, _ batch: EventBatch) {
         hints.withEntries { entries in
             for event in batch.heads.indices {
                 if let learned = machine.learned(event) {
@@ -302,7 +354,7 @@ actor Connection {
         if frame.type.isPeer {
             await answerPeer(frame)
         } else {
-            await service.answer(frame) { await self.send($0, frame.requestID) }
+            await service.answer(frame, hints) { await self.send($0, frame.requestID) }
         }
         giveBack(request.charge)
         answering -= 1
@@ -335,12 +387,22 @@ actor Connection {
 
     private func send(_ message: any WireMessage, _ requestID: UInt64) async {
         while outgoing.count > Self.outgoingBytesMax {
+            mark(.connectionRepliesWait)
             await withCheckedContinuation { writersWaiting.append($0) }
         }
         FrameWriter.write(message, requestID: requestID, into: &outgoing)
-        guard !isWriting else { return }
-        isWriting = true
-        while outgoing.count > 0 {
+        writeBell.ring()
+    }
+
+    /// Writes what there is, until all is answered. Its turn comes after those of answers that are
+    /// ready by then: they go out together.
+    private func writeLoop() async {
+        while true {
+            if outgoing.count == 0 {
+                if isAnswered { return }
+                await withCheckedContinuation { writeBell.wait($0) }
+                continue
+            }
             let bytes = outgoing.bytes
             outgoing = ByteWriter()
             deadlines.setWriting(
@@ -348,6 +410,7 @@ actor Connection {
             do throws(NetworkError) {
                 try await stream.write(bytes)
             } catch {
+                mark(.connectionGone)
                 // The client is gone: what waits for it goes too.
                 outgoing = ByteWriter()
                 end()
@@ -359,11 +422,5 @@ actor Connection {
             for writer in waiting { writer.resume() }
             roomBell.ring()
         }
-        isWriting = false
-    }
-
-    /// Lets replies under way go out before the stream is closed.
-    private func drain() async {
-        while isWriting { await withCheckedContinuation { writersWaiting.append($0) } }
     }
 }

@@ -545,7 +545,8 @@ actor Group {
 
     /// What one step of a read came to.
     enum GroupRead: Sendable {
-        case profile(Profile)
+        /// The encoding of the `Profile`.
+        case profile([UInt8])
         case absent
         case moved(to: LeafID)
         /// Sealed, and its merge into that record has not come through by the deadline.

@@ -308,7 +308,8 @@ public actor Node {
                     limit: $0.limit)
             })
         return Service(
-            router: router, rules: rules, policy: policy, hashKey: configuration.hashKey,
+            router: router, rules: rules, normaliser: IdentifierNormaliser(rules), policy: policy,
+            hashKey: configuration.hashKey,
             clusterName: configuration.name, nodeID: settings.nodeID, limits: settings.limits,
             isEventClock: configuration.retention.clock == .event, clock: ports.clock,
             randomness: ports.randomness,

@@ -101,15 +101,13 @@ struct PeerService: Sendable {
         switch await group.read(
             request.leaf, at: request.record, deadline: deadline(request.deadlineMillis))
         {
-        case .profile(let profile):
-            var writer = ByteWriter()
-            profile.encode(into: &writer)
-            guard writer.count <= PeerLimits.profileBytesMax else {
+        case .profile(let bytes):
+            guard bytes.count <= PeerLimits.profileBytesMax else {
                 return ErrorReply(
                     code: .tooLarge,
-                    text: "the profile has \(writer.count) bytes, more than a frame takes")
+                    text: "the profile has \(bytes.count) bytes, more than a frame takes")
             }
-            return PeerReadReply.profile(writer.bytes)
+            return PeerReadReply.profile(bytes)
         case .absent: return PeerReadReply.absent
         case .moved(let parent): return PeerReadReply.moved(to: parent)
         case .waiting(let winner):

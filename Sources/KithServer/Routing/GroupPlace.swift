@@ -44,21 +44,11 @@ enum GroupPlace: Sendable {
             case .success(.stopping):
                 return .failure(peer.silent(.refused("it is stopping")))
             case .success(.profile(let bytes)):
-                guard let profile = Self.profile(bytes) else {
+                guard unsafe Profile.isEncoding(bytes.span.bytes) else {
                     return .failure(peer.silent(.unknown("it sent a malformed profile")))
                 }
-                return .success(.profile(profile))
+                return .success(.profile(bytes))
             }
-        }
-    }
-
-    private static func profile(_ bytes: [UInt8]) -> Profile? {
-        do throws(ByteError) {
-            var reader = unsafe ByteReader(bytes.span.bytes)
-            let profile = try Profile(decoding: &reader)
-            return reader.isAtEnd ? profile : nil
-        } catch {
-            return nil
         }
     }
 

@@ -71,35 +71,69 @@ struct Router: Sendable {
                 if let failure { silent.append(failure) }
             }
         }
+        if !silent.isEmpty, silent.count < busy.count { mark(.routerHalfSilent) }
         return (round, silent)
     }
 
     /// Takes a batch through all its rounds. Returns the nodes that did not answer, ascending.
-    func settle(_ machine: inout IngestMachine) async -> [NodeID] {
+    /// `beforeRound` opens the machine's gate as far as it may, and with `true` waits first, since
+    /// nothing else is left to do; `afterRound` sees what came of a round.
+    func settle(
+        _ machine: inout IngestMachine, beforeRound: (inout IngestMachine, Bool) async -> Void,
+        afterRound: (IngestMachine) -> Void
+    ) async -> [NodeID] {
         var silent: Set<NodeID> = []
         while !machine.isDone {
+            await beforeRound(&machine, false)
             let round = machine.nextRound()
-            if round.isEmpty { break }
+            if round.isEmpty {
+                guard machine.isGated else { break }
+                await beforeRound(&machine, true)
+                continue
+            }
             let isIngest = !machine.isOnlyCounting
             let answered = await perform(round, isIngest: isIngest, isWaiting: true)
             for node in answered.silent { silent.insert(node.id) }
             machine.take(answered.round)
+            afterRound(machine)
         }
         return silent.sorted()
     }
 
-    /// The profile that holds `leaf`, following pointers from its home.
-    func read(_ leaf: LeafID, deadline: UInt64) async -> ReadAnswer {
+    /// The profile that holds `leaf`, following pointers from its home. Where a hint leads to a
+    /// root that holds the leaf's facet, that is its profile: the facet is in one place. A root
+    /// without it proves nothing, and the way begins at the home.
+    func read(_ leaf: LeafID, _ hints: HintCache, deadline: UInt64) async -> ReadAnswer {
         var record = leaf
-        for _ in 0..<Self.hopsMax {
+        var isByHint = false
+        if let hint = hints.withEntries({ $0.root(of: leaf) }) {
+            record = hint
+            isByHint = true
+        }
+        for hop in 0..<Self.hopsMax {
+            if hop == 3 { mark(.routerReadHops) }
             let place = places[Int(table.group(of: record).rawValue)]
             switch await place.read(leaf, at: record, deadline: deadline) {
-            case .success(.profile(let profile)): return .profile(profile)
-            case .success(.absent): return .absent
-            case .success(.moved(let parent)): record = parent
+            case .success(.profile(let profile)):
+                if record != leaf { hints.withEntries { $0.learn(leaf, record) } }
+                return .profile(profile)
+            case .success(.absent):
+                guard isByHint, !planted(.hintBelieved) else { return .absent }
+                mark(.routerHintStale)
+                hints.withEntries { $0.learn(leaf, leaf) }
+                record = leaf
+                isByHint = false
+            case .success(.moved(let parent)):
+                if planted(.pointerNotFollowed) { return .absent }
+                record = parent
             case .success(.waiting(let winner)): return .waiting(for: table.group(of: winner))
             case .success(nil): return .stopping
-            case .failure(let silent): return .silent(silent)
+            case .failure(let silent):
+                // What a hint says may be long past: the home knows which node it takes.
+                guard isByHint else { return .silent(silent) }
+                mark(.routerHintSilent)
+                record = leaf
+                isByHint = false
             }
         }
         return .endless
@@ -109,7 +143,8 @@ struct Router: Sendable {
     static let hopsMax = 256
 
     enum ReadAnswer {
-        case profile(Profile)
+        /// The encoding of the `Profile`.
+        case profile([UInt8])
         case absent
         /// A merge into that group has not come through in time.
         case waiting(for: GroupID)

@@ -8,6 +8,8 @@ internal import KithWire
 struct Service: Sendable {
     let router: Router
     let rules: IdentityRules
+    /// Of those rules; what it holds is made once.
+    let normaliser: IdentifierNormaliser
     let policy: LinkPolicy
     let hashKey: HashKey
     let clusterName: String
@@ -35,11 +37,13 @@ struct Service: Sendable {
     }
 
     /// Answers any request but hello and ingest.
-    func answer(_ frame: Frame, send: (any WireMessage) async -> Void) async {
+    func answer(
+        _ frame: Frame, _ hints: HintCache, send: (any WireMessage) async -> Void
+    ) async {
         do throws(ByteError) {
             switch frame.type {
             case .get:
-                await send(await get(try Get(decoding: frame.payload)))
+                await send(await get(try Get(decoding: frame.payload), hints))
             case .advanceTime:
                 await send(await advance(try AdvanceTime(decoding: frame.payload)))
             case .stats:
@@ -65,7 +69,7 @@ struct Service: Sendable {
     /// Bytes of a frame beside the profile in it, at most: header, age, token.
     private static let replyOverheadBytes = 8 << 10
 
-    private func get(_ request: Get) async -> any WireMessage {
+    private func get(_ request: Get, _ hints: HintCache) async -> any WireMessage {
         let space = Array(request.space.utf8)
         guard IdentityRules.isName(space) else {
             return ErrorReply(code: .badSpace, text: "a space is 1 to 64 of a-z 0-9 _ -")
@@ -78,7 +82,6 @@ struct Service: Sendable {
         }
         let namespace = rules.namespaces[index]
         var value: [UInt8] = []
-        let normaliser = IdentifierNormaliser(rules)
         let text = Array(request.value.utf8)
         do throws(IgnoredIdentifier) {
             try unsafe normaliser.normalise(
@@ -98,16 +101,14 @@ struct Service: Sendable {
         // Less than the client waits, so that it hears which node does not answer.
         let asked = UInt64(request.deadlineMillis)
         let millis = asked == 0 ? Router.readMillisMax : min(Router.readMillisMax, asked * 3 / 4)
-        switch await router.read(leaf, deadline: router.deadline(inMillis: millis)) {
-        case .profile(let profile):
-            var writer = ByteWriter()
-            profile.encode(into: &writer)
-            guard writer.count <= Int(limits.frameBytesMax) - Self.replyOverheadBytes else {
+        switch await router.read(leaf, hints, deadline: router.deadline(inMillis: millis)) {
+        case .profile(let bytes):
+            guard bytes.count <= Int(limits.frameBytesMax) - Self.replyOverheadBytes else {
                 return ErrorReply(
                     code: .tooLarge,
-                    text: "the profile has \(writer.count) bytes, more than a frame takes")
+                    text: "the profile has \(bytes.count) bytes, more than a frame takes")
             }
-            return ProfileReply(profile: writer.bytes)
+            return ProfileReply(profile: bytes)
         case .absent:
             return ProfileReply(profile: nil)
         case .waiting(let group):

@@ -22,6 +22,8 @@ import Testing
         return profile
     }()
 
+    private func isEncoding(_ bytes: [UInt8]) -> Bool { Profile.isEncoding(bytes.span.bytes) }
+
     private func encoded(_ profile: Profile) -> [UInt8] {
         var writer = ByteWriter()
         profile.encode(into: &writer)
@@ -88,7 +90,12 @@ import Testing
             while !left.isEmpty {
                 try table.importFacets(slot, left.remove(at: random.below(left.count)))
             }
-            folds.insert(encoded(table.fold(slot, retentionMillis: 90)))
+            var writer = ByteWriter()
+            table.encodeProfile(slot, retentionMillis: 90, into: &writer)
+            folds.insert(writer.bytes)
+            #expect(writer.bytes == encoded(table.fold(slot, retentionMillis: 90)))
+            #expect(isEncoding(writer.bytes))
+            #expect(!isEncoding(writer.bytes.dropLast()))
         }
 
         #expect(folds.count == 1, "seed \(seed)")

@@ -72,7 +72,8 @@ import Testing
             machine.table.forEachSlot { slot in
                 guard machine.table.facetCount(slot) > 0 else { return }
                 var writer = ByteWriter()
-                machine.table.fold(slot, retentionMillis: ReviewWorld.day).encode(into: &writer)
+                machine.table.encodeProfile(
+                    slot, retentionMillis: ReviewWorld.day, into: &writer)
                 profiles.append(writer.bytes)
                 facets.append(machine.table.exported(slot))
             }
@@ -129,7 +130,10 @@ import Testing
                 return .wrong("what it exports is refused")
             }
             var writer = ByteWriter()
-            copy.fold(other, retentionMillis: .max).encode(into: &writer)
+            copy.encodeProfile(other, retentionMillis: .max, into: &writer)
+            guard Profile.isEncoding(writer.bytes.span.bytes) else {
+                return .wrong("its profile cannot be read")
+            }
             table.remove(slot)
             table.checkInvariants()
             return .taken

@@ -78,9 +78,8 @@ final class OperationFuzzWorld {
         let group = world.groups[world.group(of: record)]
         let context = group.context(at: LogTime(world.now))
         let machine = world.machine(record.shard)
-        if case .profile(let profile) = machine.read(leaf, at: record, byHint: false, context) {
-            var writer = ByteWriter()
-            profile.encode(into: &writer)
+        if case .profile(let bytes) = machine.read(leaf, at: record, byHint: false, context) {
+            precondition(Profile.isEncoding(bytes.span.bytes), "a profile that cannot be read")
         }
         _ = machine.find(
             leaf, other: self.leaf(&fuzzer), at: record, proof: version(&fuzzer), context)

@@ -568,7 +568,7 @@ extension Model {
         trace("read \(name(leaves[x].id)) at \(name(leaves[record].id)): \(outcome != .none)")
         let isOver = isOverdue(record, view.facets)
         let isExpired = isOver && view.holds(x)
-        if case .profile(let profile) = outcome {
+        if let profile = outcome.decoded {
             if !view.holds(x) { fail("read: profile without the identifier asked for") }
             if isOver { fail("read: an expired profile") }
             if agent.forgotten[x] != never, agent.forgotten[x] >= oracle.born[x] {

@@ -229,8 +229,9 @@ final class ReviewWorld: ShardAccess {
         var record = leaf
         for _ in 0..<300 {
             let context = groups[group(of: record)].context(at: LogTime(now))
-            switch machine(record.shard).read(leaf, at: record, byHint: false, context) {
-            case .profile(let profile): return profile
+            let outcome = machine(record.shard).read(leaf, at: record, byHint: false, context)
+            switch outcome {
+            case .profile: return outcome.decoded
             case .moved(let parent): record = parent
             case .none, .sealed, .unknownFacet: return nil
             }
