@@ -139,19 +139,25 @@ extension ClusterRun {
         let planned = plan.settings.start.rawValue + passed
         for clock in cluster.nodes.map(\.clock) + [cluster.clientClock] {
             let error = clock.wallTime().rawValue - planned
-            clockError = max(clockError, Int64(error.magnitude))
+            clockAhead = max(clockAhead, error)
+            clockBehind = max(clockBehind, -error)
+            latestClock = max(latestClock, clock.wallTime())
         }
     }
 
-    /// Ends all faults. Wall clocks stand still, right, from now on.
+    /// Ends all faults. Wall clocks stand still from now on, all at the latest time that one of them
+    /// shows: log time never goes back, and where groups differ by more than retention a link
+    /// between two of them does not settle.
     func heal() {
         note("all is healed")
         isHealed = true
         cluster.network.weather.clear()
         measureClocks()
         setClocks(partsPerMillion: -1_000_000)
+        let latest = max(latestClock, cluster.clientClock.wallTime())
+        cluster.clientClock.setWallTime(latest)
         for place in cluster.nodes {
-            place.clock.setWallTime(cluster.clientClock.wallTime())
+            place.clock.setWallTime(latest)
             place.trouble.extraNanoseconds = 0
             place.trouble.onOperation = nil
             place.disk.stopFailing()

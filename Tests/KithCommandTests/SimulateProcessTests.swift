@@ -1,0 +1,43 @@
+import Foundation
+import Testing
+
+/// `kith simulate` as a process: what it prints, and that two processes agree.
+@Suite(.enabled(if: Built.isThere, Built.note)) struct SimulateProcessTests {
+    private func run(_ arguments: String...) throws -> (lines: [String], status: Int32) {
+        let run = try Run(["simulate"] + arguments)
+        let end = run.end()
+        return (end.output.split(separator: "\n").map(String.init), end.code)
+    }
+
+    @Test func `two processes and two runs of one process agree about every seed`() throws {
+        let first = try run("--seeds", "6", "--json", "--steps", "12", "--twice")
+        let second = try run("--seeds", "6", "--json", "--steps", "12", "--jobs", "1")
+
+        #expect(first.status == 0 && second.status == 0)
+        #expect(first.lines.count == 6)
+        let hashes = try [first, second].map { run in
+            try run.lines.map { line in
+                let object = try JSONSerialization.jsonObject(with: Data(line.utf8))
+                let members = try #require(object as? [String: Any])
+                #expect(members["ok"] as? Bool == true)
+                #expect(members["steps"] as? Int ?? 0 > 0)
+                return "\(try #require(members["seed"])) \(try #require(members["hash"]))"
+            }
+        }
+        #expect(hashes[0] == hashes[1])
+    }
+
+    @Test func `a wrong name of a fault is wrong usage, and the names are listed`() throws {
+        let run = try Run(["simulate", "--seed", "1", "--faults", "crash,earthquake"])
+        let end = run.end()
+
+        #expect(end.code == 2)
+        #expect(end.error.contains("earthquake"))
+        #expect(end.error.contains("torn-write"))
+    }
+
+    @Test func `seed and seeds together are wrong usage`() throws {
+        #expect(try run("--seed", "1", "--seeds", "2").status == 2)
+        #expect(try run("--json").status == 2)
+    }
+}

@@ -1,0 +1,213 @@
+import KithBytes
+import KithCore
+import KithServer
+import KithWire
+import Testing
+
+@testable import KithSimulation
+
+/// Each rule of the checkers alone: a story that keeps it, and the same story with one thing wrong.
+@Suite struct CheckerRuleTests {
+    /// A person of two identifiers, a device that two accounts claim, a visitor, and a bad event.
+    private static func story(passing: Int64? = nil) -> SimpleRun {
+        let settings = ClusterSettings(seed: 1)
+        var random = Xoshiro256(seed: 1)
+        let times = WorkloadTimes(
+            .anything, end: 1_000_000_000, start: settings.start.rawValue,
+            retention: 90 * 86_400_000, &random)
+        var plan = PlanWriter(settings: settings, times: times, random: random)
+        plan.begin("p")
+        let (u0, a0, a1, d0) = (plan.user(0), plan.cookie(0), plan.cookie(1), plan.device(0))
+        let list: [[PlannedIdentifier]] = [
+            [a0], [u0, a0], [a1], [plan.user(2), d0], [plan.user(3), d0], [d0], [a0],
+        ]
+        for (place, identifiers) in list.enumerated() {
+            let at = UInt64(place) * 100_000_000
+            let event = plan.event(
+                identifiers, at: at, time: settings.start.rawValue - Int64(place),
+                kind: place == 2 ? .page : .track, traits: [("t", "\(place)")])
+            plan.ingest(client: place, at: at, [event])
+            plan.get(client: 20 + place, at: at + 50_000_000, identifiers[0])
+        }
+        plan.ingest(client: 9, at: 800_000_000, [plan.refused(.noIdentifier, 5, 800_000_000)])
+        if let passing {
+            plan.act(client: 10, at: 900_000_000, .pass(milliseconds: passing))
+            plan.get(client: 11, at: 950_000_000, a1)
+        }
+        return SimpleRun(plan.plan(), settings, seed: 1)
+    }
+
+    private static func answered(by identifier: String, in run: SimpleRun) -> Profile {
+        run.final.profiles.first {
+            $0.question.identifier.value == identifier && !$0.question.isQuarantine
+        }!.answers[0]!
+    }
+
+    private static func broken(_ run: SimpleRun) -> [String] {
+        var names: [String] = []
+        for violation in run.violations() where !names.contains(violation.invariant) {
+            names.append(violation.invariant)
+        }
+        return names
+    }
+
+    @Test func `the story keeps all rules`() {
+        #expect(Self.story().violations().isEmpty)
+        let times: [Int64] = [1, 90 * 86_400_000 - 3, 90 * 86_400_000, 200 * 86_400_000]
+        for passing in times {
+            let violations = Self.story(passing: passing).violations()
+            #expect(violations.isEmpty, "\(passing) ms: \(violations)")
+        }
+    }
+
+    @Test func `an acknowledged event that no profile counts is a loss`() {
+        var run = Self.story()
+        run.change(Self.answered(by: "pu0", in: run).id) {
+            $0.events.removeAll { $0.name == "e1" }
+            $0.eventsTotal -= 1
+        }
+        #expect(Self.broken(run).contains(LossRule.name))
+    }
+
+    @Test func `an event that two profiles count is counted twice`() {
+        var run = Self.story()
+        run.change(Self.answered(by: "pu2", in: run).id) {
+            $0.events.append(Profile.EventCount(name: "e1", count: 1))
+            $0.eventsTotal += 1
+        }
+        #expect(Self.broken(run).contains(CountRule.name))
+        #expect(Self.broken(run).contains(LossRule.name))
+    }
+
+    @Test func `a refused event that is counted, and a name that nobody sent, are inventions`() {
+        for name in ["e8", "e77"] {
+            var run = Self.story()
+            run.change(Self.answered(by: "pu0", in: run).id) {
+                $0.events.append(Profile.EventCount(name: name, count: 1))
+                $0.eventsTotal += 1
+            }
+            #expect(Self.broken(run).contains(InventionRule.name), "\(name)")
+        }
+    }
+
+    @Test func `a contested mark where nobody contests is an invention`() {
+        var run = Self.story()
+        run.change(Self.answered(by: "pu0", in: run).id) { $0.identifiers[1].isContested = true }
+        #expect(Self.broken(run).contains(InventionRule.name))
+    }
+
+    @Test func `an identifier that is listed and answers nobody has no profile`() {
+        var run = Self.story()
+        for place in run.final.profiles.indices
+        where run.final.profiles[place].question.identifier.value == "pa0" {
+            run.final.profiles[place].answers = [nil, nil, nil]
+        }
+        #expect(Self.broken(run).contains(OneProfileRule.name))
+        #expect(Self.broken(run).contains(PartitionRule.name))
+    }
+
+    @Test func `two accounts that answer one profile are together by no link`() {
+        var run = Self.story()
+        let profile = Self.answered(by: "pu2", in: run)
+        for place in run.final.profiles.indices
+        where run.final.profiles[place].question.identifier.value == "pu3" {
+            run.final.profiles[place].answers = [profile, profile, profile]
+        }
+        #expect(Self.broken(run).contains(PartitionRule.name))
+    }
+
+    @Test func `a profile that is rooted elsewhere depends on order`() {
+        var run = Self.story()
+        run.change(Self.answered(by: "pu0", in: run).id) {
+            $0.id = LeafID(high: $0.id.high, low: $0.id.low &+ 1)
+        }
+        #expect(Self.broken(run) == [ConfluenceRule.name])
+    }
+
+    @Test func `a trait of an older event is not the fold`() {
+        var run = Self.story()
+        run.change(Self.answered(by: "pu0", in: run).id) {
+            $0.traits = [Profile.Trait(name: "t", value: CBORValue.text("6").encoded())]
+        }
+        #expect(Self.broken(run) == [FoldRule.name])
+    }
+
+    @Test func `a profile that is seen after its end has not stayed ended`() {
+        var run = Self.story(passing: 90 * 86_400_000)
+        var before = Self.story()
+        let old = Self.answered(by: "pa1", in: before)
+        before.calls.removeAll()
+        run.calls[run.calls.count - 1].answer = .profile(old)
+        #expect(Self.broken(run).contains(RetentionRule.name))
+    }
+
+    @Test func `an event that is gone before its time is a loss, and a member is never gone`() {
+        for value in ["pa1", "pu0"] {
+            var run = Self.story(passing: value == "pa1" ? 90 * 86_400_000 - 3 : 1 << 40)
+            for place in run.final.profiles.indices
+            where run.final.profiles[place].answers[0]?.id
+                == Self.answered(by: value, in: Self.story()).id
+            {
+                run.final.profiles[place].answers = [nil, nil, nil]
+            }
+            #expect(Self.broken(run).contains(LossRule.name), "\(value)")
+        }
+    }
+
+    @Test func `nodes that differ are found`() {
+        var run = Self.story()
+        run.final.profiles[0].answers[2] = nil
+        #expect(Self.broken(run) == [SameAnswersRule.name])
+        run = Self.story()
+        run.final.totals[1] = nil
+        #expect(Self.broken(run) == [SameAnswersRule.name])
+    }
+
+    @Test func `a record that is still sealed is found`() {
+        var run = Self.story()
+        run.final.sealed = 1
+        #expect(Self.broken(run) == [LivenessRule.name])
+    }
+
+    @Test func `a refused event that was taken, and a good one that was refused, are found`() {
+        for (number, result) in [(8, IngestResult.ok), (3, .rejected(.invalidJSON))] {
+            var run = Self.story()
+            for place in run.calls.indices {
+                guard case .results(let results) = run.calls[place].answer,
+                    results[0].event == number
+                else { continue }
+                run.calls[place].answer = .results([(number, result)])
+            }
+            #expect(Self.broken(run).contains(ResultsRule.name), "e\(number)")
+        }
+    }
+
+    @Test func `totals that are not those of what is there are found`() {
+        for path in [
+            ("events", "accepted"), ("profiles", "members"), ("merges", "completed"),
+            ("identifiers", "total"),
+        ] {
+            var run = Self.story()
+            for node in run.final.totals.indices {
+                run.final.totals[node] = run.final.totals[node].changing(path.0, path.1, by: 9)
+            }
+            #expect(Self.broken(run) == [TotalsRule.name], "\(path)")
+        }
+    }
+}
+
+extension CBORValue {
+    /// The map with one count of one of its maps changed.
+    fileprivate func changing(_ group: String, _ name: String, by amount: UInt64) -> CBORValue {
+        guard case .map(var members) = self else { return self }
+        for place in members.indices where members[place].key == .text(group) {
+            guard case .map(var counts) = members[place].value else { continue }
+            for at in counts.indices where counts[at].key == .text(name) {
+                guard case .unsigned(let count) = counts[at].value else { continue }
+                counts[at].value = .unsigned(count + amount)
+            }
+            members[place].value = .map(counts)
+        }
+        return .map(members)
+    }
+}
