@@ -1,9 +1,12 @@
 internal import KithBytes
 internal import KithCore
 
-// What a simulation reads of a group; nothing of a node does.
+// What a simulation reads of a group.
 
 extension Group {
+    /// Traps where a rule of the group's records is broken. O(records).
+    func checkInvariants() { machine.checkInvariants(on: shards) }
+
     /// The merges of this group's records that are not at their end.
     var openMerges: [OpenMerge] {
         var merges = machine.sealed.compactMap { record -> OpenMerge? in

@@ -29,8 +29,8 @@ actor Group {
     private var pending: [Pending] = []
     private var pendingIngest = Pending()
     private var pump = Doorbell()
-    private var mergeBell = Doorbell()
-    private var marksBell = Doorbell()
+    var mergeBell = Doorbell()
+    var marksBell = Doorbell()
     /// What the log has been given and has not stored yet.
     private var appending: [Pending] = []
     private var waits: [Wait] = []
@@ -129,29 +129,12 @@ actor Group {
 
     #if KITH_PLANTED
     /// The last entry of the log, as long as a planted fault keeps it.
-    private var late: LogEntry?
+    var late: LogEntry?
     /// The totals that a planted fault answers for ever.
-    private var keptTotals: Totals?
-
-    /// Applies each entry when the next one is there, so that the last one is known.
-    private func replayLate(_ entry: LogEntry) -> Bool {
-        if let late, !replayNow(late) { return false }
-        late = entry
-        return true
-    }
-
-    private func replayLast() {
-        guard let last = late else { return }
-        late = nil
-        _ = replayNow(
-            LogEntry(
-                group: last.group, term: last.term, index: last.index, type: last.type,
-                time: last.time,
-                payload: planted(.lastEntrySkipped) ? [] : last.payload + last.payload))
-    }
+    var keptTotals: Totals?
     #endif
 
-    private func replayNow(_ entry: LogEntry) -> Bool {
+    func replayNow(_ entry: LogEntry) -> Bool {
         guard entry.index == machine.applied.next,
             let clock = GroupMachine.EntryClock(rawValue: entry.type.rawValue)
         else { return false }
@@ -609,46 +592,6 @@ actor Group {
             totals.memoryBytes += machine.table.memoryBytes
         }
         return totals
-    }
-
-    /// Traps where a rule of the group's records is broken. O(records).
-    func checkInvariants() { machine.checkInvariants(on: shards) }
-
-    // MARK: Merging
-
-    /// Suspends until there is merge work, or the group stops (then false).
-    func mergeWork() async -> Bool {
-        while !isStopped, machine.sealed.isEmpty, machine.releasing.isEmpty {
-            await withCheckedContinuation { mergeBell.wait($0) }
-        }
-        return !isStopped
-    }
-
-    /// The driver's next round, made from this group's records.
-    func nextRound(of driver: MergeDriver) -> (driver: MergeDriver, round: Round) {
-        var driver = driver
-        let round = driver.nextRound(&machine, on: shards)
-        return (driver, round)
-    }
-
-    /// The group's own settled mark.
-    var ownMark: OperationIndex { machine.marks[Int(id.rawValue)] }
-
-    /// Suspends until some absorb was taken that no logged marks have followed (false: stopped).
-    func marksWork() async -> Bool {
-        while !isStopped, machine.absorbsSinceMarks == 0 {
-            await withCheckedContinuation { marksBell.wait($0) }
-        }
-        return !isStopped
-    }
-
-    func logMarks(_ marks: [OperationIndex]) async -> Bool {
-        var operations = OperationWriter()
-        operations.marks(marks)
-        switch await submit(operations, isIngest: false) {
-        case .applied, .overloaded: return true
-        case .unknown: return false
-        }
     }
 
     // MARK: Stopping
