@@ -196,7 +196,9 @@ extension Client {
             }
             link?.hasAnswered = true
             // Where nobody waits any more, the deadline or a cancellation came first.
-            guard let request = inFlight.removeValue(forKey: frame.requestID) else {
+            var id = frame.requestID
+            if planted(.clientRepliesByOrder) { id = inFlight.keys.min() ?? id }
+            guard let request = inFlight.removeValue(forKey: id) else {
                 mark(.clientLateReply)
                 return nil
             }

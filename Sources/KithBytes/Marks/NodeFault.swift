@@ -49,12 +49,12 @@ extension NodeFault {
     @inlinable public static var outcomesSwapped: NodeFault { NodeFault(11) }
     /// Reads expire profiles by the node's clock and do not log the time.
     @inlinable public static var expiryByOwnClock: NodeFault { NodeFault(12) }
-    /// Finds do not log that a profile is past its retention.
-    @inlinable public static var touchSkipped: NodeFault { NodeFault(13) }
+    /// A profile past its retention lives on where something new comes to it.
+    @inlinable public static var overdueRevived: NodeFault { NodeFault(13) }
     /// Totals are those of the first time somebody asked.
     @inlinable public static var totalsKept: NodeFault { NodeFault(14) }
-    /// Who waits for a sealed record is told at once that it is free.
-    @inlinable public static var waitSkipped: NodeFault { NodeFault(15) }
+    /// Log time falls where the clock does.
+    @inlinable public static var logTimeFalls: NodeFault { NodeFault(15) }
 
     // MARK: Merges and profiles
     /// A read of a sealed record answers its frozen half.
@@ -100,8 +100,8 @@ extension NodeFault {
     // MARK: Between nodes
     /// Replies of other nodes are matched by order, not by their ids.
     @inlinable public static var repliesByOrder: NodeFault { NodeFault(31) }
-    /// What another node left out of its answer is not missed.
-    @inlinable public static var shortAnswerTaken: NodeFault { NodeFault(32) }
+    /// A client matches replies by order, not by their ids.
+    @inlinable public static var clientRepliesByOrder: NodeFault { NodeFault(32) }
 }
 
 #if KITH_PLANTED
@@ -110,14 +110,14 @@ extension NodeFault {
     public static let names: [String] = [
         "nosync", "writeerror", "cutmiddle", "nochecksum", "skiplast", "twicelast", "keeptail",
         "lostlog",
-        "ackfirst", "forgetsealed", "keepindex", "swapoutcomes", "ownclock", "notouch",
+        "ackfirst", "forgetsealed", "keepindex", "swapoutcomes", "ownclock", "revive",
         "keeptotals",
-        "nowait",
+        "timefalls",
         "readsealed", "nofollow", "loseredirect", "silentabsorb", "markahead", "reclaimearly",
         "newmessageids", "mixspaces",
         "shiftresults", "okunknown", "okoverload", "silentdone", "nolinks", "dropcontested",
         "noorder",
-        "replyorder", "shortanswer",
+        "replyorder", "clientorder",
         "hintabsent", "nogate", "norun",
     ]
 

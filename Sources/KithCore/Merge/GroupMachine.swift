@@ -113,7 +113,7 @@ public struct GroupMachine: Sendable {
     ) {
         precondition(index == applied.next, "entry \(index.rawValue) after \(applied.rawValue)")
         self.clock = clock
-        if clock == .wall, time > now { now = time }
+        if clock == .wall, time > now || planted(.logTimeFalls) { now = time }
         var reader = ByteReader(operations)
         var step = Step(entry: index)
         while !reader.isAtEnd {

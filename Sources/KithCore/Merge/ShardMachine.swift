@@ -46,7 +46,7 @@ public final class ShardMachine {
     func current(_ leaf: LeafID, _ context: ApplyContext) -> SlotIndex? {
         guard let slot = table.find(leaf) else { return nil }
         guard leaf.identifierClass == .anonymous, table.facetCount(slot) > 0,
-            context.isOverdue(table.lastSeen(slot))
+            context.isOverdue(table.lastSeen(slot)), !planted(.overdueRevived)
         else { return slot }
         let state = table.state(slot)
         if state == .root || context.planted(.sealedExpires) && state == .sealed {

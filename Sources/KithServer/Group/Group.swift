@@ -412,7 +412,7 @@ actor Group {
                 operations.touch(request.record, stamp: request.stamp)
             }
         }
-        if operations.isEmpty || planted(.touchSkipped) { return true }
+        if operations.isEmpty { return true }
         mark(.groupTouched)
         guard case .applied = await submit(operations, isIngest: false) else { return false }
         return true
@@ -426,7 +426,7 @@ actor Group {
     /// Returns once the record is no longer sealed; false where that has not come by `deadline`, or
     /// cannot come for now.
     private func waitUntilFree(_ leaf: LeafID, _ deadline: UInt64) async -> Bool {
-        guard isSealed(leaf), !planted(.waitSkipped) else { return true }
+        guard isSealed(leaf) else { return true }
         guard !isStopped, !isStuck(leaf), clock.monotonicNanoseconds() < deadline else {
             mark(isStuck(leaf) ? .groupStuck : .groupWaitGivenUp)
             return false

@@ -89,7 +89,7 @@ struct Peer: Sendable {
             let isWhole =
                 outcomes.count == message.operationCount && found.count == message.finds.count
                 && frees.count == message.waits.count
-            guard isWhole || planted(.shortAnswerTaken) else {
+            guard isWhole else {
                 KithBytes.mark(.peerShortAnswer)
                 break
             }
