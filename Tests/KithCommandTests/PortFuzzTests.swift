@@ -35,6 +35,15 @@ final class PlainSocket: Sendable {
         guard result == 0 else { return nil }
     }
 
+    /// The next one that `listener` accepts; nil where none comes within the time it was given.
+    init?(acceptedBy listener: Int32, millis: Int) {
+        descriptor = accept(listener, nil, nil)
+        guard descriptor >= 0 else { return nil }
+        var wait = timeval(tv_sec: millis / 1000, tv_usec: millis % 1000 * 1000)
+        setsockopt(
+            descriptor, SOL_SOCKET, SO_RCVTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
+    }
+
     deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// Sends all of it; false where the other side has closed or takes nothing any more.
@@ -232,6 +241,7 @@ final class GoodClient {
     private var decoder = FrameDecoder(frameBytesMax: WireLimits().frameBytesMax)
     private var requests: UInt64 = 0
     private let isStamped: Bool
+    private let isLinking: Bool
     /// What its users are called, before their numbers.
     private let name: String
     /// Events that each user has, by number.
@@ -246,12 +256,14 @@ final class GoodClient {
     /// How often a batch is sent again where the node has too much to do.
     static let attemptsMax = 1000
 
-    init(_ name: String, port: UInt16, isStamped: Bool) throws {
+    /// Where `isLinking`, each user is first seen as a cookie alone, which then becomes the user's.
+    init(_ name: String, port: UInt16, isStamped: Bool, isLinking: Bool = false) throws {
         guard let socket = PlainSocket(port: port, millis: Self.patienceMillis) else {
             throw Unserved(description: "no connection")
         }
         self.socket = socket
         self.isStamped = isStamped
+        self.isLinking = isLinking
         self.name = name
         let hello = Hello(clusterName: "", role: .client, software: "good")
         let reply = try ask(.hello, hello.encoded(), for: .helloReply)
@@ -283,15 +295,22 @@ final class GoodClient {
     func ingest(_ fuzzer: inout ByteFuzzer) throws {
         var batch = IngestBatchWriter(space: "good", hasStamps: isStamped)
         eventsOfUser.append(0)
-        for place in 0...fuzzer.below(4) {
-            let user = place == 0 ? eventsOfUser.count - 1 : fuzzer.below(eventsOfUser.count)
+        let newest = eventsOfUser.count - 1
+        for place in 0...(fuzzer.below(4) + (isLinking ? 1 : 0)) {
+            let user = place < 2 ? newest : fuzzer.below(eventsOfUser.count)
             eventsOfUser[user] += 1
-            let event: CBORValue = [
-                "type": "track", "event": "Visit", "userId": .text("\(name)-\(user)"),
-                "messageId": .text("\(user)-\(eventsOfUser[user])"),
-                "traits": ["n": .integer(Int64(user))],
+            let number = eventsOfUser[user]
+            var event: [CBORMember] = [
+                CBORMember("type", "track"), CBORMember("event", "Visit"),
+                CBORMember("messageId", .text("\(name)-\(user)-\(number)")),
+                CBORMember("traits", ["n": .integer(Int64(user))]),
             ]
-            batch.append(stamp: isStamped ? LogTime(1) : nil, bytes: event.encoded())
+            if isLinking { event.append(CBORMember("anonymousId", .text("\(name)-\(user)-c"))) }
+            if !isLinking || number > 1 {
+                event.append(CBORMember("userId", .text("\(name)-\(user)")))
+            }
+            batch.append(
+                stamp: isStamped ? LogTime(1) : nil, bytes: CBORValue.map(event).encoded())
         }
         for attempt in 0..<Self.attemptsMax {
             let bytes = try ask(.ingest, batch.payload, for: .ingestReply)
@@ -309,15 +328,20 @@ final class GoodClient {
     }
 
     /// Reads a user and compares.
-    func check(_ user: Int) throws {
-        let get = Get(space: "good", namespace: "user_id", value: "\(name)-\(user)")
+    func check(_ user: Int) throws { try check(user, of: self) }
+
+    /// The same for a user of another client, asking this one's node.
+    func check(_ user: Int, of other: GoodClient) throws {
+        let name = "\(other.name)-\(user)"
+        let get = Get(space: "good", namespace: "user_id", value: name)
         let bytes = try ask(.get, get.encoded(), for: .profile)
         let encoded = try ProfileReply(decoding: bytes.span.bytes).profile ?? []
         var reader = ByteReader(encoded.span.bytes)
         let profile = try Profile(decoding: &reader)
-        guard profile.events == [.init(name: "Visit", count: UInt64(eventsOfUser[user]))],
-            profile.identifiers.map(\.value) == ["\(name)-\(user)"]
-        else { throw Unserved(description: "user \(user): \(profile.events)") }
+        let count = UInt64(other.eventsOfUser[user])
+        guard profile.events == [.init(name: "Visit", count: count)],
+            profile.identifiers.map(\.value).sorted() == [name] + (isLinking ? [name + "-c"] : [])
+        else { throw Unserved(description: "user \(user): \(profile.events), not \(count)") }
     }
 }
 

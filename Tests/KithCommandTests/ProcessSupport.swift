@@ -36,13 +36,17 @@ final class Run {
     /// too.
     private static let secondsMax = 300
 
-    /// Starts `kith` with `arguments`. `input` is its standard input, or the pipe `openInput`,
-    /// which stays open. At most `descriptorsMax` descriptors, where that is given.
+    /// Starts `kith`, or another `program`, with `arguments`. `input` is its standard input, or the
+    /// pipe `openInput`, which stays open. At most `descriptorsMax` descriptors, where that is
+    /// given; `variables` stand in its environment besides.
     init(
         _ arguments: [String], input: String? = nil, openInput: Pipe? = nil,
-        descriptorsMax: Int? = nil
+        descriptorsMax: Int? = nil, program other: String? = nil, variables: [String: String] = [:]
     ) throws {
-        let program = try #require(Built.program)
+        let program = try #require(other ?? Built.program)
+        if !variables.isEmpty {
+            process.environment = ProcessInfo.processInfo.environment.merging(variables) { $1 }
+        }
         if let descriptorsMax {
             process.executableURL = URL(fileURLWithPath: "/bin/sh")
             let script = "ulimit -n \(descriptorsMax); exec \"$0\" \"$@\""

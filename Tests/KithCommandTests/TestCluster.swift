@@ -67,6 +67,11 @@ final class TestCluster {
     /// Has a node stand still, or go on.
     func signal(_ number: Int, _ signal: Int32) { runs[number - 1]?.signal(signal) }
 
+    /// The process of a node that runs.
+    func process(_ number: Int) throws -> Int32 {
+        try #require(runs[number - 1]).process.processIdentifier
+    }
+
     /// Runs a client command against one node, to its end.
     func kith(
         _ node: Int, _ arguments: String..., input: String? = nil

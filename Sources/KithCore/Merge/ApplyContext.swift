@@ -45,6 +45,12 @@ public struct ApplyContext: Sendable {
         return overflow ? seen < 0 : due <= now.rawValue
     }
 
+    /// The latest time that `isOverdue`.
+    var pastRetention: Int64 {
+        let (time, overflow) = now.rawValue.subtractingReportingOverflow(retentionMillis)
+        return overflow ? .min : time
+    }
+
     #if KITH_PLANTED
     public var faults: PlantedFaults = []
     @inlinable

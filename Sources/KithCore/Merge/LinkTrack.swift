@@ -114,6 +114,13 @@ final class LinkTrack {
             return refuse(.limit, fa)
         }
         let (loser, winner) = loserIsA ? (fa, fb) : (fb, fa)
+        // The seal judges this by the loser's log time. Where the winner's group is ahead of that,
+        // what the absorb attaches would expire at once, and the link never settle.
+        if winner.root.identifierClass == .anonymous, time <= winner.pastRetention,
+            !loser.holds || !winner.holds, !policy.planted(.expiredLinksNeverVoid)
+        {
+            return .settled
+        }
         step = .seal(
             SealOrder(
                 loser: loser.root, winner: winner.root,

@@ -100,6 +100,8 @@ public struct Finding: Sendable, Equatable {
     public var holdsOther: Bool
     /// The leaf was forgotten at that time (`Ledger.Remembered.never` if not).
     public var forgetTime: Int64
+    /// What is not later is past retention at the log time of the root's group.
+    public var pastRetention: Int64
     public var isContested: Bool
     /// The root holds any facet at all.
     public var isLive: Bool
@@ -116,6 +118,7 @@ public struct Finding: Sendable, Equatable {
         holds = false
         holdsOther = false
         forgetTime = Ledger.Remembered.never
+        pastRetention = .min
         isContested = false
         isLive = false
         isListed = false

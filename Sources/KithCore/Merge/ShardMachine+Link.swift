@@ -286,6 +286,7 @@ extension ShardMachine {
         let known = known(leaf, at: w, slot)
         finding.holds = known.holds
         finding.forgetTime = known.forgetTime
+        finding.pastRetention = context.pastRetention
         finding.isContested = known.isContested
         if let slot {
             finding.holdsOther = table.hasFacet(slot, other)

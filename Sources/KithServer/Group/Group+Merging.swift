@@ -4,18 +4,27 @@ internal import KithCore
 // What a merge coordinator asks of its group.
 
 extension Group {
-    /// Suspends until there is merge work, or the group stops (then false).
+    /// Suspends until there is merge work that the driver's last round has not seen, or the group
+    /// stops (then false).
     func mergeWork() async -> Bool {
-        while !isStopped, machine.sealed.isEmpty, machine.releasing.isEmpty {
+        while !isStopped, !hasNewMergeWork {
             await withCheckedContinuation { mergeBell.wait($0) }
         }
         return !isStopped
+    }
+
+    private var hasNewMergeWork: Bool {
+        // Seals ascend: a new one is the last.
+        machine.releasing.count > seenReleasing
+            || machine.sealed.last.map { $0.version > seenSeal } ?? false
     }
 
     /// The driver's next round, made from this group's records.
     func nextRound(of driver: MergeDriver) -> (driver: MergeDriver, round: Round) {
         var driver = driver
         let round = driver.nextRound(&machine, on: shards)
+        seenSeal = machine.sealed.last?.version ?? seenSeal
+        seenReleasing = machine.releasing.count
         return (driver, round)
     }
 

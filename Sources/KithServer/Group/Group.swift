@@ -30,6 +30,9 @@ actor Group {
     private var pendingIngest = Pending()
     private var pump = Doorbell()
     var mergeBell = Doorbell()
+    /// The newest seal, and how many releases the driver left, when it made its last round.
+    var seenSeal = OperationIndex.none
+    var seenReleasing = 0
     var marksBell = Doorbell()
     /// What the log has been given and has not stored yet.
     private var appending: [Pending] = []
@@ -160,16 +163,18 @@ actor Group {
 
     /// Logs operations and answers with their outcomes once they are durable and applied.
     func submit(_ operations: OperationWriter, isIngest: Bool) async -> SubmitAnswer {
-        guard !isStopped else {
-            mark(.groupStopped)
-            return .unknown
-        }
-        if isIngest, pendingBytes + operations.byteCount > pendingBytesMax {
-            mark(.groupOverloaded)
-            return .overloaded(retryAfterMillis: 50)
-        }
-        return await withCheckedContinuation { continuation in
-            enqueue(operations, continuation, isIngest: isIngest)
+        await withCheckedContinuation { continuation in
+            // In here, not before: a task of another loop may be suspended on its way in, and the
+            // group stop meanwhile, after which nobody answers.
+            if isStopped {
+                mark(.groupStopped)
+                continuation.resume(returning: .unknown)
+            } else if isIngest, pendingBytes + operations.byteCount > pendingBytesMax {
+                mark(.groupOverloaded)
+                continuation.resume(returning: .overloaded(retryAfterMillis: 50))
+            } else {
+                enqueue(operations, continuation, isIngest: isIngest)
+            }
         }
     }
 
@@ -331,7 +336,7 @@ actor Group {
 
     /// What applying may have set free or begun.
     private func afterApply() {
-        if !machine.sealed.isEmpty || !machine.releasing.isEmpty { mergeBell.ring() }
+        if hasNewMergeWork { mergeBell.ring() }
         if machine.absorbsSinceMarks > 0 { marksBell.ring() }
         if !waits.isEmpty { answerWaits() }
         reclaim()
@@ -426,15 +431,18 @@ actor Group {
     /// Returns once the record is no longer sealed; false where that has not come by `deadline`, or
     /// cannot come for now.
     private func waitUntilFree(_ leaf: LeafID, _ deadline: UInt64) async -> Bool {
-        guard isSealed(leaf) else { return true }
-        guard !isStopped, !isStuck(leaf), clock.monotonicNanoseconds() < deadline else {
-            mark(isStuck(leaf) ? .groupStuck : .groupWaitGivenUp)
-            return false
-        }
-        mark(.groupWaits)
-        return await withCheckedContinuation { continuation in
-            waits.append(Wait(leaf: leaf, deadline: deadline, continuation: continuation))
-            waitsBell.ring()
+        await withCheckedContinuation { continuation in
+            // In here for the reason given in `submit`.
+            if !isSealed(leaf) {
+                continuation.resume(returning: true)
+            } else if isStopped || isStuck(leaf) || clock.monotonicNanoseconds() >= deadline {
+                mark(isStuck(leaf) ? .groupStuck : .groupWaitGivenUp)
+                continuation.resume(returning: false)
+            } else {
+                mark(.groupWaits)
+                waits.append(Wait(leaf: leaf, deadline: deadline, continuation: continuation))
+                waitsBell.ring()
+            }
         }
     }
 

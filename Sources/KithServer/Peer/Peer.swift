@@ -62,7 +62,9 @@ struct Peer: Sendable {
             var failure: SilentNode?
             switch await link.request(message, deadline: deadline) {
             case .success(let frame):
-                answer = Self.answer(in: frame)
+                let decoded = Self.answer(in: frame, to: message)
+                if decoded == nil { failure = silent(Self.malformed) }
+                answer = decoded ?? .unknown
             case .failure(let reason):
                 failure = silent(reason)
                 switch reason {
@@ -132,14 +134,27 @@ struct Peer: Sendable {
         return messages
     }
 
-    private static func answer(in frame: Frame) -> PartAnswer {
-        guard frame.type == .peerPerformReply else { return .unknown }
+    /// The answer; nil where it is none to that request: malformed, longer than what was asked, or
+    /// empty.
+    private static func answer(in frame: Frame, to request: PeerPerform) -> PartAnswer? {
+        guard frame.type == .peerPerformReply else { return nil }
+        let answer: PartAnswer
         do throws(ByteError) {
-            return try PeerPerformReply(decoding: frame.payload).answer
+            answer = try PeerPerformReply(decoding: frame.payload).answer
         } catch {
-            return .unknown
+            return nil
         }
+        guard case .answered(let operations, let finds, let waits, _) = answer else {
+            return answer
+        }
+        let isTooLong =
+            operations.count > request.operationCount || finds.count > request.finds.count
+            || waits.count > request.waits.count
+        let isEmpty = operations.isEmpty && finds.isEmpty && waits.isEmpty
+        return isTooLong || isEmpty ? nil : answer
     }
+
+    private static let malformed = PeerFailure.unknown("its answer is malformed")
 
     /// One step of a read.
     func read(
@@ -172,7 +187,7 @@ struct Peer: Sendable {
                 guard frame.type == Reply.frameType else { throw .malformed(offset: 0) }
                 return .success(try Reply(decoding: frame.payload))
             } catch {
-                return .failure(silent(.unknown("its answer is malformed")))
+                return .failure(silent(Self.malformed))
             }
         }
     }

@@ -124,8 +124,12 @@ actor PeerLink {
         lastID += 1
         let id = lastID
         let type = type(of: message).frameType
-        waitingBytes += payload.count
         let answer = await withCheckedContinuation { continuation in
+            // Closed while this task was on its way in from another loop: nobody answers any more.
+            guard !isClosed else {
+                return continuation.resume(returning: .failure(.notSent("this node is stopping")))
+            }
+            waitingBytes += payload.count
             waiting.append(
                 Pending(
                     id: id, type: type, payload: payload, deadline: deadline,

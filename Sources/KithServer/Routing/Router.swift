@@ -42,11 +42,11 @@ struct Router: Sendable {
     /// Sends the parts of a round side by side and fills in the answers. What comes back beside it
     /// are the nodes that did not answer. Where `isWaiting`, sealed records are waited for.
     func perform(
-        _ round: Round, isIngest: Bool, isWaiting: Bool, millis: UInt64 = Router.roundMillisMax
+        _ round: Round, isIngest: Bool, isWaiting: Bool
     ) async -> (round: Round, silent: [SilentNode]) {
         var round = round
         var silent: [SilentNode] = []
-        let deadline = deadline(inMillis: millis)
+        let deadline = deadline(inMillis: Self.roundMillisMax)
         let busy = round.parts.indices.filter { !round.parts[$0].isEmpty }
         if busy.count == 1 {
             let index = busy[0]

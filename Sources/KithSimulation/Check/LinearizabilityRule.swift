@@ -3,9 +3,9 @@ internal import KithCore
 /// 13. Histories of each profile are linearizable.
 ///
 /// The object is a component: a set that only grows, whose elements are its counted events, each
-/// with a name of its own. A write adds one element between its first try and its acknowledgement; a
-/// get reads the set. For such an object no search is needed. A history is linearizable if, and only
-/// if, for each get g that saw S(g):
+/// with a name of its own. A write adds one element between its first try and its acknowledgement;
+/// a get reads the set. For such an object no search is needed. A history is linearizable if, and
+/// only if, for each get g that saw S(g):
 ///
 ///     a  an element acknowledged before g began is in S(g)
 ///     b  an element sent after g ended is not in S(g)
@@ -13,16 +13,16 @@ internal import KithCore
 ///     d  and if one ended before the other began, that one
 ///     e  if element y is in S(g), so is every x acknowledged before y was sent
 ///
-/// *Only if* is plain. *If*: order the gets by their sets, equal ones by time; by d this is no
-/// contradiction to time. Put each element just before the first get that saw it, those of one place
-/// by time, those that no get saw at the end. Then each get reads what lies before it. Time is kept:
-/// from get to get by d; from element to get by a; from get to element by b, and by c, since no
-/// earlier get saw the element either; from element to element by e.
+/// *Only if* is plain. *If*: order the gets by their sets, equal ones by time; by d this does not
+/// contradict time. Put each element just before the first get that saw it, those of one place by
+/// time, those that no get saw at the end. Then each get reads exactly what lies before it. Time is
+/// kept: from get to get by d; from element to get by a; from get to element by b, and by c, since
+/// no earlier get saw the element either; from element to element by e.
 ///
-/// Elements of a profile arrive in heaps when a link joins two. While two identifiers are apart they
-/// are two objects, so the rules are asked only of what a get showed to be together (its identifiers
-/// and its own), which stays together. That is necessary for each history and sufficient for those
-/// whose links came before their gets.
+/// Elements of a profile come in heaps when a link joins two. While two identifiers are apart they
+/// are two objects, so the rules are asked only of what a get showed to be together, its own
+/// identifier and those it listed, which stay together. That is necessary for each history, and
+/// sufficient for those whose links came before their gets.
 ///
 /// Asked of identifiers whose profile cannot end; of the others `10` says what may be seen.
 enum LinearizabilityRule: Checker.Rule {

@@ -28,8 +28,8 @@ enum OneProfileRule: Checker.Rule {
                 }
                 if answers.owner[listed] != place {
                     problems.append(
-                        "\(evidence.name(identifier: listed)) is listed by \(run.name(owner: place))"
-                            + " and answers another")
+                        "\(evidence.name(identifier: listed)) is listed by "
+                            + "\(run.name(owner: place)) and answers another")
                 }
             }
             for identifier in owner.identifiers where evidence.identifiers[identifier].isCarried {
@@ -40,8 +40,8 @@ enum OneProfileRule: Checker.Rule {
                 // Of a carried one an event may have been refused or be unknown.
                 if !isListed, run.isListed(identifier) {
                     problems.append(
-                        "\(evidence.name(identifier: identifier)) answers \(run.name(owner: place)),"
-                            + " which does not list it")
+                        "\(evidence.name(identifier: identifier)) answers "
+                            + "\(run.name(owner: place)), which does not list it")
                 }
             }
         }

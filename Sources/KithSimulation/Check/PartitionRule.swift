@@ -1,8 +1,8 @@
 internal import KithCore
 
 /// 5. The partition of identifiers by profile is that of accepted links: nobody is together whom no
-/// link joins, two accounts only by an alias, and every acknowledged link has joined its ends or had
-/// a reason not to.
+/// link joins, two accounts only by an alias, and every acknowledged link has joined its ends or
+/// had a reason not to.
 enum PartitionRule: Checker.Rule {
     static let name = "5 together by links, and only by links"
 
@@ -40,10 +40,10 @@ enum PartitionRule: Checker.Rule {
             if let stranger = owner.identifiers.first(where: {
                 joined.find($0) != joined.find(first)
             }) {
+                let names = [stranger, first].map { evidence.name(identifier: $0) }
                 problems.append(
-                    "no link holds \(evidence.name(identifier: stranger)) and "
-                        + "\(evidence.name(identifier: first)) together in \(run.name(owner: place))"
-                )
+                    "no link holds \(names[0]) and \(names[1]) together in "
+                        + run.name(owner: place))
             }
             let accounts = owner.identifiers.filter {
                 evidence.identifiers[$0].identifierClass == .account

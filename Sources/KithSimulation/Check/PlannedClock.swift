@@ -1,5 +1,5 @@
-/// What wall clocks show at a moment, by the plan's `pass` steps. A step takes effect a little after
-/// its time, so there is a least and a greatest answer.
+/// What wall clocks show at a moment, by the plan's `pass` steps. A step takes effect a little
+/// after its time, so there is a least and a greatest answer.
 struct PlannedClock {
     /// How late a step may be at most, in nanoseconds: its client waits for nothing but its time.
     static let lateness: UInt64 = 2_000_000

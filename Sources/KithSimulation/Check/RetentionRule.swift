@@ -51,6 +51,8 @@ enum RetentionRule: Checker.Rule {
                     let other = evidence.events[place]
                     guard let acknowledged = other.acknowledged,
                         evidence.clock.greatest(acknowledged) < end,
+                        // Not counted again in a later life.
+                        other.okCount == 1, other.uncertainCount == 0,
                         !run.components.mayRepeat[place]
                     else { continue }
                     if other.first == event.first, !answers.countedBy[place].isEmpty,

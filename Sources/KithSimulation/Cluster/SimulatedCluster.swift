@@ -132,6 +132,11 @@ public final class SimulatedCluster {
         for node in nodes { node.clock.setWallTime(time) }
     }
 
+    /// Moves one node's wall clock forward.
+    public func advanceWallTime(ofNode number: Int, milliseconds: Int64) {
+        node(number).clock.advance(by: milliseconds)
+    }
+
     // MARK: Clients
 
     /// The client called `number`, on a connection of its own to node (`number` mod n) + 1, with

@@ -56,7 +56,6 @@ extension ClusterRun {
             await stall(requests, nanoseconds, client)
         case .pass(let milliseconds):
             note("step \(step.number): \(milliseconds) ms pass")
-            passed += milliseconds
             cluster.clientClock.advance(by: milliseconds)
             for node in cluster.nodes { node.clock.advance(by: milliseconds) }
         }

@@ -165,7 +165,7 @@ extension ClusterRun {
             simulator.schedule(
                 after: fault.nanoseconds, subject: UInt64(fault.node)
             ) {
-                place.disk.setFreeBytes(1 << 40)
+                self.cluster.node(fault.node).disk.setFreeBytes(Self.roomBytes)
             }
         case .slowDisk:
             place.trouble.extraNanoseconds = chance.logarithmic(1_000_000...1_000_000_000)

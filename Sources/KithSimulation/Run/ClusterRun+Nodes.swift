@@ -10,6 +10,9 @@ extension ClusterRun {
     /// From a start that failed to the next.
     private static let refusedNanoseconds: UInt64 = 500_000_000
 
+    /// Room on a disk that is not full.
+    static let roomBytes: UInt64 = 1 << 40
+
     func keeper(_ number: Int) -> NodeKeeper { keepers[number - 1] }
 
     /// Starts a node, and runs the world until it serves.
@@ -33,6 +36,7 @@ extension ClusterRun {
         if isHealed, let backup = keeper.backup {
             keeper.backup = nil
             cluster.setDisk(backup, number)
+            cluster.node(number).disk.setFreeBytes(Self.roomBytes)
             note("n\(number): the disk is put back")
         }
         let disk = cluster.node(number).disk
@@ -45,6 +49,7 @@ extension ClusterRun {
         if !keeper.storm.isEmpty {
             crashAtOperation(number, keeper.storm.removeFirst(), of: nil)
         }
+        keeper.isAdjusted = keeper.adjust != nil
         let life = cluster.begin(number, adjusting: keeper.adjust ?? { _ in })
         life.onServing = { [self] in serves(number, disk) }
         life.onEnd = { [self] failure in ended(number, failure) }
@@ -60,6 +65,8 @@ extension ClusterRun {
         if keeper(number).backup != nil {
             broke("1 recovery", "n\(number) serves, though its log is damaged")
         }
+        // What it was started with was over before it served.
+        if keeper(number).isAdjusted, keeper(number).adjust == nil { stop(number, down: 0) }
     }
 
     private func ended(_ number: Int, _ failure: NodeError?) {
@@ -136,9 +143,9 @@ extension ClusterRun {
 
     /// Looks how wrong wall clocks are. They are wrongest right before or after a fault.
     func measureClocks() {
-        let planned = plan.settings.start.rawValue + passed
-        for clock in cluster.nodes.map(\.clock) + [cluster.clientClock] {
-            let error = clock.wallTime().rawValue - planned
+        let right = cluster.clientClock.wallTime().rawValue
+        for clock in cluster.nodes.map(\.clock) {
+            let error = clock.wallTime().rawValue - right
             clockAhead = max(clockAhead, error)
             clockBehind = max(clockBehind, -error)
             latestClock = max(latestClock, clock.wallTime())
@@ -161,7 +168,7 @@ extension ClusterRun {
             place.trouble.extraNanoseconds = 0
             place.trouble.onOperation = nil
             place.disk.stopFailing()
-            place.disk.setFreeBytes(1 << 40)
+            place.disk.setFreeBytes(Self.roomBytes)
             cluster.resume(place.number)
             keeper(place.number).storm = []
             keeper(place.number).failingRead = nil

@@ -30,10 +30,7 @@ public final class ClusterRun: @unchecked Sendable {
     var doing: [Int: Int] = [:]
     /// Clients that are not done.
     var clientsLeft = 0
-    /// What the work's `pass` steps have added to all wall clocks, in milliseconds.
-    var passed: Int64 = 0
-    /// How far a wall clock was before what the plan says it shows, at most so far, in
-    /// milliseconds.
+    /// How far a node's wall clock was before a right one, at most so far, in milliseconds.
     var clockAhead: Int64 = 0
     /// The same, behind it.
     var clockBehind: Int64 = 0

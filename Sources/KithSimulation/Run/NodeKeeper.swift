@@ -13,6 +13,8 @@ final class NodeKeeper {
     var isStopping = false
     /// Changes the settings of its next lives.
     var adjust: ((inout NodeSettings) -> Void)?
+    /// Its present life has such settings.
+    var isAdjusted = false
     /// So many operations of the disk of its next lives, then the power fails.
     var storm: [Int] = []
     /// Its disk before what must keep it from starting; put back when all is healed.

@@ -1,5 +1,5 @@
-/// Anonymous profiles that end while they are written, linked and read: their times are laid so that
-/// the clocks' last steps pass just before, at and just after the end of each.
+/// Anonymous profiles that end while they are written, linked and read: their times are laid so
+/// that the clocks' last steps pass just before, at and just after the end of each.
 struct ExpiryRace: Workload {
     static let name = "expiry"
     static let help = "events and links just before, at and just after the end of retention"

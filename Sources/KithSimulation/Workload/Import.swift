@@ -1,5 +1,5 @@
-/// History that is loaded in big batches, old times and many persons a batch, while the same persons
-/// are live.
+/// History that is loaded in big batches, old times and many persons a batch, while the same
+/// persons are live.
 struct Import: Workload {
     static let name = "import"
     static let help = "big batches of years ago beside live traffic of the same persons"

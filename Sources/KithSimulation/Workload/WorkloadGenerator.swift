@@ -5,8 +5,7 @@ public struct WorkloadGenerator {
     private let seed: UInt64
     private let settings: ClusterSettings
     private let steps: Int
-    /// Names of the workloads that are mixed; nil for all. Of those that it names one or more are in
-    /// every plan.
+    /// Names of the workloads to mix; nil for all.
     public var names: [String]?
 
     /// Plans of about so many steps.

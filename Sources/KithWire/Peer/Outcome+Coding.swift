@@ -73,6 +73,7 @@ extension ByteWriter {
                 | (finding.isListed ? FindingFlag.listed : 0)
                 | (finding.rootText != nil ? FindingFlag.rootText : 0))
         i64(finding.forgetTime)
+        i64(finding.pastRetention)
         u64(UInt64(finding.payloadBytes))
         u16(UInt16(finding.identifiers.count))
         for entry in finding.identifiers {
@@ -138,6 +139,7 @@ extension ByteReader {
         finding.isLive = flags & FindingFlag.live != 0
         finding.isListed = flags & FindingFlag.listed != 0
         finding.forgetTime = try i64()
+        finding.pastRetention = try i64()
         let payload = try u64()
         guard payload <= UInt64(PeerLimits.payloadBytesMax) else {
             throw .tooLong(length: Int(clamping: payload), limit: PeerLimits.payloadBytesMax)

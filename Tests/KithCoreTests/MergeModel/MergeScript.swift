@@ -198,7 +198,9 @@ final class MergeScript {
                 if round.isEmpty { continue }
                 isBusy = true
                 answer(&round)
-                _ = drivers[group].take(round)
+                for part in round.parts where !part.isEmpty {
+                    _ = drivers[group].take(part)
+                }
             }
             if !isBusy { return }
         }

@@ -25,7 +25,8 @@ final class Model {
     /// The leaves at home in each group.
     var members: [[Int]]
     var drivers: [MergeDriver]
-    var driverErrands: [ModelErrand?]
+    /// Each of one part.
+    var driverErrands: [[ModelErrand]]
     private var reader: EventReader
 
     /// Milliseconds that the schedule's unit of time stands for.
@@ -101,7 +102,7 @@ final class Model {
         let table = table
         groups = table.groups.map { GroupMachine(group: $0, table: table) }
         drivers = table.groups.map { MergeDriver(group: $0, table: table) }
-        driverErrands = Array(repeating: nil, count: table.groupCount)
+        driverErrands = Array(repeating: [], count: table.groupCount)
         members = Array(repeating: [], count: table.groupCount)
         skew = []
         for _ in 0..<table.groupCount { skew.append(Int64(random.below(13)) - 6) }
@@ -271,7 +272,7 @@ final class Model {
         guard bag.isEmpty, agentCount == 0 else { return false }
         for group in groups.indices {
             if !groups[group].sealed.isEmpty || !groups[group].releasing.isEmpty
-                || drivers[group].isBusy || driverErrands[group] != nil
+                || drivers[group].isBusy || !driverErrands[group].isEmpty
             {
                 return false
             }
@@ -282,21 +283,32 @@ final class Model {
     private var whatIsLeft: String {
         "\(bag.count) requests, \(agentCount) agents, "
             + groups.indices.map {
-                "g\($0): \(groups[$0].sealed.count) sealed, \(groups[$0].releasing.count) releasing, driver \(drivers[$0].isBusy ? "busy" : "idle")\(driverErrands[$0] == nil ? "" : " out")"
+                "g\($0): \(groups[$0].sealed.count) sealed, \(groups[$0].releasing.count) releasing, driver \(drivers[$0].isBusy ? "busy" : "idle")\(driverErrands[$0].isEmpty ? "" : " out")"
             }.joined(separator: ", ")
     }
 
     private func stepDriver(_ group: Int) {
-        guard driverErrands[group] == nil else { return }
         let round = drivers[group].nextRound(&groups[group], on: shards)
-        if !round.isEmpty { driverErrands[group] = post(round, agent: nil, driver: group) }
+        for part in round.parts where !part.isEmpty {
+            var alone = Round(groupCount: table.groupCount)
+            alone.parts[Int(part.group.rawValue)] = part
+            driverErrands[group].append(post(alone, agent: nil, driver: group))
+        }
+    }
+
+    /// Hands a part that is answered or failed back to its driver.
+    func takeBack(_ errand: ModelErrand) {
+        driverErrands[errand.driver].removeAll { $0 === errand }
+        for part in errand.round.parts where !part.isEmpty {
+            _ = drivers[errand.driver].take(part)
+        }
     }
 
     /// Everything on its way to or from the group may be lost; clients are cut off.
     private func changeLeader(_ group: Int) {
         trace("leader of g\(group) changes")
-        driverErrands[group]?.isDead = true
-        driverErrands[group] = nil
+        for errand in driverErrands[group] { errand.isDead = true }
+        driverErrands[group] = []
         drivers[group] = MergeDriver(group: table.groups[group], table: table)
         groups[group].rebuildWork(on: shards)
         var cut: [ModelAgent] = []

@@ -269,8 +269,7 @@ extension Model {
             }
         }
         if errand.driver >= 0 {
-            driverErrands[errand.driver] = nil
-            _ = drivers[errand.driver].take(errand.round)
+            takeBack(errand)
         } else if let agent = errand.agent, !agent.isGone {
             agent.machine!.take(errand.round)
             stepIngest(agent)

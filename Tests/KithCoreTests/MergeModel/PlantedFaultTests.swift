@@ -13,12 +13,12 @@ import Testing
         ("nowin", 40), ("noproof", 40), ("higher", 40), ("noab", 40), ("abnomove", 5_000),
         ("evthrough", 60), ("through", 1_500), ("proof", 200), ("abdrop", 200), ("abdropall", 200),
         ("rootany", 200), ("swallow0", 40), ("swallow1", 40), ("forgothome", 40),
-        ("tombnocopy", 300), ("linkold", 400), ("linkdead", 100), ("contnodup", 250),
-        ("nocontest", 60), ("contreset", 400), ("contlinks", 4_000), ("prunefree", 40),
+        ("tombnocopy", 300), ("linkold", 400), ("linkdead", 160), ("contnodup", 250),
+        ("nocontest", 60), ("contreset", 400), ("contlinks", 4_800), ("prunefree", 40),
         ("relnover", 100), ("acknover", 5_500), ("members", 60), ("duplinks", 40),
-        ("swallowroot", 4_000), ("twofinds", 150), ("contsealed", 1_500), ("contstay", 60),
-        ("aliasall", 200), ("refsalias", 200), ("stalelo", 1_500), ("declforget", 4_000),
-        ("reopnover", 4_000), ("noroom", 200),
+        ("swallowroot", 4_000), ("twofinds", 150), ("contsealed", 1_700), ("contstay", 460),
+        ("aliasall", 1_200), ("refsalias", 340), ("stalelo", 1_500), ("declforget", 5_000),
+        ("reopnover", 9_600), ("noroom", 200),
     ]
     /// The same for faults that a directed story notices in the ordinary run of tests.
     static let foundLate: [(fault: String, runs: Int)] = [

@@ -136,8 +136,8 @@ final class ReviewWorld: ShardAccess {
                     answered.parts[part].answer = .answered(
                         operations: outcomes, finds: [], waits: asked.waits.map { !isSealed($0) },
                         token: groups[part].applied)
+                    _ = drivers[index].take(answered.parts[part])
                 }
-                _ = drivers[index].take(answered)
             }
         }
         return leaf.map { !isSealed($0) } ?? true

@@ -6,7 +6,8 @@ import KithWire
 @testable import KithSimulation
 
 /// The contract in one place, one event after another: what a cluster must look like from outside,
-/// with nothing in it that could go wrong. Expires, links, refuses and quarantines; knows no shards.
+/// with nothing in it that could go wrong. Expires, links, refuses and quarantines; knows no
+/// shards.
 struct SimpleStore {
     let settings: ClusterSettings
     private(set) var wall: Int64

@@ -104,7 +104,7 @@ import Testing
 
     /// Of the moments some fall between seal and absorb: then node 1 waits for node 2 with a merge.
     @Test(arguments: 1...2 as ClosedRange<UInt64>)
-    func `a merge into a node that hangs does not keep other merges from their deadline`(
+    func `a merge into a node that hangs keeps no other merge waiting`(
         seed: UInt64
     ) throws {
         let steps = try stepsOfLink(seed: seed)
@@ -138,10 +138,8 @@ import Testing
             }
             try world.cluster.simulator.run(until: { answer.isThere }, maxSteps: 5_000_000)
             #expect(world.milliseconds - began <= 10_000, "\(comment)")
-            let isSealed = try world.sealed(at: 1) == 1
-            if isSealed { cutInTwo += 1 }
-            // At worst the others wait for the deadline of a round that asks the node as well.
-            #expect(slowest < (isSealed ? 5_500 : 100), "\(comment): \(slowest) ms")
+            if try world.sealed(at: 1) == 1 { cutInTwo += 1 }
+            #expect(slowest < 100, "\(comment): \(slowest) ms")
 
             world.cluster.resume(2)
             try world.settle()

@@ -1,0 +1,30 @@
+import KithClient
+import KithSimulation
+import Testing
+
+/// A node ends whatever is under way in it. Found by `kith simulate --seed 2922`: what was on its
+/// way from one loop to a group on another when the group stopped was never answered, and the node
+/// never ended, neither by a signal nor after its disk had failed.
+@Suite struct NodeEndTests {
+    /// Totals are asked of every group, most of them on other loops than the connection's.
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func `a node ends between any two steps of answering`(seed: UInt64) throws {
+        for step in stride(from: 1, through: 600, by: 9) {
+            var settings = ClusterSettings(seed: seed)
+            settings.loopCount = 8
+            let cluster = SimulatedCluster(settings)
+            try cluster.start()
+            let client = cluster.client()
+            for _ in 0..<8 {
+                cluster.clientLane.start { _ = try? await client.stats(retries: 0) }
+            }
+            let end = cluster.simulator.stepCount + step
+            try cluster.simulator.run(until: { cluster.simulator.stepCount >= end })
+
+            #expect(throws: Never.self, "seed \(seed), after step \(step)") {
+                try cluster.stop()
+            }
+            try? cluster.shutdown()  // fails where the node hangs, which is told above
+        }
+    }
+}
