@@ -45,7 +45,7 @@ extension NodeFault {
     @inlinable public static var sealedForgotten: NodeFault { NodeFault(9) }
     /// An index that the log refused is used up all the same.
     @inlinable public static var indexNotWithdrawn: NodeFault { NodeFault(10) }
-    /// Two submissions of one entry get each other's outcomes.
+    /// The outcomes of an entry are handed out in the opposite order.
     @inlinable public static var outcomesSwapped: NodeFault { NodeFault(11) }
     /// Reads expire profiles by the node's clock and do not log the time.
     @inlinable public static var expiryByOwnClock: NodeFault { NodeFault(12) }

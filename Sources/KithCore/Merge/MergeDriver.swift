@@ -137,7 +137,11 @@ public struct MergeDriver: Sendable {
     /// back, and this one is below the group's share.
     private func canAsk(_ place: Int, in round: Round) -> Bool {
         let goal = max(Self.roundBytesGoal / table.groupCount, Self.partBytesLeast)
-        return !isOut[place] && round.parts[place].operations.byteCount < goal
+        guard round.parts[place].operations.byteCount < goal else {
+            mark(.driverRoundFull)
+            return false
+        }
+        return !isOut[place]
     }
 
     private mutating func removeEnded() {

@@ -314,12 +314,7 @@ actor Group {
         machine.apply(
             index: entry.index, time: entry.time, clock: entryClock,
             operations: unsafe entry.payload.span.bytes, on: shards, outcomes: &outcomes)
-        if planted(.outcomesSwapped), batch.submissions.count > 1,
-            batch.submissions[0].count == batch.submissions[1].count
-        {
-            let count = batch.submissions[0].count
-            for place in 0..<count { outcomes.swapAt(place, count + place) }
-        }
+        if planted(.outcomesSwapped) { outcomes.reverse() }
         var start = 0
         for submission in batch.submissions {
             let end = min(outcomes.count, start + submission.count)
@@ -554,21 +549,6 @@ actor Group {
 
     /// Whether the record is one of this group's.
     nonisolated func owns(_ leaf: LeafID) -> Bool { table.group(of: leaf) == id }
-
-    struct Totals: Sendable {
-        var statistics: Statistics
-        var index: LogIndex
-        var time: LogTime
-        var records: Int
-        var sealed: Int
-        var memoryBytes: Int
-        /// Bytes of operations that wait for the log.
-        var pendingBytes: Int
-        /// Who waits for a sealed record.
-        var waits: Int
-        /// Over the last seconds.
-        var eventsPerSecond: Int
-    }
 
     /// The group's totals at one index and log time. Under the wall clock the time is now.
     func totals() async -> Totals? {
