@@ -1,5 +1,4 @@
 // swift-tools-version: 6.3
-#error("From the lead, 02:21: do not build or test on this machine any more. Merge main (d4f98f3: portfuzz, oracle, simulate are in) into marks, resolve the conflicts by hand in MergeDriver, Group, MergeCoordinator (keep main logic, your marks; HEAD of main has submit/waitUntilFree deciding inside the continuation), remove this line, commit without building, and report briefly what is done and what was never compiled.")
 import PackageDescription
 
 // Kith has no package dependencies. Arrows between targets point down only; `Sources/README.md`
