@@ -124,7 +124,7 @@ actor PeerLink {
         lastID += 1
         let id = lastID
         let type = type(of: message).frameType
-        let answer = await withCheckedContinuation { continuation in
+        let answer: Result<Frame, PeerFailure> = await withCheckedContinuation { continuation in
             // Closed while this task was on its way in from another loop: nobody answers any more.
             guard !isClosed else {
                 return continuation.resume(returning: .failure(.notSent("this node is stopping")))

@@ -92,7 +92,8 @@ extension Xoshiro256 {
     mutating func logarithmic(_ range: ClosedRange<UInt64>) -> UInt64 {
         let low = max(1, range.lowerBound)
         var high = low
-        let doublings = (range.upperBound / low).bitWidth - (range.upperBound / low).leadingZeroBitCount
+        let doublings =
+            (range.upperBound / low).bitWidth - (range.upperBound / low).leadingZeroBitCount
         for _ in 0..<below(UInt64(max(1, doublings))) { high = high &* 2 }
         return min(range.upperBound, within(high...(high &* 2)))
     }

@@ -62,7 +62,9 @@ import Testing
 
     /// A server that sends back what it gets, and a client with a connection to it.
     private func world(
-        _ seed: UInt64, _ body: @escaping @Sendable (any ByteStream, SimulatedNetwork) async throws
+        _ seed: UInt64,
+        _ body:
+            @escaping @Sendable (any ByteStream, SimulatedNetwork) async throws
             -> Void
     ) throws {
         let simulator = Simulator(seed: seed)
