@@ -13,7 +13,7 @@ extension Group {
         return !isStopped
     }
 
-    private var hasNewMergeWork: Bool {
+    var hasNewMergeWork: Bool {
         // Seals ascend: a new one is the last.
         machine.releasing.count > seenReleasing
             || machine.sealed.last.map { $0.version > seenSeal } ?? false
