@@ -1,4 +1,5 @@
 import KithBytes
+import KithClient
 import KithSimulation
 import Testing
 
@@ -76,9 +77,10 @@ import Testing
         _ = try world.ingestAll(person.events.dropLast().map(\.event), at: 3)
         let payload = PeerWorld.payload([person.link])
         var matrix = CrashMatrix()
-        world.cluster.clientLane.start { [cluster = world.cluster] in
-            // Unanswered where the node that holds the winner stands still.
-            _ = try? await cluster.client(at: 3).ingest(payload)
+        let client = world.cluster.client(at: 3)
+        world.cluster.clientLane.start {
+            // The profiles at the end say whether it was taken.
+            _ = try? await client.ingest(payload)
         }
         var seen: Set<CrashMatrix.Step> = []
         for _ in 0..<400 {
@@ -103,7 +105,7 @@ import Testing
     #if KITH_PLANTED
     @Test(arguments: ["nosync", "ackfirst", "shiftresults", "nofollow", "newmessageids"])
     func `runs notice a planted fault`(_ fault: String) {
-        let caught = (1...20).contains { seed in
+        let caught = (1...20 as ClosedRange<UInt64>).contains { seed in
             var options = RunOptions(seed: seed)
             options.planted = fault
             return !ClusterRun.run(options).violations.isEmpty
