@@ -89,7 +89,7 @@ extension SimulatedCluster {
         var target = merge.into
         var first: CrashMatrix.Step?
         // Pointers fall with every hop.
-        for _ in 0..<Self.hopsMax {
+        for _ in 0..<Self.pointersFollowed {
             let place = node(leader(of: target))
             guard place.isUp, let node = place.life?.node,
                 let state = node.absorbState(of: merge.loser, version: merge.version, at: target)
@@ -111,5 +111,5 @@ extension SimulatedCluster {
         return first ?? .sealed
     }
 
-    private static var hopsMax: Int { 64 }
+    private static var pointersFollowed: Int { 64 }
 }
