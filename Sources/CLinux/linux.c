@@ -61,3 +61,11 @@ void kith_restore_stop_signals(void) {
             signal(numbers[i], SIG_DFL);
     stop_socket = -1;
 }
+
+_Thread_local uint32_t *kith_board;
+
+uint32_t *kith_exchange_board(uint32_t *board) {
+    uint32_t *before = kith_board;
+    kith_board = board;
+    return before;
+}

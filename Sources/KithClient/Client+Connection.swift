@@ -49,11 +49,13 @@ extension Client {
                 takeBack(after: end)
                 link = nil
                 start = (opened.addressIndex + 1) % addresses.count
+                if addresses.count > 1, hasWaiting { mark(.clientFellBack) }
                 if hasAnswered {
                     delay = options.reconnectMillisMin
                     continue
                 }
             case .failure(let error):
+                mark(.clientNobodyAnswers)
                 let isFinal = !Self.isWorthAnotherAddress(error)
                 for request in takeAll() { retry(request, after: error, isFinal: isFinal) }
             }
@@ -70,6 +72,7 @@ extension Client {
     private func retry(_ request: PendingRequest, after error: ClientError, isFinal: Bool) {
         guard request.retriesLeft > 0, !isFinal else { return fail(request, error) }
         guard !request.reply.isFilled else { return }
+        mark(request.wasSent ? .clientSentAgain : .clientTriedAgain)
         var again = request
         again.retriesLeft -= 1
         waiting.append(again)
@@ -83,6 +86,7 @@ extension Client {
         inFlight.removeAll(keepingCapacity: true)
         waiting = []
         waitingStart = 0
+        if !sent.isEmpty { mark(.clientBrokenInFlight) }
         for request in sent {
             let error: ClientError =
                 switch end {
@@ -144,6 +148,7 @@ extension Client {
             guard !request.reply.isFilled else { continue }
             let byteCount = request.payload.count + Int(FrameHeader.lengthMin)
             guard byteCount <= limit else {
+                mark(.clientTooLargeForNode)
                 let error = ClientError.tooLarge(
                     what: request.what, byteCount: byteCount, limit: limit)
                 fail(request, error)
@@ -168,6 +173,7 @@ extension Client {
                     if let end = take(frame) { return end }
                 }
             } catch {
+                mark(.clientBadFrame)
                 return .protocolError(error.description)
             }
             link?.silentSince = inFlight.isEmpty ? nil : clock.monotonicNanoseconds()
@@ -190,7 +196,13 @@ extension Client {
             }
             link?.hasAnswered = true
             // Where nobody waits any more, the deadline or a cancellation came first.
-            inFlight.removeValue(forKey: frame.requestID)?.reply.fill(.success(frame))
+            var id = frame.requestID
+            if planted(.clientRepliesByOrder) { id = inFlight.keys.min() ?? id }
+            guard let request = inFlight.removeValue(forKey: id) else {
+                mark(.clientLateReply)
+                return nil
+            }
+            request.reply.fill(.success(frame))
             return nil
         }
         let reply: ErrorReply
@@ -199,8 +211,12 @@ extension Client {
         } catch {
             return .protocolError("a malformed error: \(error)")
         }
-        guard frame.requestID != 0 else { return .broke("\(reply.code): \(reply.text)") }
+        guard frame.requestID != 0 else {
+            mark(.clientConnectionRefused)
+            return .broke("\(reply.code): \(reply.text)")
+        }
         if reply.code == .shuttingDown, inFlight[frame.requestID].map(\.retriesLeft) ?? 0 > 0 {
+            mark(.clientNodeStopping)
             // It stays in flight, and so is sent again to another node.
             return .broke("\(reply.code): \(reply.text)")
         }

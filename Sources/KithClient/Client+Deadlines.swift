@@ -2,6 +2,7 @@
 // then most of those requests are answered, so it wakes about once in a deadline's length, not once
 // a request. A request with an earlier deadline wakes it.
 
+import KithBytes
 import KithPorts
 
 extension Client {
@@ -46,12 +47,14 @@ extension Client {
         if let link, let since = link.silentSince,
             now - since >= UInt64(options.silenceMillisMax) * 1_000_000
         {
+            mark(.clientSilentNode)
             link.stream.close()
         }
         work.raise()
     }
 
     private func timeOut(_ request: PendingRequest) {
+        mark(request.wasSent ? .clientTimedOut : .clientTimedOutUnsent)
         request.reply.fill(
             .failure(
                 .timedOut(what: request.what, address: addressText, wasSent: request.wasSent)))

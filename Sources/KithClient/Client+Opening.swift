@@ -13,6 +13,7 @@ extension Client {
             guard case .failure(let error) = result, Self.isWorthAnotherAddress(error) else {
                 return result
             }
+            mark(.clientAddressSkipped)
             failures.append(error)
         }
         if failures.count == 1 { return .failure(failures[0]) }

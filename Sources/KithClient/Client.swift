@@ -13,6 +13,7 @@
 // most `requestsInFlightMax`, `waiting` at most `requestsWaitingMax` besides what came back from a
 // broken connection. Requests are sent, and sent again, in the order of their ids.
 
+import KithBytes
 public import KithPorts
 public import KithWire
 
@@ -156,9 +157,11 @@ extension Client {
         let limit = Int(min(options.frameBytesMax, link?.hello.limits.frameBytesMax ?? .max))
         let byteCount = payload.count + Int(FrameHeader.lengthMin)
         guard byteCount <= limit else {
+            mark(.clientTooLarge)
             throw .tooLarge(what: what, byteCount: byteCount, limit: limit)
         }
         guard waiting.count - waitingStart < options.requestsWaitingMax else {
+            mark(.clientTooMany)
             throw .tooManyRequests(limit: options.requestsWaitingMax)
         }
         lastRequestID += 1
@@ -170,6 +173,7 @@ extension Client {
         expectDeadline(request.deadline)
         work.raise()
         let result = await request.reply.result()
+        if case .failure(.cancelled) = result { mark(.clientCancelled) }
         if case .failure(.cancelled) = result { forget(request.id) }
         return try result.get()
     }

@@ -42,4 +42,23 @@ void kith_forward_stop_signals(int socket);
 /* Gives SIGTERM and SIGINT their default meaning again. */
 void kith_restore_stop_signals(void);
 
+/* The board of the calling thread, on which a simulated world counts the branches it comes to
+ * (`MarkBoard` in KithBytes), or null: always null outside simulations. */
+extern _Thread_local uint32_t *kith_board __attribute__((tls_model("initial-exec")));
+
+/* Counts one at that place of the thread's board, if it has one: a load and a branch. */
+static inline void kith_mark(uint32_t place) {
+    uint32_t *board = kith_board;
+    if (__builtin_expect(board != NULL, 0)) board[place]++;
+}
+
+/* What that place of the thread's board has; 0 without a board. */
+static inline uint32_t kith_marked(uint32_t place) {
+    uint32_t *board = kith_board;
+    return __builtin_expect(board != NULL, 0) ? board[place] : 0;
+}
+
+/* Gives the calling thread a board, or takes it away; returns the one it had. */
+uint32_t *kith_exchange_board(uint32_t *board);
+
 #endif

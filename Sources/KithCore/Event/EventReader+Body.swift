@@ -48,7 +48,9 @@ extension EventReader {
     private mutating func appendMessageID(
         _ event: RawSpan, to body: inout ByteWriter, assignMessageID: () -> [UInt8]
     ) -> Bool {
-        guard let id = text(paths.messageID, event), id.byteCount > 0 else {
+        guard let id = text(paths.messageID, event), id.byteCount > 0,
+            !planted(.messageIDsReplaced)
+        else {
             let id = assignMessageID()
             precondition(1...Self.messageIDBytesMax ~= id.count, "a message id of \(id.count)")
             body.u8(UInt8(id.count))

@@ -23,7 +23,7 @@ public struct LeafHasher: Sendable {
     /// at most 64 bytes.
     public func prefix(space: RawSpan, namespace: RawSpan) -> SipHash128 {
         var hasher = SipHash128(key)
-        Self.feed(space, to: &hasher)
+        if !planted(.spacesMixed) { Self.feed(space, to: &hasher) }
         Self.feed(namespace, to: &hasher)
         return hasher
     }
@@ -31,7 +31,7 @@ public struct LeafHasher: Sendable {
     /// The same for the quarantine leaves of a namespace.
     public func quarantinePrefix(space: RawSpan, namespace: RawSpan) -> SipHash128 {
         var hasher = SipHash128(key)
-        Self.feed(space, to: &hasher)
+        if !planted(.spacesMixed) { Self.feed(space, to: &hasher) }
         hasher.update(UInt8(Self.quarantineNamespace.utf8.count))
         for byte in Self.quarantineNamespace.utf8 { hasher.update(byte) }
         Self.feed(namespace, to: &hasher)

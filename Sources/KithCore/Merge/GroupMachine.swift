@@ -39,7 +39,13 @@ public struct GroupMachine: Sendable {
     }
 
     #if KITH_PLANTED
-    public var faults: PlantedFaults = []
+    public var faults = PlantedFaults.ofThread
+
+    /// A planted fault of restarts: the list of sealed records is not rebuilt.
+    public mutating func forgetSealed() {
+        sealed = []
+        updateOwnMark()
+    }
     #endif
 
     /// Identifiers a profile may hold. The same in every replica; only tests make it less.
@@ -65,6 +71,10 @@ public struct GroupMachine: Sendable {
     /// it has applied. To be called when either changes.
     private mutating func updateOwnMark() {
         let own = Int(group.rawValue)
+        if planted(.markAhead) {
+            marks[own] = OperationIndex(entry: applied.next, ordinal: 0)
+            return
+        }
         marks[own] = max(
             heard[own], sealed.first?.version ?? OperationIndex(entry: applied.next, ordinal: 0))
     }
@@ -103,7 +113,7 @@ public struct GroupMachine: Sendable {
     ) {
         precondition(index == applied.next, "entry \(index.rawValue) after \(applied.rawValue)")
         self.clock = clock
-        if clock == .wall, time > now { now = time }
+        if clock == .wall, time > now || planted(.logTimeFalls) { now = time }
         var reader = ByteReader(operations)
         var step = Step(entry: index)
         while !reader.isAtEnd {
@@ -165,7 +175,10 @@ public struct GroupMachine: Sendable {
                 record: record, ordinal: ordinal, isQuarantine: flags & 1 != 0,
                 evenIfContested: flags & 2 != 0, aliasJoinsAccounts: flags & 4 == 0, proof: proof,
                 place: ShardMachine.RunPlace(flags: flags))
-            if target.place == .depends, !step.runStands { return .again }
+            if target.place == .depends, !step.runStands, !planted(.runsIgnored) {
+                mark(.runDependsInVain)
+                return .again
+            }
             let outcome = applyEvent(target, body, &step, shards)
             step.runStands =
                 outcome.isSettledEvent && (target.place == .alone || step.runStands)
@@ -334,9 +347,13 @@ public struct GroupMachine: Sendable {
             guard let slot = winner.table.find(order.winner),
                 winner.table.hasFacet(slot, order.loserEnd.leaf),
                 winner.table.hasFacet(slot, order.winnerEnd.leaf)
-            else { return .again }
+            else {
+                mark(.mergedAgain)
+                return .again
+            }
             return .merged(root: order.winner)
         default:
+            mark(.mergedLater)
             return outcome
         }
     }
@@ -428,7 +445,10 @@ public struct GroupMachine: Sendable {
         let first = body.identifier(at: target.ordinal)
         for ordinal in 0..<body.identifierCount where left & 1 << UInt32(ordinal) != 0 {
             let other = body.identifier(at: ordinal)
-            guard owns(other.leaf) else { break }
+            guard owns(other.leaf) else {
+                mark(.attachTravels)
+                break
+            }
             let home = shards.machine(other.leaf.shard)
             guard home.table.find(other.leaf) == nil, owns(root) else { break }
             let context = makeContext(at: step.next(), now: now)
@@ -437,7 +457,10 @@ public struct GroupMachine: Sendable {
                 machine.allowsAttaching(
                     body, target, to: ordinal, root: root, context),
                 let rootText = machine.ownText(root)
-            else { break }
+            else {
+                mark(.attachNotAllowed)
+                break
+            }
             let otherText = ShardMachine.text(other, space: body.space)
             let rootEnd = LinkEnd(leaf: first.leaf, isListed: !first.isUnlisted)
             let otherEnd = LinkEnd(leaf: other.leaf, isListed: !other.isUnlisted)

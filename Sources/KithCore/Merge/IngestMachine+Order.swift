@@ -77,6 +77,7 @@ extension IngestMachine {
 
     mutating func shutGate(_ busy: [LeafID]) {
         for event in tracks.indices where isBusy(event, busy) {
+            mark(.ingestGated)
             tracks[event].isGated = true
             tracks[event].waitsFor += 1
             gated.append(Int32(event))
@@ -85,7 +86,7 @@ extension IngestMachine {
 
     private func isBusy(_ event: Int, _ busy: [LeafID]) -> Bool {
         batch.identifiers[batch.heads[event].identifierRange].contains {
-            busy.containsSorted($0.leaf)
+            busy.containsSorted($0.leaf) && !planted(.gateIgnored)
         }
     }
 
@@ -200,6 +201,7 @@ extension IngestMachine {
                     edge = edges[Int(edge)].next
                     guard !tracks[waiting].hasStarted, tracks[waiting].phase != .settled
                     else { continue }
+                    mark(.ingestRefusedBehind)
                     tracks[waiting].phase = .settled
                     results[waiting] = .overloaded
                     unsettled -= 1
@@ -258,6 +260,7 @@ extension IngestMachine {
         if run.isWhole, run.group == group {
             if track.waitsFor == 0 { return .joins }
             if track.vainTries < Self.vainTriesMax { return .depends }
+            mark(.ingestTriesOver)
         }
         run.isWhole = false
         return track.waitsFor == 0 ? .alone : nil

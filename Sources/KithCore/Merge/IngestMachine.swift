@@ -159,7 +159,11 @@ public struct IngestMachine {
         tracks[event].link = nil
         results[event] = result
         unsettled -= 1
-        if result == .overloaded { refuseWaiting(for: event) }
+        if result == .unknown { mark(.ingestUnknown) }
+        if result == .overloaded {
+            mark(.ingestOverloaded)
+            refuseWaiting(for: event)
+        }
         start(event)
         if result == .ok || result == .duplicate { showTheWay(event) }
         letGo(tracks[event].dependents)
@@ -184,12 +188,18 @@ public struct IngestMachine {
     private mutating func ask(_ event: Int, _ run: inout Run, _ round: inout Round) {
         guard tracks[event].phase != .settled else { return }
         var place = ShardMachine.RunPlace.alone
-        if !isStamped {
-            guard let found = self.place(event, in: &run) else { return }
+        if !isStamped, !planted(.orderIgnored) {
+            guard let found = self.place(event, in: &run) else {
+                mark(.ingestHeldBack)
+                return
+            }
             place = found
         }
         tracks[event].steps &+= 1
-        if Int(tracks[event].steps) >= Self.stepsMax { return settle(event, .unknown) }
+        if Int(tracks[event].steps) >= Self.stepsMax {
+            mark(.ingestGivenUp)
+            return settle(event, .unknown)
+        }
         if tracks[event].waitsFor == 0 { start(event) }
         ask(event, place, &round)
     }
@@ -209,6 +219,7 @@ public struct IngestMachine {
                 for (owner, outcome) in zip(part.findOwners, finds) { take(outcome, owner) }
                 for (owner, isFree) in zip(part.waitOwners, waits) { takeWait(isFree, owner) }
                 if operations.count < part.operationOwners.count {
+                    mark(.ingestShortAnswer)
                     fail(part.operationOwners[operations.count...], .unknown)
                 }
                 if finds.count < part.findOwners.count {
@@ -219,7 +230,7 @@ public struct IngestMachine {
                 fail(part, .overloaded)
                 if part.operationOwners.contains(where: { $0.event < 0 }) { takeBackCounts() }
             case .unknown, .unanswered:
-                fail(part, .unknown)
+                fail(part, planted(.silentPartDone) ? .ok : .unknown)
             }
         }
         for index in active.indices { decide(Int(active[index])) }
@@ -227,6 +238,7 @@ public struct IngestMachine {
 
     /// The group was overloaded and has stored nothing of the counts: they are sent again.
     private mutating func takeBackCounts() {
+        mark(.ingestCountsAgain)
         countTries += 1
         if countTries < Self.countTriesMax {
             counts.ofBatch = counts.ofBatch || countsUnderWay.ofBatch
@@ -244,7 +256,7 @@ public struct IngestMachine {
     private mutating func fail(_ owners: ArraySlice<Round.Owner>, _ result: EventResult) {
         for owner in owners where owner.event >= 0 {
             let isStored = tracks[Int(owner.event)].isStored
-            settle(Int(owner.event), isStored ? .unknown : result)
+            settle(Int(owner.event), isStored && result != .ok ? .unknown : result)
         }
     }
 
@@ -257,7 +269,9 @@ public struct IngestMachine {
         }
         guard isFree else { return settle(event, .unknown) }
         switch owner.role {
-        case .event: tracks[event].cursor.step = .ask
+        case .event:
+            mark(.ingestPlaceWaits)
+            tracks[event].cursor.step = .ask
         case .firstEnd: tracks[event].link?.a.step = .ask
         case .otherEnd: tracks[event].link?.b.step = .ask
         case .link, .none: break
@@ -303,6 +317,7 @@ public struct IngestMachine {
         }
         // What it depends on has not settled in that round.
         if case .again = outcome {
+            mark(.ingestAskedInVain)
             tracks[event].vainTries += 1
             return
         }
@@ -328,6 +343,7 @@ public struct IngestMachine {
     /// quarantine leaf of the last, or (`first`) to the owner of the first.
     private mutating func next(_ event: Int) {
         let head = batch.heads[event]
+        if planted(.contestedDropped) { return settle(event, .ok) }
         if Int(tracks[event].ordinal) + 1 < head.identifierCount {
             tracks[event].ordinal += 1
         } else if policy.quarantinesContested {
@@ -353,7 +369,7 @@ public struct IngestMachine {
 
     private mutating func nextLink(_ event: Int) {
         let open = tracks[event].open
-        guard open != 0 else {
+        guard open != 0, !planted(.linksNotAwaited) else {
             return settle(event, tracks[event].isDuplicate ? .duplicate : .ok)
         }
         let ordinal = open.trailingZeroBitCount

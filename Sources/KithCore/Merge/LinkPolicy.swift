@@ -34,7 +34,7 @@ public struct LinkPolicy: Sendable {
     func limit(_ namespace: [UInt8]) -> Limit? { limits.first { $0.namespace == namespace } }
 
     #if KITH_PLANTED
-    public var faults: PlantedFaults = []
+    public var faults = PlantedFaults.ofThread
     func planted(_ fault: PlantedFaults) -> Bool { faults.contains(fault) }
     #else
     @inline(__always)

@@ -66,21 +66,27 @@ final class LinkTrack {
     ) -> Verdict {
         guard let fa = foundA, let fb = foundB else { return .go }
         if (fa.holdsOther || fb.holdsOther) && !policy.planted(.refusedByTwoFinds) {
+            mark(.linkTogether)
             return .settled
         }
         if fa.root == fb.root {
             // The two answers are of two moments; begin again rather than guess.
             if fa.holdsOther || fb.holdsOther { return .settled }
+            mark(.linkSameRoot)
             startAgain()
             return .go
         }
         if (time <= fa.forgetTime || time <= fb.forgetTime) && !policy.planted(.oldEventsLink) {
+            mark(.linkForgotten)
             return .settled
         }
         let isContested =
             first.identifierClass == .anonymous && fa.isContested
             || other.identifierClass == .anonymous && fb.isContested
-        if isContested && !policy.planted(.contestedStillLinks) { return refuse(.contested, fa) }
+        if isContested && !policy.planted(.contestedStillLinks) {
+            mark(.linkContested)
+            return refuse(.contested, fa)
+        }
 
         var loserIsA = fa.root > fb.root
         if policy.planted(.higherMayWin), min(fa.root, fb.root).identifierClass == .anonymous,
@@ -95,12 +101,15 @@ final class LinkTrack {
             if first.identifierClass == .account, other.identifierClass == .anonymous,
                 !policy.planted(.contestedNotSet)
             {
+                mark(.linkMakesContested)
                 step = .contest(at: fb.root)
                 return .go
             }
+            mark(.linkTwoAccounts)
             return refuse(.twoAccounts, fa)
         }
         if exceedsLimit(fa, fb, firstText, otherText, policy) {
+            mark(.linkLimit)
             ignoresOther = !fb.holds
             return refuse(.limit, fa)
         }
@@ -129,7 +138,10 @@ final class LinkTrack {
 
     private func refuse(_ rule: RefusalRule, _ fa: Finding) -> Verdict {
         // Remembered at the root of the first identifier, where it has one.
-        guard fa.holds else { return .settled }
+        guard fa.holds else {
+            mark(.linkRefusedUnseen)
+            return .settled
+        }
         step = .refuse(rule, at: fa.root)
         return .go
     }
@@ -173,7 +185,11 @@ final class LinkTrack {
     /// none.
     func takeWait(isFree: Bool) -> Bool {
         guard case .wait = step else { return true }
-        guard isFree else { return false }
+        guard isFree else {
+            mark(.linkWaitedInVain)
+            return false
+        }
+        mark(.linkStartsFromSeal)
         startAgain(hint: sealedInto)
         return true
     }
@@ -182,6 +198,7 @@ final class LinkTrack {
     func take(_ outcome: Outcome, policy: LinkPolicy) -> Verdict {
         switch (step, outcome) {
         case (.seal(let order), .sealedNow):
+            mark(.linkWaited)
             step = .wait(order.loser)
             sealedInto = order.winner
             return .go
@@ -193,6 +210,7 @@ final class LinkTrack {
         case (.refuse, .done):
             return .settled
         default:
+            mark(.linkAgain)
             startAgain()
             return .go
         }

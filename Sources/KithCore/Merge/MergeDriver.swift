@@ -137,7 +137,11 @@ public struct MergeDriver: Sendable {
     /// back, and this one is below the group's share.
     private func canAsk(_ place: Int, in round: Round) -> Bool {
         let goal = max(Self.roundBytesGoal / table.groupCount, Self.partBytesLeast)
-        return !isOut[place] && round.parts[place].operations.byteCount < goal
+        guard round.parts[place].operations.byteCount < goal else {
+            mark(.driverRoundFull)
+            return false
+        }
+        return !isOut[place]
     }
 
     private mutating func removeEnded() {
@@ -247,6 +251,7 @@ public struct MergeDriver: Sendable {
                 merges[index].isAsked = false
                 return
             }
+            if merges[index].failures > 0 { mark(.driverAsksAgain) }
             order.target = merge.target ?? order.target
             order.proof = merge.proof
             merges[index].target = order.target
@@ -312,11 +317,20 @@ public struct MergeDriver: Sendable {
                 }
             }
             for (owner, isFree) in zip(part.waitOwners, waits) {
-                if isFree { merges[Int(owner.event)].step = .absorb } else { mustPause = true }
+                if isFree {
+                    merges[Int(owner.event)].step = .absorb
+                } else {
+                    mark(.driverWaitedInVain)
+                    mustPause = true
+                }
             }
         case .overloaded, .unknown, .unanswered:
+            mark(.driverSilence)
             mustPause = true
-            for owner in part.operationOwners + part.waitOwners { restAfterSilence(owner) }
+            for owner in part.operationOwners + part.waitOwners {
+                restAfterSilence(owner)
+                if planted(.silentAbsorbDone) { plantDone(owner) }
+            }
         }
         for owners in [part.operationOwners, part.waitOwners] {
             for owner in owners {
@@ -341,27 +355,48 @@ public struct MergeDriver: Sendable {
         }
     }
 
+    /// What a planted fault makes of an absorb that nobody answered.
+    private mutating func plantDone(_ owner: Round.Owner) {
+        #if KITH_PLANTED
+        let index = Int(owner.event)
+        guard owner.role == .link, case .absorb = merges[index].step,
+            let target = merges[index].target
+        else { return }
+        merges[index].step = .forward(target)
+        #endif
+    }
+
     private mutating func takeMerge(_ outcome: Outcome, _ index: Int) -> Bool {
         switch (merges[index].step, outcome) {
         case (.absorb, .absorbed(let parent)):
             merges[index].step = .forward(parent)
         case (.absorb, .declined):
+            mark(.driverReopens)
             merges[index].step = .reopen
         case (.absorb, .moved(let parent, let version)):
+            mark(.driverRedirected)
+            if planted(.redirectLost) {
+                merges[index].step = .forward(parent)
+                return false
+            }
             // Only the Forward of the leaf sealed into is a proof.
             if merges[index].target == merges[index].into { merges[index].proof = version }
             merges[index].target = parent
         case (.absorb, .sealed(let leaf)):
+            mark(.driverWaits)
             merges[index].step = .wait(leaf)
         case (.absorb, .unknownFacet):
+            mark(.driverBackToStart)
             startAgain(index)
         case (.absorb, .released(let order)):
+            mark(.driverReleasesFirst)
             merges[index].step = .release(order)
         case (.release, _):
             startAgain(index)
         case (.forward, _), (.reopen, _):
             merges[index].step = .done
         default:
+            mark(.driverRests)
             // Stale or malformed: the record itself says what is left to do; ask it again later.
             startAgain(index)
             merges[index].failures = min(merges[index].failures + 1, Self.failuresMax)
@@ -382,7 +417,10 @@ public struct MergeDriver: Sendable {
             releases[index].isDone = true
             return false
         }
-        if case .notYet = outcome { return true }
+        if case .notYet = outcome {
+            mark(.driverReleaseTooEarly)
+            return true
+        }
         releases[index].isAnswered = true
         return false
     }

@@ -1,3 +1,5 @@
+internal import KithBytes
+
 /// Deliberate faults: each breaks one rule of the merge, so that the checkers can show that they
 /// would notice. Only a build with `KITH_PLANTED` can switch one on; in every other
 /// build `planted(_:)` is the constant false and the compiler removes the branch.
@@ -5,6 +7,7 @@ public struct PlantedFaults: OptionSet, Sendable {
     public let rawValue: UInt64
     @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
 
+    #if KITH_PLANTED
     /// Every fault by the name that the reference model gives it.
     public static let names: [String] = [
         "nowin", "noproof", "higher", "noab", "abnomove", "evthrough", "through", "proof", "abdrop",
@@ -20,6 +23,10 @@ public struct PlantedFaults: OptionSet, Sendable {
         guard let bit = Self.names.firstIndex(of: name) else { return nil }
         self.init(rawValue: 1 << UInt64(bit))
     }
+
+    /// What is planted in the world of this thread (`MarkBoard.plant`).
+    static var ofThread: PlantedFaults { PlantedFaults(rawValue: MarkBoard.plantedBits) }
+    #endif
 
     @inlinable static func bit(_ number: UInt64) -> PlantedFaults {
         PlantedFaults(rawValue: 1 << number)

@@ -86,7 +86,10 @@ extension ShardMachine {
     ) -> AbsorbOrder? {
         guard let slot = table.find(loser), table.state(slot) == .sealed,
             table.version(slot) == version
-        else { return nil }
+        else {
+            mark(.absorbLoserGone)
+            return nil
+        }
         var ledger = ledger(slot)
         guard let seal = ledger.seal else { return nil }
         ledger.refusals = []
@@ -135,28 +138,34 @@ extension ShardMachine {
             if let entry = ledger.absorbed(order.loser, order.version),
                 !context.planted(.absorbedSetIgnored)
             {
+                mark(entry.isDeclined ? .absorbAlreadyDeclined : .absorbAlreadyTaken)
                 return entry.isDeclined ? .declined : .absorbed(by: w)
             }
             let group = Int(order.loserGroup.rawValue)
             if group < context.marks.count, order.version < context.marks[group],
                 !context.planted(.noMarks)
             {
+                mark(.absorbStale)
                 return .stale
             }
         }
         var reader = unsafe ByteReader(order.ledger.span.bytes)
         guard let brought = try? Ledger(decoding: &reader), let seal = brought.seal else {
+            mark(.absorbMalformed)
             return .malformed
         }
         let via = seal.into
         if let slot {
             switch table.state(slot) {
             case .sealed:
+                mark(.absorbAtSealed)
                 if context.planted(.absorbsPassThroughSealed) {
                     return .moved(to: table.parent(slot), version: table.version(slot))
                 }
                 return .sealed(w)
-            case .forward: return .moved(to: table.parent(slot), version: table.version(slot))
+            case .forward:
+                mark(.absorbAtForward)
+                return .moved(to: table.parent(slot), version: table.version(slot))
             case .root: break
             }
         }
@@ -165,8 +174,10 @@ extension ShardMachine {
             !context.planted(.anyRootSpeaks)
         {
             if order.proof != .none {
+                mark(.absorbReleases)
                 return .released(releaseOrder(via, order.proof, slot, context))
             }
+            mark(.absorbWrongRoot)
             return .unknownFacet
         }
 
@@ -180,6 +191,7 @@ extension ShardMachine {
             && !(context.planted(.absorbRevivesBesideLife) && facetsBefore > 0)
 
         if !isSwallowed, !hasRoom(for: order, slot, context), !context.planted(.neverDeclined) {
+            mark(isLocal ? .absorbDeclinedLocally : .absorbDeclined)
             if !isLocal { decline(order, slot, ledger, context) }
             return .declined
         }
@@ -199,6 +211,7 @@ extension ShardMachine {
 
         var facets = unsafe ByteReader(order.facets.span.bytes)
         if isSwallowed {
+            mark(facetsBefore > 0 ? .absorbSwallowedBesideLife : .absorbSwallowed)
             // The leaf that the loser was sealed into was forgotten after this link was made: its
             // person includes the loser, and goes with it.
             var scratch = RecordTable()
@@ -240,7 +253,9 @@ extension ShardMachine {
         for leaf in leaves {
             if var facet = table.facet(at, leaf) { table.addGroup(&facet, context.group) }
         }
+        if facetsBefore == 0 { mark(isNew ? .absorbIntoAbsent : .absorbIntoEmpty) }
         if !table.hasFacet(at, w) {
+            mark(.absorbBeginsFacet)
             let own = known(w, at: w, at)
             let text = seal.intoText
             _ = unsafe table.addFacet(
@@ -254,7 +269,10 @@ extension ShardMachine {
             table.setFlags(facet, table.flags(facet).subtracting(.unlisted))
         }
         setLedger(at, ledger)
-        if !ledger.releases.isEmpty { dropped.append(w) }
+        if !ledger.releases.isEmpty {
+            mark(.absorbBringsReleases)
+            dropped.append(w)
+        }
         if facetsBefore == 0 { countRoot(w, by: 1) }
         countIdentifiers(at, by: 1)
         if seal.wasLive, facetsBefore > 0 { statistics.mergesCompleted += 1 }
@@ -305,11 +323,20 @@ extension ShardMachine {
         }
     }
 
+    /// What this record says of a seal's absorb; nil where it took none.
+    public func absorbed(
+        _ loser: LeafID, _ version: OperationIndex, at slot: SlotIndex
+    ) -> Ledger.Absorbed? {
+        ledger(slot).absorbed(loser, version)
+    }
+
     func prune(_ ledger: inout Ledger, _ context: ApplyContext) {
         if context.planted(.pruneWithoutMarks) {
             ledger.absorbed = []
         } else if !context.planted(.noMarks) {
+            let held = ledger.absorbed.count
             ledger.prune(marks: context.marks)
+            if ledger.absorbed.count < held { mark(.ledgerPruned) }
         }
     }
 

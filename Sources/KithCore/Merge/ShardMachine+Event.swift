@@ -72,6 +72,7 @@ extension ShardMachine {
         if let found, table.windowContains(found, messageHash: body.messageHash),
             !(context.planted(.contestedBeforeWindow) && isContested)
         {
+            mark(leaf == w ? .eventDuplicate : .eventDuplicateAfterMerge)
             statistics.duplicate += 1
             if context.planted(.duplicatesDriveNoLinks) {
                 return .duplicate(root: w, open: 0)
@@ -79,16 +80,19 @@ extension ShardMachine {
             return .duplicate(root: w, open: openLinks(slot!, leaf, target, body, context))
         }
         if time <= forgetTime {
+            mark(.eventForgotten)
             statistics.forgotten += 1
             return .forgotten
         }
         if isContested, !target.evenIfContested, leaf.identifierClass == .anonymous,
             !target.isQuarantine
         {
+            mark(.eventContested)
             return .contested
         }
         let isLive = slot.map { table.facetCount($0) > 0 } ?? false
         if !isLive, w.identifierClass == .anonymous, context.isOverdue(time) {
+            mark(.eventExpiredOnArrival)
             statistics.expiredOnArrival += 1
             return .expiredOnArrival
         }
@@ -106,13 +110,16 @@ extension ShardMachine {
                 space: body.space, namespace: identifier.namespace, value: identifier.value, context
             )
             if !isLive { countRoot(w, by: 1) }
+            if !isLive, table.hasLedger(at) { mark(.eventRevives) }
         }
         table.touch(facet, eventTime: time)
         table.addToWindow(&facet, messageHash: body.messageHash, at: context.now)
         table.count(&facet, name: body.counterName)
         setTraits(&facet, body, time)
         statistics.accepted += 1
+        if target.isQuarantine { mark(.eventQuarantined) }
         if target.isQuarantine { statistics.quarantined += 1 }
+        if target.evenIfContested { mark(.eventOfOwner) }
         if w.identifierClass == .anonymous {
             // A record that waited with its ledger is filed for another day than its new life ends.
             if isLive { fileForExpiry(at, context) } else { refile(at, context) }
@@ -132,6 +139,7 @@ extension ShardMachine {
                 table.payloadBytes(facet.slot) + key.byteCount + value.byteCount
                     > Self.payloadBytesMax - Self.attachBytesMax
             {
+                mark(.eventTraitRefused)
                 statistics.traitsRefused += 1
                 return
             }
@@ -188,7 +196,10 @@ extension ShardMachine {
                 if !other.isUnlisted { list(known) }
                 continue
             }
-            if !isAlias, isRefused(slot, leaf, other.leaf, context) { continue }
+            if !isAlias, isRefused(slot, leaf, other.leaf, context) {
+                mark(.linkKnownRefused)
+                continue
+            }
             open |= 1 << UInt32(ordinal)
         }
         return open

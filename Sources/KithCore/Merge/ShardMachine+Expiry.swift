@@ -9,14 +9,18 @@ extension ShardMachine {
     /// examined about once a retention. With it today's are too: totals ask for that.
     func reclaim(limit: Int, exact: Bool, _ context: ApplyContext) -> Outcome {
         let today = Self.day(context.now.rawValue)
-        let last = exact ? today : today - 1
+        let early: Int32 = planted(.reclaimedEarly) ? 10 : 0
+        let last = (exact ? today : today - 1) + early
         var handled = 0
         guard var day = table.earliestFiledDay() else { return .reclaimed(count: 0, more: false) }
         while day <= last {
             var next = table.firstFiled(day: day)
             while let slot = next {
                 next = table.nextFiled(slot)
-                guard handled < limit else { return .reclaimed(count: handled, more: true) }
+                guard handled < limit else {
+                    mark(.reclaimContinued)
+                    return .reclaimed(count: handled, more: true)
+                }
                 if examine(slot, today: today, context) { handled += 1 }
             }
             guard let following = table.earliestFiledDay(after: day) else { break }
@@ -28,10 +32,12 @@ extension ShardMachine {
     /// True when something was done: dropped, refiled or pruned.
     private func examine(_ slot: SlotIndex, today: Int32, _ context: ApplyContext) -> Bool {
         guard table.state(slot) == .root else {
+            mark(.reclaimNoRoot)
             table.unfile(slot)
             return true
         }
         if table.facetCount(slot) == 0 {
+            mark(.reclaimLedger)
             var ledger = ledger(slot)
             prune(&ledger, context)
             ledger.remembered.removeAll { entry in
@@ -45,7 +51,9 @@ extension ShardMachine {
             table.unfile(slot)
             return true
         }
-        if context.isOverdue(table.lastSeen(slot)) {
+        let early: Int64 = planted(.reclaimedEarly) ? 10 * Self.dayMillis : 0
+        if context.isOverdue(table.lastSeen(slot) - early) {
+            mark(.expiryByReclaim)
             drop(slot, eraseTime: nil, context)
             statistics.expired += 1
             return true
@@ -54,6 +62,7 @@ extension ShardMachine {
         let (due, overflow) = table.lastSeen(slot).addingReportingOverflow(context.retentionMillis)
         let day = Self.day(overflow ? .max : due)
         if filed == day { return false }
+        mark(.reclaimRefiled)
         table.file(slot, day: day)
         return true
     }
@@ -75,7 +84,7 @@ extension ShardMachine {
     /// Whether a reclaim step, one that is not exact, would do anything.
     public func hasReclaimable(_ context: ApplyContext) -> Bool {
         guard let day = table.earliestFiledDay() else { return false }
-        return day < Self.day(context.now.rawValue)
+        return day < Self.day(context.now.rawValue) + (planted(.reclaimedEarly) ? 10 : 0)
     }
 
     /// The shard's counters as they stand at this log time: profiles past their retention that are
@@ -128,7 +137,10 @@ extension ShardMachine {
     ) -> ReleaseOrder? {
         guard let slot = table.find(root), table.state(slot) == .root,
             ledger(slot).releases.contains(entry)
-        else { return nil }
+        else {
+            mark(.releaseGoneElsewhere)
+            return nil
+        }
         return releaseOrder(entry.leaf, entry.version, slot, context)
     }
 

@@ -50,28 +50,44 @@ extension ShardMachine {
         let end = order.loserEnd.leaf
         guard order.winner < loser || context.planted(.higherMayWin) else { return .malformed }
         let slot = current(loser, context)
-        if let slot, table.state(slot) != .root { return .again }
+        if let slot, table.state(slot) != .root {
+            mark(.sealMoved)
+            return .again
+        }
         let known = known(end, at: loser, slot)
-        guard end == loser || known.holds || context.planted(.anyRootSpeaks) else { return .again }
+        guard end == loser || known.holds || context.planted(.anyRootSpeaks) else {
+            mark(.sealEndMoved)
+            return .again
+        }
         if !context.planted(.staleLookAtLoser) {
-            if time <= known.forgetTime, !context.planted(.oldEventsLink) { return .void }
+            if time <= known.forgetTime, !context.planted(.oldEventsLink) {
+                mark(.sealForgotten)
+                return .void
+            }
             if known.isContested, end.identifierClass == .anonymous,
                 !context.planted(.contestedStillLinks)
             {
+                mark(.sealContested)
                 return .refused(.contested)
             }
         }
         if order.winner.identifierClass == .anonymous, context.isOverdue(time),
             !known.holds || !order.winnerHolds, !context.planted(.expiredLinksNeverVoid)
         {
+            mark(.sealExpired)
             return .void
         }
-        if let slot, !fitsAbsorb(slot) { return .refused(.limit) }
+        if let slot, !fitsAbsorb(slot) {
+            mark(.sealTooLarge)
+            return .refused(.limit)
+        }
 
         let at = slot ?? table.insert(loser)
         let wasLive = table.facetCount(at) > 0
         if wasLive {
             countProfile(at, by: -1)
+        } else {
+            mark(.sealOfAbsent)
         }
         var ledger = ledger(at)
         if !table.hasFacet(at, loser) {
@@ -112,7 +128,10 @@ extension ShardMachine {
         guard let slot = table.find(leaf), table.state(slot) == .sealed,
             table.version(slot) == version || context.planted(.forwardWithoutVersion),
             parent < leaf || context.planted(.higherMayWin)
-        else { return .done }
+        else {
+            mark(.forwardElsewhen)
+            return .done
+        }
         table.removeAllFacets(slot)
         table.setLedger(slot, [])
         table.setState(slot, .forward)
@@ -124,7 +143,10 @@ extension ShardMachine {
     func reopen(_ leaf: LeafID, version: OperationIndex, _ context: ApplyContext) -> Outcome {
         guard let slot = table.find(leaf), table.state(slot) == .sealed,
             table.version(slot) == version || context.planted(.reopenWithoutVersion)
-        else { return .done }
+        else {
+            mark(.reopenElsewhen)
+            return .done
+        }
         var ledger = ledger(slot)
         let wasLive = ledger.seal?.wasLive ?? true
         ledger.seal = nil
@@ -132,6 +154,7 @@ extension ShardMachine {
         table.setVersion(slot, .none)
         // The driver gave them up while the record was sealed.
         if !ledger.releases.isEmpty { dropped.append(leaf) }
+        mark(wasLive ? .reopened : .reopenedEmpty)
         guard wasLive else {
             // The seal began the only facet; what it took over of the leaf the ledger has still.
             table.removeAllFacets(slot)
@@ -148,15 +171,27 @@ extension ShardMachine {
     /// The leaf's facet was dropped at the root its Forward led to: it is a root again, empty, with
     /// the ledger of that root.
     func release(_ order: ReleaseOrder, _ context: ApplyContext) -> Outcome {
-        guard let slot = table.find(order.leaf) else { return .done }
+        guard let slot = table.find(order.leaf) else {
+            mark(.releaseOfAbsent)
+            return .done
+        }
         let matches =
             table.version(slot) == order.version || context.planted(.releaseWithoutVersion)
             || context.planted(.hintIsProof)
         switch table.state(slot) {
-        case .root: return .done
-        case .sealed: return table.version(slot) == order.version ? .notYet : .done
-        case .forward: if !matches { return .done }
+        case .root:
+            mark(.releaseOfRoot)
+            return .done
+        case .sealed:
+            mark(table.version(slot) == order.version ? .releaseOfSealed : .releaseElsewhen)
+            return table.version(slot) == order.version ? .notYet : .done
+        case .forward:
+            if !matches {
+                mark(.releaseElsewhen)
+                return .done
+            }
         }
+        mark(.released)
         var reader = unsafe ByteReader(order.ledger.span.bytes)
         guard var ledger = try? Ledger(decoding: &reader) else { return .malformed }
         if context.planted(.forgetClearsContested) {
@@ -182,11 +217,19 @@ extension ShardMachine {
         if table.state(slot) != .root {
             if context.planted(.contestedSkipped) { return .refused(.twoAccounts) }
             if !(context.planted(.contestedAtSealed) && table.state(slot) == .sealed) {
+                mark(.contestMoved)
                 return .again
             }
         }
-        guard let facet = table.facet(slot, end) else { return .again }
-        if table.hasFacet(slot, first), !context.planted(.refusedByTwoFinds) { return .together }
+        guard let facet = table.facet(slot, end) else {
+            mark(.contestMoved)
+            return .again
+        }
+        if table.hasFacet(slot, first), !context.planted(.refusedByTwoFinds) {
+            mark(.contestTogether)
+            return .together
+        }
+        mark(.contestSet)
         table.setFlags(facet, table.flags(facet).union(.contested))
         return .refused(.twoAccounts)
     }
@@ -197,15 +240,25 @@ extension ShardMachine {
     ) -> Outcome {
         guard let slot = current(root, context), table.state(slot) == .root,
             table.hasFacet(slot, refusal.first)
-        else { return .again }
+        else {
+            mark(.refuseMoved)
+            return .again
+        }
         // An event like this one, with it under way, was refused a moment ago: had they come one
         // after the other, this link would not have been tried. That of an alias always is.
         let mayBeAlias =
             refusal.first.identifierClass == .account
             && refusal.other.identifierClass == .account
-        if !mayBeAlias, isRefused(slot, refusal.first, refusal.other, context) { return .done }
+        if !mayBeAlias, isRefused(slot, refusal.first, refusal.other, context) {
+            mark(.refuseOvertaken)
+            return .done
+        }
         var ledger = ledger(slot)
-        if ledger.remember(refusal) { statistics.countRefusal(refusal.rule) }
+        if ledger.remember(refusal) {
+            statistics.countRefusal(refusal.rule)
+        } else {
+            mark(.refuseAgain)
+        }
         setLedger(slot, ledger)
         return .done
     }

@@ -25,13 +25,19 @@ extension ShardMachine {
     {
         guard let slot = table.find(w) else { return w == leaf || !byHint ? .none : .unknownFacet }
         switch table.state(slot) {
-        case .sealed: return .sealed(w)
-        case .forward: return .moved(to: table.parent(slot))
+        case .sealed:
+            mark(.readSealed)
+            if planted(.sealedRead) { break }
+            return .sealed(w)
+        case .forward:
+            mark(.readMoved)
+            return .moved(to: table.parent(slot))
         case .root: break
         }
         let isOverdue =
             w.identifierClass == .anonymous && table.facetCount(slot) > 0
             && context.isOverdue(table.lastSeen(slot))
+        if isOverdue { mark(.expiryAtRead) }
         guard !isOverdue, table.hasFacet(slot, leaf) else {
             return w == leaf || !byHint ? .none : .unknownFacet
         }

@@ -46,10 +46,11 @@ public final class ShardMachine {
     func current(_ leaf: LeafID, _ context: ApplyContext) -> SlotIndex? {
         guard let slot = table.find(leaf) else { return nil }
         guard leaf.identifierClass == .anonymous, table.facetCount(slot) > 0,
-            context.isOverdue(table.lastSeen(slot))
+            context.isOverdue(table.lastSeen(slot)), !planted(.overdueRevived)
         else { return slot }
         let state = table.state(slot)
         if state == .root || context.planted(.sealedExpires) && state == .sealed {
+            mark(.expiryAtTouch)
             drop(slot, eraseTime: nil, context)
             statistics.expired += 1
             return table.find(leaf)
@@ -101,11 +102,14 @@ public final class ShardMachine {
         if let slot {
             switch table.state(slot) {
             case .sealed:
+                mark(.standingSealed)
                 if context.planted(.eventsPassThroughSealed) {
                     return .moved(to: table.parent(slot), version: table.version(slot))
                 }
                 return .sealed(w)
-            case .forward: return .moved(to: table.parent(slot), version: table.version(slot))
+            case .forward:
+                mark(.standingMoved)
+                return .moved(to: table.parent(slot), version: table.version(slot))
             case .root: break
             }
             if table.hasFacet(slot, leaf) { return nil }
@@ -115,7 +119,11 @@ public final class ShardMachine {
         if context.planted(.hintIsProof), proof == .none {
             proof = OperationIndex(rawValue: .max)
         }
-        guard proof != .none else { return .unknownFacet }
+        guard proof != .none else {
+            mark(.standingWrongHint)
+            return .unknownFacet
+        }
+        mark(.standingReleased)
         if context.planted(.anyRootSpeaks), ledger(slot).remembered(leaf) == nil { return nil }
         if context.planted(.freshFacetAtOldRoot), ledger(slot).remembered(leaf) == nil {
             return nil
@@ -164,7 +172,9 @@ public final class ShardMachine {
                         table.forgetTime(facet) ?? Ledger.Remembered.never,
                         eraseTime ?? Ledger.Remembered.never),
                     isContested: isContested))
+            if isContested { mark(.dropContested) }
             if leaf != home {
+                mark(.dropMember)
                 ledger.insert(
                     release: Ledger.Release(leaf: leaf, version: table.sealVersion(facet)))
             }
@@ -179,8 +189,10 @@ public final class ShardMachine {
     /// Leaves a record without facets in the state its ledger asks for: gone, or waiting.
     func settle(_ slot: SlotIndex, _ ledger: Ledger, _ context: ApplyContext) {
         if ledger.isEmpty {
+            mark(.ledgerGone)
             table.remove(slot)
         } else {
+            mark(.ledgerKept)
             setLedger(slot, ledger)
             table.file(slot, day: Self.day(context.now.rawValue) + 1)
         }

@@ -137,6 +137,7 @@ actor Connection {
                 case .unsupportedVersion: code = .unsupportedVersion
                 case .tooShort, .badChecksum: code = .malformed
                 }
+                mark(code == .tooLarge ? .connectionTooLarge : .connectionBadFrame)
                 await send(ErrorReply(code: code, text: error.description), 0)
                 return
             }
@@ -155,6 +156,7 @@ actor Connection {
     /// sends is what clients' frames wait for, so it must not wait for them.
     private func takeCharge(_ byteCount: Int) async {
         guard charge == 0, !isPeer, byteCount > FrameBudget.smallFrameBytes else { return }
+        if budget.isShort(of: byteCount) { mark(.connectionBudgetWaits) }
         charge = await budget.take(byteCount)
         frameDeadline = nil  // it begins again: until now the node did not read
     }
@@ -178,6 +180,7 @@ actor Connection {
         if !isGreeted { return await greet(frame) }
         if frame.type == .ingest {
             while !isEnding, ingestQueue.count >= Self.ingestQueueMax {
+                mark(.connectionQueueFull)
                 await withCheckedContinuation { roomBell.wait($0) }
             }
             // Once the connection ends nobody takes from the queue any more.
@@ -198,6 +201,7 @@ actor Connection {
 
     private func greet(_ frame: Frame) async -> Bool {
         guard frame.type == .hello else {
+            mark(.connectionNotHello)
             await send(
                 ErrorReply(code: .notHello, text: "the first frame must be a Hello"),
                 frame.requestID)
@@ -207,6 +211,7 @@ actor Connection {
         do {
             hello = try Hello(decoding: frame.payload)
         } catch {
+            mark(.connectionMalformed)
             await send(ErrorReply(code: .malformed, text: "Hello: \(error)"), frame.requestID)
             return false
         }
@@ -219,6 +224,7 @@ actor Connection {
             return false
         }
         guard hello.clusterName.isEmpty || hello.clusterName == service.clusterName else {
+            mark(.connectionOtherCluster)
             let text = "this node is of cluster \"\(service.clusterName)\""
             await send(ErrorReply(code: .wrongCluster, text: text), frame.requestID)
             return false
@@ -250,6 +256,7 @@ actor Connection {
                 let request = ingestQueue.removeFirst()
                 roomBell.ring()
                 while !flights.hasRoom {
+                    mark(.connectionFlightsFull)
                     await withCheckedContinuation { flights.wait($0) }
                 }
                 // A history is replayed one request after the other.
@@ -277,9 +284,11 @@ actor Connection {
         do {
             plan = try IngestPlan(frame, service)
         } catch {
+            mark(.connectionMalformed)
             return ErrorReply(code: .malformed, text: "Ingest: \(error)")
         }
         guard IdentityRules.isName(plan.space) else {
+            mark(.connectionBadSpace)
             return ErrorReply(code: .badSpace, text: "a space is 1 to 64 of a-z 0-9 _ -")
         }
         guard plan.hasStamps == service.isEventClock else {
@@ -378,6 +387,7 @@ actor Connection {
 
     private func send(_ message: any WireMessage, _ requestID: UInt64) async {
         while outgoing.count > Self.outgoingBytesMax {
+            mark(.connectionRepliesWait)
             await withCheckedContinuation { writersWaiting.append($0) }
         }
         FrameWriter.write(message, requestID: requestID, into: &outgoing)
@@ -400,6 +410,7 @@ actor Connection {
             do throws(NetworkError) {
                 try await stream.write(bytes)
             } catch {
+                mark(.connectionGone)
                 // The client is gone: what waits for it goes too.
                 outgoing = ByteWriter()
                 end()

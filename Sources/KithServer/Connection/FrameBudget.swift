@@ -38,6 +38,11 @@ final class FrameBudget: Sendable {
     /// Bytes that are taken. For tests.
     var takenBytes: Int { state.withLock { bytesMax - $0.free } }
 
+    /// Whether a frame of so many bytes has to wait now.
+    func isShort(of byteCount: Int) -> Bool {
+        state.withLock { !$0.waiting.isEmpty || $0.free < min(byteCount, bytesMax) }
+    }
+
     /// How many wait. For tests.
     var waitingCount: Int { state.withLock { $0.waiting.count } }
 

@@ -29,11 +29,13 @@ actor Group {
     private var pending: [Pending] = []
     private var pendingIngest = Pending()
     private var pump = Doorbell()
-    private var mergeBell = Doorbell()
+    var mergeBell = Doorbell()
     /// The newest seal, and how many releases the driver left, when it made its last round.
-    private var seenSeal = OperationIndex.none
-    private var seenReleasing = 0
-    private var marksBell = Doorbell()
+    var seenSeal = OperationIndex.none
+    var seenReleasing = 0
+    var marksBell = Doorbell()
+    /// What the log has been given and has not stored yet.
+    private var appending: [Pending] = []
     private var waits: [Wait] = []
     private var waitsBell = Doorbell()
     /// Groups whose node does not answer the merge coordinator: a record that is sealed into one of
@@ -122,6 +124,20 @@ actor Group {
 
     /// Applies an entry found in the log at start. False where it cannot follow what was applied.
     func replay(_ entry: LogEntry) -> Bool {
+        #if KITH_PLANTED
+        if planted(.lastEntrySkipped) || planted(.lastEntryTwice) { return replayLate(entry) }
+        #endif
+        return replayNow(entry)
+    }
+
+    #if KITH_PLANTED
+    /// The last entry of the log, as long as a planted fault keeps it.
+    var late: LogEntry?
+    /// The totals that a planted fault answers for ever.
+    var keptTotals: Totals?
+    #endif
+
+    func replayNow(_ entry: LogEntry) -> Bool {
         guard entry.index == machine.applied.next,
             let clock = GroupMachine.EntryClock(rawValue: entry.type.rawValue)
         else { return false }
@@ -136,6 +152,10 @@ actor Group {
     /// Recovery is over: from here on entries go to `log`.
     func open(_ log: WriteAheadLog) {
         self.log = log
+        #if KITH_PLANTED
+        replayLast()
+        if planted(.sealedForgotten) { machine.forgetSealed() }
+        #endif
         machine.rebuildWork(on: shards)
     }
 
@@ -147,8 +167,10 @@ actor Group {
             // In here, not before: a task of another loop may be suspended on its way in, and the
             // group stop meanwhile, after which nobody answers.
             if isStopped {
+                mark(.groupStopped)
                 continuation.resume(returning: .unknown)
             } else if isIngest, pendingBytes + operations.byteCount > pendingBytesMax {
+                mark(.groupOverloaded)
                 continuation.resume(returning: .overloaded(retryAfterMillis: 50))
             } else {
                 enqueue(operations, continuation, isIngest: isIngest)
@@ -158,6 +180,11 @@ actor Group {
 
     private var pendingBytes: Int {
         pending.reduce(pendingIngest.operations.byteCount) { $0 + $1.operations.byteCount }
+    }
+
+    /// Operations that are not durable, for who looks on.
+    var unloggedOperations: [OperationWriter] {
+        (appending + pending + [pendingIngest]).map(\.operations)
     }
 
     private func enqueue(
@@ -214,6 +241,7 @@ actor Group {
         // Refused, and nothing stored: events wait outside, merges may use the reserve.
         answer([ingest], .overloaded(retryAfterMillis: Self.retryAfterMillis))
         guard !work.isEmpty else { return }
+        mark(.groupReserveUsed)
         if await !append(work, isIngest: false) {
             answer(work, .overloaded(retryAfterMillis: Self.retryAfterMillis))
         }
@@ -233,14 +261,23 @@ actor Group {
                     time: max(clock.wallTime(), entries.last?.time ?? LogTime(0)),
                     payload: batch.operations.bytes))
         }
+        if batches.count > 1 { mark(.groupEntriesTogether) }
+        if planted(.answeredBeforeSync) {
+            for (entry, batch) in zip(entries, batches) { apply(entry, batch) }
+        }
+        appending = batches
+        defer { appending = [] }
         do throws(LogError) {
             try await log.append(entries, isIngest: isIngest)
         } catch {
             switch error {
             case .overloaded, .diskNearlyFull:
-                consensus.withdraw(after: before)
+                mark(.groupLogRefused)
+                if planted(.answeredBeforeSync) { break }
+                if !planted(.indexNotWithdrawn) { consensus.withdraw(after: before) }
                 return false
             default:
+                mark(.groupLogFailed)
                 // Stored or not is not known. The node stops, and says why.
                 answer(batches, .unknown)
                 if !isStopped { tell(error) }
@@ -250,7 +287,7 @@ actor Group {
         }
         for (entry, batch) in zip(entries, batches) {
             consensus.becameDurable(through: entry.index)
-            apply(entry, batch)
+            if !planted(.answeredBeforeSync) { apply(entry, batch) }
         }
         return true
     }
@@ -277,6 +314,7 @@ actor Group {
         machine.apply(
             index: entry.index, time: entry.time, clock: entryClock,
             operations: unsafe entry.payload.span.bytes, on: shards, outcomes: &outcomes)
+        if planted(.outcomesSwapped) { outcomes.reverse() }
         var start = 0
         for submission in batch.submissions {
             let end = min(outcomes.count, start + submission.count)
@@ -333,6 +371,7 @@ actor Group {
                     if outcomes.isEmpty { outcomes = applied } else { outcomes += applied }
                     token = index
                 case .overloaded(let retryAfter):
+                    if !outcomes.isEmpty { mark(.groupPieceFailed) }
                     // What an earlier piece has done is told; the rest is unknown to who asked.
                     if outcomes.isEmpty { return .overloaded(retryAfterMillis: retryAfter) }
                     return .answered(operations: outcomes, finds: [], waits: [], token: token)
@@ -374,6 +413,7 @@ actor Group {
             }
         }
         if operations.isEmpty { return true }
+        mark(.groupTouched)
         guard case .applied = await submit(operations, isIngest: false) else { return false }
         return true
     }
@@ -391,8 +431,10 @@ actor Group {
             if !isSealed(leaf) {
                 continuation.resume(returning: true)
             } else if isStopped || isStuck(leaf) || clock.monotonicNanoseconds() >= deadline {
+                mark(isStuck(leaf) ? .groupStuck : .groupWaitGivenUp)
                 continuation.resume(returning: false)
             } else {
+                mark(.groupWaits)
                 waits.append(Wait(leaf: leaf, deadline: deadline, continuation: continuation))
                 waitsBell.ring()
             }
@@ -419,8 +461,10 @@ actor Group {
         var kept: [Wait] = []
         for wait in waits {
             if !isSealed(wait.leaf) {
+                mark(.groupWaitOver)
                 wait.continuation.resume(returning: true)
             } else if wait.deadline <= now || isStuck(wait.leaf) {
+                mark(wait.deadline <= now ? .groupWaitGivenUp : .groupStuck)
                 wait.continuation.resume(returning: false)
             } else {
                 kept.append(wait)
@@ -456,19 +500,21 @@ actor Group {
     /// now, that time is logged first, so that no later answer can be earlier. A sealed record is
     /// waited for until `deadline`. Nil where the group stops.
     func read(_ leaf: LeafID, at record: LeafID, deadline: UInt64) async -> GroupRead? {
-        if entryClock == .wall {
+        if entryClock == .wall, !planted(.expiryByOwnClock) {
             let now = clock.wallTime()
             let context = machine.context()
             if let due = shards.machine(record.shard).expiresAt(record, context), due > machine.now,
                 due <= now
             {
+                mark(.groupTimeLogged)
                 var operations = OperationWriter()
                 operations.time()
                 guard case .applied = await submit(operations, isIngest: false) else { return nil }
             }
         }
+        let time = planted(.expiryByOwnClock) ? clock.wallTime() : nil
         switch shards.machine(record.shard).read(
-            leaf, at: record, byHint: false, machine.context())
+            leaf, at: record, byHint: false, machine.context(at: time))
         {
         case .profile(let profile): return .profile(profile)
         case .none, .unknownFacet: return .absent
@@ -477,6 +523,7 @@ actor Group {
         }
         guard await waitUntilFree(record, deadline) else {
             guard !isStopped, let winner = winner(of: record) else { return nil }
+            mark(.groupReadWaits)
             return .waiting(for: winner)
         }
         return await read(leaf, at: record, deadline: deadline)
@@ -503,23 +550,14 @@ actor Group {
     /// Whether the record is one of this group's.
     nonisolated func owns(_ leaf: LeafID) -> Bool { table.group(of: leaf) == id }
 
-    struct Totals: Sendable {
-        var statistics: Statistics
-        var index: LogIndex
-        var time: LogTime
-        var records: Int
-        var sealed: Int
-        var memoryBytes: Int
-        /// Bytes of operations that wait for the log.
-        var pendingBytes: Int
-        /// Who waits for a sealed record.
-        var waits: Int
-        /// Over the last seconds.
-        var eventsPerSecond: Int
-    }
-
     /// The group's totals at one index and log time. Under the wall clock the time is now.
     func totals() async -> Totals? {
+        #if KITH_PLANTED
+        if planted(.totalsKept) {
+            keptTotals = keptTotals ?? snapshot()
+            return keptTotals
+        }
+        #endif
         if entryClock == .wall {
             var operations = OperationWriter()
             operations.time()
@@ -542,55 +580,6 @@ actor Group {
             totals.memoryBytes += machine.table.memoryBytes
         }
         return totals
-    }
-
-    /// Traps where a rule of the group's records is broken. O(records).
-    func checkInvariants() { machine.checkInvariants(on: shards) }
-
-    // MARK: Merging
-
-    /// Suspends until there is merge work that the driver's last round has not seen, or the group
-    /// stops (then false).
-    func mergeWork() async -> Bool {
-        while !isStopped, !hasNewMergeWork {
-            await withCheckedContinuation { mergeBell.wait($0) }
-        }
-        return !isStopped
-    }
-
-    private var hasNewMergeWork: Bool {
-        // Seals ascend: a new one is the last.
-        machine.releasing.count > seenReleasing
-            || machine.sealed.last.map { $0.version > seenSeal } ?? false
-    }
-
-    /// The driver's next round, made from this group's records.
-    func nextRound(of driver: MergeDriver) -> (driver: MergeDriver, round: Round) {
-        var driver = driver
-        let round = driver.nextRound(&machine, on: shards)
-        seenSeal = machine.sealed.last?.version ?? seenSeal
-        seenReleasing = machine.releasing.count
-        return (driver, round)
-    }
-
-    /// The group's own settled mark.
-    var ownMark: OperationIndex { machine.marks[Int(id.rawValue)] }
-
-    /// Suspends until some absorb was taken that no logged marks have followed (false: stopped).
-    func marksWork() async -> Bool {
-        while !isStopped, machine.absorbsSinceMarks == 0 {
-            await withCheckedContinuation { marksBell.wait($0) }
-        }
-        return !isStopped
-    }
-
-    func logMarks(_ marks: [OperationIndex]) async -> Bool {
-        var operations = OperationWriter()
-        operations.marks(marks)
-        switch await submit(operations, isIngest: false) {
-        case .applied, .overloaded: return true
-        case .unknown: return false
-        }
     }
 
     // MARK: Stopping

@@ -129,6 +129,7 @@ actor MergeCoordinator {
     private func noteSilent(_ id: GroupID, _ isSilent: Bool) async {
         guard silent.contains(id) != isSilent else { return }
         if isSilent { silent.insert(id) } else { silent.remove(id) }
+        mark(silent.isEmpty ? .silenceOver : .silenceNoted)
         await group.setSilent(silent)
     }
 
@@ -142,6 +143,7 @@ actor MergeCoordinator {
                 return  // cancelled: the node stops
             }
             let marks = await router.marks()
+            mark(.marksShared)
             guard await group.logMarks(marks) else { return }
         }
     }

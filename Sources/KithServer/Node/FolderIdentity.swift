@@ -71,7 +71,10 @@ struct FolderIdentity: Equatable {
         } catch {
             throw .identity(.corrupt(path: path))
         }
-        if let difference = found.difference(from: FolderIdentity(settings)) { throw difference }
+        if let difference = found.difference(from: FolderIdentity(settings)) {
+            mark(.folderOfAnotherCluster)
+            throw difference
+        }
         return true
     }
 

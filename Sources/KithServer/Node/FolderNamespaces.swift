@@ -91,7 +91,10 @@ struct FolderNamespaces: Equatable {
         } catch {
             throw .identity(error)
         }
-        guard let bytes else { return file }
+        guard let bytes else {
+            mark(.folderNew)
+            return file
+        }
         let folder: FolderNamespaces
         do throws(ByteError) {
             folder = try FolderNamespaces(decoding: bytes)
@@ -107,6 +110,7 @@ struct FolderNamespaces: Equatable {
         var both = self
         for (name, wanted) in file.classes {
             if let known = self[name], known != wanted {
+                mark(.folderOtherClass)
                 throw .otherCluster(
                     key: "identity.namespaces.\(name).class", folder: "\(known.rawValue)",
                     file: "\(wanted.rawValue)")

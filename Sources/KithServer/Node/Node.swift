@@ -15,7 +15,7 @@ public actor Node {
     private let ports: NodePorts
     private let log: WriteAheadLog
     /// The groups that this node leads, ascending.
-    private let groups: [Group]
+    nonisolated let groups: [Group]
     private let peers: [Peer]
     private let router: Router
     /// One a loop.
@@ -54,6 +54,7 @@ public actor Node {
         do throws(DiskError) {
             try await ports.disk.lock("lock")
         } catch {
+            mark(.folderInUse)
             throw .folderInUse(error)
         }
         let isKnown = try await FolderIdentity.check(settings, disk: ports.disk, loop: loop)
@@ -73,6 +74,7 @@ public actor Node {
         }
         var logOptions = settings.log
         // A folder that was used before has a log, or has lost it.
+        if isKnown { mark(.nodeStartedAgain) }
         if isKnown { logOptions.mayCreate = false }
         let log = try await recover(logOptions, ports, groups, failure, print)
         for group in groups { await group.open(log) }
@@ -91,6 +93,7 @@ public actor Node {
                 try await FolderIdentity.store(settings, disk: ports.disk, loop: loop)
             }
         } catch {
+            mark(.nodeFolderNotWritten)
             await listener.close()
             await log.close()
             throw error
@@ -116,6 +119,7 @@ public actor Node {
                     guard misplaced == nil else { return }
                     let group = groups.first { $0.id == entry.group }
                     guard let group, await group.replay(entry) else {
+                        mark(.nodeEntryMisplaced)
                         misplaced = .logOrder(
                             group: entry.group.rawValue, index: entry.index.rawValue)
                         return
@@ -203,7 +207,10 @@ public actor Node {
             tasks.addTask { await self.keepWatch() }
             let failure = failure
             tasks.addTask {
-                if await failure.wait() { await self.stop() }
+                if await failure.wait() {
+                    mark(.nodeStoppedByLog)
+                    await self.stop()
+                }
             }
             await accept(service, &tasks)
             for number in connections.keys.sorted() { connections[number]?.close() }
@@ -221,6 +228,7 @@ public actor Node {
             do throws(NetworkError) {
                 guard let stream = try await listener.accept() else { return }
                 guard connections.count < settings.connectionsMax else {
+                    mark(.nodeConnectionsFull)
                     stream.close()
                     continue
                 }
@@ -262,6 +270,7 @@ public actor Node {
             guard let connection = connections[number], connection.isOverdue(at: now) else {
                 continue
             }
+            mark(.nodeClientOverdue)
             connection.close()
         }
     }

@@ -74,6 +74,7 @@ struct Peer: Sendable {
             }
             guard case .answered(let outcomes, let found, let frees, let index) = answer else {
                 let isFirst = operations.isEmpty && finds.isEmpty
+                KithBytes.mark(isFirst ? .peerPartUnanswered : .peerPartHalfDone)
                 return (
                     isFirst
                         ? answer
@@ -90,7 +91,10 @@ struct Peer: Sendable {
             let isWhole =
                 outcomes.count == message.operationCount && found.count == message.finds.count
                 && frees.count == message.waits.count
-            guard isWhole else { break }
+            guard isWhole else {
+                KithBytes.mark(.peerShortAnswer)
+                break
+            }
         }
         return (
             .answered(operations: operations, finds: finds, waits: waits, token: token), nil
@@ -116,6 +120,7 @@ struct Peer: Sendable {
         let pieces =
             part.operations.isEmpty
             ? [OperationWriter()] : part.operations.pieces(goal: PeerLimits.operationBytesGoal)
+        if pieces.count > 1 { KithBytes.mark(.peerPartInPieces) }
         for piece in pieces.dropLast() { messages.append(message(piece, [], [])) }
         var last = pieces[pieces.count - 1]
         repeat {

@@ -106,12 +106,19 @@ actor PeerLink {
     func request(_ message: some WireMessage, deadline: UInt64) async -> Result<Frame, PeerFailure>
     {
         guard !isClosed else { return .failure(.notSent("this node is stopping")) }
-        if !isOpen, now < silentUntil { return .failure(.notSent(reason)) }
-        guard deadline > now else { return .failure(.notSent("no time is left")) }
+        if !isOpen, now < silentUntil {
+            mark(.peerNotTried)
+            return .failure(.notSent(reason))
+        }
+        guard deadline > now else {
+            mark(.peerNoTimeLeft)
+            return .failure(.notSent("no time is left"))
+        }
         let payload = message.encoded()
         guard waitingBytes + payload.count <= Self.waitingBytesMax,
             waiting.count < Self.waitingMax
         else {
+            mark(.peerQueueFull)
             return .failure(.notSent("too much waits for it"))
         }
         lastID += 1
@@ -137,6 +144,7 @@ actor PeerLink {
     private static func refusal(_ frame: Frame) -> PeerFailure {
         do throws(ByteError) {
             let reply = try ErrorReply(decoding: frame.payload)
+            mark(.peerRefused)
             return .refused("\(reply.code): \(reply.text)")
         } catch {
             return .unknown("a malformed error: \(error)")
@@ -159,6 +167,8 @@ actor PeerLink {
 
     private func failAll(_ text: String) {
         reason = text
+        if !inFlight.isEmpty { mark(.peerBrokenInFlight) }
+        if !waiting.isEmpty { mark(.peerBrokenUnsent) }
         for pending in takeSent() {
             pending.continuation.resume(returning: .failure(.unknown(text)))
         }
@@ -200,9 +210,11 @@ actor PeerLink {
                 failAll(text)
                 rest(atMost: Self.refusedPauseMillisMax)
             case .failure(let failure):
+                if isSuspect { mark(.peerStillSilent) }
                 isSuspect = true
                 failAll(failure.text)
                 let isSilent = now - began >= millis * 1_000_000
+                mark(isSilent ? .peerConnectSilent : .peerConnectRefused)
                 rest(atMost: isSilent ? Self.pauseMillisMax : Self.refusedPauseMillisMax)
             }
         }
@@ -217,6 +229,7 @@ actor PeerLink {
 
     /// The other node has just spoken to this one: it is worth trying again.
     func retryNow() {
+        if silentUntil > now { mark(.peerTriedByGreeting) }
         pauseMillis = Self.pauseMillisMin
         silentUntil = 0
         isSuspect = false
@@ -281,6 +294,7 @@ actor PeerLink {
         try await opened.stream.write(writer.bytes)
         let answer = try await next(&opened)
         guard let answer, answer.type == .done else {
+            mark(.peerGreetingRefused)
             return answer.map(Self.refusal) ?? .notSent("it does not speak the protocol")
         }
         return nil
@@ -293,6 +307,7 @@ actor PeerLink {
         do throws(ByteError) {
             let hello = try HelloReply(decoding: reply.payload)
             guard hello.nodeID == peer else {
+                mark(.peerOtherNodeAnswers)
                 return .notSent("node \(hello.nodeID.rawValue) answers there")
             }
             return nil
@@ -340,6 +355,7 @@ actor PeerLink {
                 continue
             }
             if inFlight.count >= Self.inFlightMax || inFlightBytes >= Self.inFlightBytesMax {
+                mark(.peerWindowFull)
                 await withCheckedContinuation { room.wait($0) }
                 continue
             }
@@ -374,8 +390,11 @@ actor PeerLink {
             do throws(FrameError) {
                 while let frame = try decoder.next() {
                     guard frame.requestID != 0 else { return Self.refusal(frame).text }
+                    var id = frame.requestID
+                    if planted(.repliesByOrder) { id = inFlight.keys.min() ?? id }
                     // Where nobody waits any more, the deadline came first.
-                    guard let pending = inFlight.removeValue(forKey: frame.requestID) else {
+                    guard let pending = inFlight.removeValue(forKey: id) else {
+                        mark(.peerLateReply)
                         continue
                     }
                     inFlightBytes -= pending.payload.count
@@ -383,6 +402,7 @@ actor PeerLink {
                     pending.continuation.resume(returning: .success(frame))
                 }
             } catch {
+                mark(.peerBadFrame)
                 return error.description
             }
             room.ring()
@@ -414,6 +434,7 @@ actor PeerLink {
             guard expire(at: time) else { continue }
             room.ring()
             if let since = silentSince, time - since >= Self.silenceMillisMax * 1_000_000 {
+                mark(.peerGivenUp)
                 isSuspect = true
                 return "no answer in time"
             }
@@ -425,12 +446,14 @@ actor PeerLink {
     /// flight).
     private func expire(at time: UInt64) -> Bool {
         let late = inFlight.values.filter { $0.deadline <= time }.sorted { $0.id < $1.id }
+        if !late.isEmpty { mark(.peerTimedOut) }
         for pending in late {
             inFlight[pending.id] = nil
             inFlightBytes -= pending.payload.count
             pending.continuation.resume(returning: .failure(.unknown("no answer in time")))
         }
         let unsent = waiting.filter { $0.deadline <= time }
+        if !unsent.isEmpty { mark(.peerTimedOutUnsent) }
         if !unsent.isEmpty { waiting.removeAll { $0.deadline <= time } }
         for pending in unsent {
             waitingBytes -= pending.payload.count

@@ -22,6 +22,7 @@ struct PeerService: Sendable {
         do throws(ByteError) {
             let greeting = try PeerGreeting(decoding: frame.payload)
             if let key = introduction.difference(from: greeting) {
+                KithBytes.mark(.peerFileDiffers)
                 return ErrorReply(
                     code: .wrongCluster,
                     text: "the cluster files of the two nodes differ in \(key)")
@@ -109,8 +110,12 @@ struct PeerService: Sendable {
             return PeerReadReply.profile(bytes)
         case .absent: return PeerReadReply.absent
         case .moved(let parent): return PeerReadReply.moved(to: parent)
-        case .waiting(let winner): return PeerReadReply.waiting(for: winner)
-        case nil: return PeerReadReply.stopping
+        case .waiting(let winner):
+            KithBytes.mark(.peerReadWaits)
+            return PeerReadReply.waiting(for: winner)
+        case nil:
+            KithBytes.mark(.peerReadWhileStopping)
+            return PeerReadReply.stopping
         }
     }
 

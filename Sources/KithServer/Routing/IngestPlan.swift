@@ -65,6 +65,7 @@ struct IngestPlan {
     }
 
     private mutating func refuse(_ place: Int, _ reason: RejectionReason) {
+        mark(.connectionEventRefused)
         results[place] = .rejected(reason)
         rejected[Int(reason.rawValue)] += 1
     }
@@ -90,8 +91,8 @@ struct IngestPlan {
                 case .expiredOnArrival: .expiredOnArrival
                 case .forgotten: .forgotten
                 case .suppressed: .suppressed
-                case .overloaded: .overloaded
-                case .unknown, .rejected: .unknown
+                case .overloaded: planted(.overloadAnsweredOK) ? .ok : .overloaded
+                case .unknown, .rejected: planted(.unknownAnsweredOK) ? .ok : .unknown
                 }
         }
         for (group, index) in machine.tokens.enumerated() where index > .zero {
@@ -101,7 +102,9 @@ struct IngestPlan {
     }
 
     var reply: IngestReply {
-        IngestReply(
+        var results = results
+        if planted(.resultsShifted), let last = results.popLast() { results.insert(last, at: 0) }
+        return IngestReply(
             token: token, retryAfterMillis: retryAfterMillis, results: results,
             silentNodes: Array(silent.sorted().prefix(WireLimits.silentNodesMax)))
     }

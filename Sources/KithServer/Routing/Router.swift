@@ -71,6 +71,7 @@ struct Router: Sendable {
                 if let failure { silent.append(failure) }
             }
         }
+        if !silent.isEmpty, silent.count < busy.count { mark(.routerHalfSilent) }
         return (round, silent)
     }
 
@@ -109,23 +110,28 @@ struct Router: Sendable {
             record = hint
             isByHint = true
         }
-        for _ in 0..<Self.hopsMax {
+        for hop in 0..<Self.hopsMax {
+            if hop == 3 { mark(.routerReadHops) }
             let place = places[Int(table.group(of: record).rawValue)]
             switch await place.read(leaf, at: record, deadline: deadline) {
             case .success(.profile(let profile)):
                 if record != leaf { hints.withEntries { $0.learn(leaf, record) } }
                 return .profile(profile)
             case .success(.absent):
-                guard isByHint else { return .absent }
+                guard isByHint, !planted(.hintBelieved) else { return .absent }
+                mark(.routerHintStale)
                 hints.withEntries { $0.learn(leaf, leaf) }
                 record = leaf
                 isByHint = false
-            case .success(.moved(let parent)): record = parent
+            case .success(.moved(let parent)):
+                if planted(.pointerNotFollowed) { return .absent }
+                record = parent
             case .success(.waiting(let winner)): return .waiting(for: table.group(of: winner))
             case .success(nil): return .stopping
             case .failure(let silent):
                 // What a hint says may be long past: the home knows which node it takes.
                 guard isByHint else { return .silent(silent) }
+                mark(.routerHintSilent)
                 record = leaf
                 isByHint = false
             }

@@ -71,7 +71,7 @@ public final class Lane: Loop, @unchecked Sendable {
     /// True while a job of this loop runs, and between jobs, when nothing does.
     public func isIsolatingCurrentContext() -> Bool? {
         guard SimulationThread.isInside(simulator) else { return false }
-        guard let current = simulator.current else { return true }
+        guard let current = simulator.current, !simulator.isInspecting else { return true }
         return current.family == family
     }
 

@@ -70,6 +70,8 @@ public final class Simulator: @unchecked Sendable {
     var runnable: [Int] = []
     /// The lane whose job is running; `nil` between jobs.
     var current: Lane?
+    /// Somebody looks at the state of actors: `inspect`.
+    var isInspecting = false
     /// True during a step, which may not begin another.
     var isStepping = false
 
@@ -143,11 +145,17 @@ public final class Simulator: @unchecked Sendable {
         return body()
     }
 
-    /// Reads the state of actors from outside, between two jobs: inside `body`,
-    /// `actor.assumeIsolated` holds for every actor of every lane. For checkers.
+    /// Reads the state of actors from outside, between two jobs or from within one that is about to
+    /// suspend: inside `body`, `actor.assumeIsolated` holds for every actor of every lane. For
+    /// checkers.
     @discardableResult
     public func inspect<R>(_ body: () -> R) -> R? {
-        enter("inspect", body)
+        enter("inspect") {
+            let before = isInspecting
+            isInspecting = true
+            defer { isInspecting = before }
+            return body()
+        }
     }
 
     /// True on the thread that is inside. What only a job may do asks this first.

@@ -58,6 +58,7 @@ extension ClusterRun {
     private func serves(_ number: Int, _ disk: SimulatedDisk) {
         keeper(number).isServing = true
         note("n\(number) serves")
+        cluster.noteServing(number)
         if disk.hasFailed {
             broke("1 recovery", "n\(number) serves, though what it read failed")
         }
@@ -94,6 +95,7 @@ extension ClusterRun {
         keeping: ((UnsyncedWrite) -> KeptPart)? = nil
     ) {
         note("n\(number) crashes")
+        if keeper(number).isServing { cluster.noteCrash(of: number, in: &crashes) }
         cluster.resume(number)
         cluster.node(number).trouble.onOperation = nil
         cluster.crash(number, isSilent: isSilent, keeping: keeping)

@@ -37,6 +37,8 @@ public final class ClusterRun: @unchecked Sendable {
     /// All faults are over.
     var isHealed = false
     let keepers: [NodeKeeper]
+    /// What was under way at each crash.
+    var crashes = CrashMatrix()
     var injected: [FaultKind: Int] = [:]
     private var notes: [String] = []
     private var nextNote = 0
@@ -61,7 +63,15 @@ public final class ClusterRun: @unchecked Sendable {
                 onTrace(record, simulator.name(of: record))
             }
         }
-        return run.run()
+        let board = MarkBoard()
+        #if KITH_PLANTED
+        if let name = options.planted {
+            precondition(PlantedFault.plant(name, on: board), "no planted fault \(name)")
+        }
+        #endif
+        var report = board.record { run.run() }
+        report.coverage = Coverage(board, crashes: run.crashes)
+        return report
     }
 
     private init(_ options: RunOptions) {

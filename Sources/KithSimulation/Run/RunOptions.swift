@@ -17,6 +17,10 @@ public struct RunOptions: Sendable {
     public var faults = FaultSchedule.Choice()
     /// Of what was drawn only faults with these numbers happen; nil for all.
     public var onlyFaults: Set<Int>?
+    #if KITH_PLANTED
+    /// The fault of the program that is planted in this run (`PlantedFault`).
+    public var planted: String?
+    #endif
 
     /// All that the seed says.
     public init(seed: UInt64) { self.seed = seed }

@@ -18,6 +18,8 @@ public struct RunReport: Sendable {
     public var schedule: [Fault] = []
     /// The numbers of the steps that the work had.
     public var stepNumbers: [Int] = []
+    /// Branches of the program that the run came to, and what was under way when nodes died.
+    public var coverage = Coverage()
     /// The rules that were broken, the first one first.
     public var violations: [Violation] = []
     /// The last things that the run wrote down.

@@ -118,6 +118,7 @@ public actor DurableCell {
     private func takeTurn() async {
         await withCheckedContinuation { continuation in
             if isBusy {
+                mark(.cellAwaited)
                 turn.append(continuation)
             } else {
                 isBusy = true
@@ -152,8 +153,12 @@ public actor DurableCell {
         for (slot, bytes) in try await readBytes().enumerated() {
             slots[slot] = try decode(bytes)
         }
-        guard slots != [.damaged, .damaged] else { throw .corrupt(path: path) }
+        guard slots != [.damaged, .damaged] else {
+            mark(.cellCorrupt)
+            throw .corrupt(path: path)
+        }
         if let newest, slots[0] != slots[1] {
+            mark(slots.contains(.damaged) ? .cellSecondCopy : .cellHalfStored)
             try await write(
                 newest.value, sequence: newest.sequence, to: [newest.slot, 1 - newest.slot])
         }
@@ -185,6 +190,7 @@ public actor DurableCell {
                 slots[slot] = .value(sequence: sequence, value)
             }
         } catch {
+            mark(.cellFailed)
             failure = error
             throw .failed(error)
         }

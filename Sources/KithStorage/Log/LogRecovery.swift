@@ -84,13 +84,18 @@ struct LogRecovery {
         }
         files = names.compactMap(LogFormat.segment(named:)).sorted()
         guard let first = files.first else {
-            guard options.mayCreate else { throw .missing }
+            guard options.mayCreate || planted(.lostLogForgiven) else {
+                mark(.logMissing)
+                throw .missing
+            }
+            mark(.logMade)
             log.report.isNew = true
             return
         }
         var expected = first
         for segment in files {
             guard segment == expected else {
+                mark(.logSegmentMissing)
                 throw .corrupt(segment: expected, offset: 0, reason: .missingSegment)
             }
             expected = expected.next
@@ -199,7 +204,8 @@ struct LogRecovery {
     }
 
     private func corrupt(_ segment: SegmentID, _ reason: Corruption) -> LogError {
-        .corrupt(segment: segment, offset: UInt64(log.offset), reason: reason)
+        mark(.logCorrupt)
+        return .corrupt(segment: segment, offset: UInt64(log.offset), reason: reason)
     }
 
     // MARK: Judging
@@ -209,7 +215,8 @@ struct LogRecovery {
     ) throws(LogError) {
         let segment = files[place]
         func damaged(_ reason: Corruption) -> LogError {
-            .corrupt(segment: segment, offset: 0, reason: reason)
+            mark(.logHeaderCorrupt)
+            return .corrupt(segment: segment, offset: 0, reason: reason)
         }
         guard header.segment == segment else {
             throw damaged(.wrongSegment(found: header.segment))
@@ -249,8 +256,10 @@ struct LogRecovery {
     private mutating func judgeTail(_ bytes: [UInt8], of segment: SegmentID) throws(LogError) {
         let span = unsafe bytes.span.bytes
         if let later = SegmentScan.laterFrame(
-            in: span, from: log.offset, segment: segment, expected: log.nextSequence)
+            in: span, from: log.offset, segment: segment, expected: log.nextSequence),
+            !planted(.middleCut)
         {
+            mark(.logMiddleCorrupt)
             throw corrupt(segment, .frame(expected: log.nextSequence, later: later.sequence))
         }
         tornEnd = SegmentScan.dirtyEnd(in: span, from: log.offset)
@@ -260,7 +269,10 @@ struct LogRecovery {
     private mutating func judgeSpare(_ bytes: [UInt8], at place: Int) throws(LogError) {
         let segment = files[place]
         let damaged = LogError.corrupt(segment: segment, offset: 0, reason: .header)
-        guard place == files.count - 1 else { throw damaged }
+        guard place == files.count - 1 else {
+            mark(.logHeaderCorrupt)
+            throw damaged
+        }
         try judgeFirstFrame(before: place)
         let span = unsafe bytes.span.bytes
         let sequencesBefore =
@@ -281,6 +293,7 @@ struct LogRecovery {
             log.report.isNew = true
         }
         let dirtyEnd = SegmentScan.dirtyEnd(in: span, from: 0)
+        mark(dirtyEnd > 0 ? .logSpareTorn : .logSpareUnused)
         if dirtyEnd > 0 {
             log.report.tornTail = TornTail(
                 segment: segment, offset: 0, byteCount: UInt64(dirtyEnd))
@@ -311,9 +324,11 @@ struct LogRecovery {
         }
         if let file = log.file, let last = log.segments.last {
             if tornEnd > log.offset {
+                mark(framesInSegment == 0 ? .logFirstFrameTorn : .logTailTorn)
                 log.report.tornTail = TornTail(
                     segment: last.segment, offset: UInt64(log.offset),
                     byteCount: UInt64(tornEnd - log.offset))
+                if planted(.tailKept) { log.offset = tornEnd }
                 try await zero(file, log.offset..<tornEnd)
             }
             let (offset, bytes) = suspect
@@ -324,6 +339,7 @@ struct LogRecovery {
         // Even a spare that looks right may have its zeros in the page cache only.
         if let spare { try await remove(spare) }
         while let first = log.segments.first, first.segment < log.oldestSegment {
+            mark(.logOldSegmentCut)
             try await remove(first.segment)
             log.segments.removeFirst()
         }

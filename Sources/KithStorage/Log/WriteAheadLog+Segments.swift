@@ -66,6 +66,7 @@ extension WriteAheadLog {
             try await prepare()
             couldNotPrepare = false
         } catch {
+            mark(.logSegmentNotMade)
             // Not fatal yet: it is tried again when the segment is needed, and ingest stops now.
             couldNotPrepare = true
         }
@@ -73,7 +74,12 @@ extension WriteAheadLog {
     }
 
     private func lookAtRoom() async {
-        do throws(DiskError) { freeBytes = try await disk.freeBytes() } catch { freeBytes = 0 }
+        do throws(DiskError) {
+            freeBytes = try await disk.freeBytes()
+        } catch {
+            mark(.logRoomUnknown)
+            freeBytes = 0
+        }
     }
 
     /// Makes the segment after the last one in use. The caller has set `prepared` to `preparing`,
@@ -95,7 +101,10 @@ extension WriteAheadLog {
 
     private func makeZeros(_ path: String) async throws(DiskError) -> any DiskFile {
         let zeros = try await disk.open(path, create: true, lane: .other)
-        if try await zeros.size() > 0 { try await zeros.truncate(to: 0) }
+        if try await zeros.size() > 0 {
+            mark(.logSegmentMadeAgain)
+            try await zeros.truncate(to: 0)
+        }
         var size = 0
         while size < options.segmentBytes {
             size = min(size + Self.zeroStepBytes, options.segmentBytes)
@@ -119,7 +128,10 @@ extension WriteAheadLog {
             if UInt64(offset + header + byteCount) <= last.byteCount { return (file, last) }
         }
         let next = try await takePrepared()
-        if let file { await file.close() }
+        if let file {
+            mark(.logSegmentRolled)
+            await file.close()
+        }
         let summary = SegmentSummary(
             segment: segments.last?.segment.next ?? SegmentID(1),
             byteCount: UInt64(options.segmentBytes))
@@ -136,6 +148,7 @@ extension WriteAheadLog {
                 prepared = .none
                 return file
             case .preparing:
+                mark(.logSegmentAwaited)
                 await waitForPrepared()
             case .none:
                 wantsSegment = false
@@ -193,6 +206,7 @@ extension WriteAheadLog {
         guard let last = covered.last else { return 0 }
 
         if oldestSegment <= last.segment {
+            mark(.logSegmentsRemoved)
             oldestSegment = last.segment.next
             gather(
                 LogEntry(

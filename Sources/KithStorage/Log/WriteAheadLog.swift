@@ -164,13 +164,18 @@ public actor WriteAheadLog {
     private func admit(_ entries: [LogEntry], isIngest: Bool) throws(LogError) {
         switch state {
         case .open: break
-        case .closed: throw .closed
-        case .failed(let error): throw .failed(error)
+        case .closed:
+            mark(.logAppendAfterClose)
+            throw .closed
+        case .failed(let error):
+            mark(.logAppendAfterFailure)
+            throw .failed(error)
         }
         var byteCount = 0
         var after = tails
         for entry in entries {
             guard entry.payload.count <= options.payloadBytesMax else {
+                mark(.logEntryTooLarge)
                 throw .tooLarge(byteCount: entry.payload.count, limit: options.payloadBytesMax)
             }
             precondition(entry.group != LogFormat.nodeGroup, "the log's own group")
@@ -181,11 +186,14 @@ public actor WriteAheadLog {
             throw .tooLarge(byteCount: byteCount, limit: options.waitingBytesMax)
         }
         guard waitingBytes + byteCount <= options.waitingBytesMax else {
+            mark(.logOverloaded)
             throw .overloaded(waitingBytes: waitingBytes, limit: options.waitingBytesMax)
         }
         if isIngest, isNearlyFull {
+            mark(.logNearlyFull)
             throw .diskNearlyFull(freeBytes: freeBytes, reserve: options.reserveBytes)
         }
+        if isNearlyFull { mark(.logReserveUsed) }
         tails = after
     }
 
@@ -193,8 +201,10 @@ public actor WriteAheadLog {
         if gathering.isEmpty
             || !gathering[gathering.count - 1].hasRoom(for: entry, limit: options.batchBytes)
         {
+            if !gathering.isEmpty { mark(.logFrameFull) }
             gathering.append(LogBatch())
         }
+        if gathering[gathering.count - 1].count > 0 { mark(.logFrameShared) }
         gathering[gathering.count - 1].append(entry)
         waitingBytes += entry.encodedBytes
     }
@@ -266,7 +276,12 @@ public actor WriteAheadLog {
                 segmentBytes: segment.byteCount)
             bytes = header.encode() + bytes
         }
-        try await file.write(bytes, at: UInt64(offset), sync: true)
+        do throws(DiskError) {
+            try await file.write(bytes, at: UInt64(offset), sync: !planted(.syncSkipped))
+        } catch {
+            mark(.logWriteFailed)
+            guard planted(.writeErrorIgnored) else { throw error }
+        }
 
         offset += bytes.count
         segments[segments.count - 1].include(greatest)
@@ -293,6 +308,7 @@ public actor WriteAheadLog {
             isWriting = false
             return
         }
+        mark(.logHandedOver)
         waiters.remove(at: earliest).continuation.resume(returning: .write)
     }
 
@@ -301,6 +317,7 @@ public actor WriteAheadLog {
         gathering.removeAll()
         waitingBytes = 0
         let failed = waiters
+        if !failed.isEmpty { mark(.logFailedOthers) }
         waiters.removeAll()
         for waiter in failed { waiter.continuation.resume(returning: .failed(error)) }
         wakePreparer()

@@ -5,7 +5,7 @@ import KithSimulation
 enum SimulateCommand: Command {
     static let syntax = CommandSyntax(
         name: "simulate", summary: "Run whole clusters from seeds, with faults, and check them",
-        options: [
+        options: plantedOptions + [
             CommandSyntax.Option("seed", value: "N", help: "run this seed"),
             CommandSyntax.Option("seeds", value: "N", help: "run so many seeds"),
             CommandSyntax.Option(
@@ -47,12 +47,23 @@ enum SimulateCommand: Command {
         ],
         exitCodes: [.done, .failed, .usage])
 
+    /// What only a build with planted faults has.
+    private static var plantedOptions: [CommandSyntax.Option] {
+        #if KITH_PLANTED
+        [CommandSyntax.Option("planted", value: "NAME", help: "with this fault in the program")]
+        #else
+        []
+        #endif
+    }
+
     static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
         let request = try SimulationRequest(arguments)
         SeedAlarm.install()
         let pool = SeedPool(request)
         var isOk = true
+        var coverage = MarkReport()
         pool.run { result in
+            coverage.add(result.report.coverage, seed: result.seed)
             if request.isJSON {
                 console.print(result.json)
             } else {
@@ -68,6 +79,7 @@ enum SimulateCommand: Command {
             console.print(request.isJSON ? smallest.json : smallest.line)
             console.print(smallest.story)
         }
+        if !request.isJSON, coverage.runs > 1 { console.print(coverage.text) }
         return isOk ? .done : .failed
     }
 }

@@ -36,6 +36,13 @@ struct SimulationRequest: Sendable {
         if let only = arguments["faults"] { options.faults.only = try Self.kinds(only) }
         if let without = arguments["without"] { options.faults.without = try Self.kinds(without) }
         options.faults.isBeyond = arguments.has("beyond")
+        #if KITH_PLANTED
+        options.planted = arguments["planted"]
+        if let name = options.planted, !PlantedFault.names.contains(name) {
+            throw UsageError(
+                "no fault \"\(name)\"; there are \(PlantedFault.names.joined(separator: " "))")
+        }
+        #endif
         self.options = options
         jobs = try arguments.number("jobs", in: 1...256) ?? SeedPool.cores
         isKeepingGoing = arguments.has("keep-going")

@@ -189,7 +189,7 @@ import Testing
         settings.holdOneIn = 2
         let simulator = Simulator(seed: 3, settings: settings)
         let lanes = (0..<3).map { simulator.lane(node: "n", loop: $0) }
-        let count = Counter()
+        let count = RunningCount()
         for lane in lanes {
             lane.start {
                 for _ in 0..<50 {
@@ -207,6 +207,6 @@ import Testing
 }
 
 /// Touched on the simulation's thread only.
-private final class Counter: @unchecked Sendable {
+private final class RunningCount: @unchecked Sendable {
     var value = 0
 }

@@ -1,0 +1,25 @@
+#if KITH_PLANTED
+internal import KithBytes
+internal import KithStorage
+
+// Restarts of a group with a planted fault.
+
+extension Group {
+    /// Applies each entry when the next one is there, so that the last one is known.
+    func replayLate(_ entry: LogEntry) -> Bool {
+        if let late, !replayNow(late) { return false }
+        late = entry
+        return true
+    }
+
+    func replayLast() {
+        guard let last = late else { return }
+        late = nil
+        _ = replayNow(
+            LogEntry(
+                group: last.group, term: last.term, index: last.index, type: last.type,
+                time: last.time,
+                payload: planted(.lastEntrySkipped) ? [] : last.payload + last.payload))
+    }
+}
+#endif

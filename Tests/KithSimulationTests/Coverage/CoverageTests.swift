@@ -1,0 +1,116 @@
+import KithBytes
+import KithClient
+import KithSimulation
+import Testing
+
+/// What runs say that they came to.
+@Suite struct CoverageTests {
+    private func report(_ seeds: ClosedRange<UInt64>, steps: Int) -> MarkReport {
+        var report = MarkReport()
+        for seed in seeds {
+            var options = RunOptions(seed: seed)
+            options.steps = steps
+            report.add(ClusterRun.run(options).coverage, seed: seed)
+        }
+        return report
+    }
+
+    @Test func `a few runs come to marks of every part of the program`() {
+        let report = report(1...12, steps: 20)
+        let groups = Set(report.passed.map { $0.name.prefix { $0 != "." } })
+
+        for group in ["seal", "standing", "event", "link", "log", "peer", "read", "group"] {
+            #expect(groups.contains(group[...]), "\(group): \(report.text)")
+        }
+        #expect(report.runs == 12)
+        #expect(report.passed.count >= 40, "\(report.text)")
+    }
+
+    @Test func `two runs of a seed come to the same`() {
+        let first = ClusterRun.run(RunOptions(seed: 3)).coverage
+        let second = ClusterRun.run(RunOptions(seed: 3)).coverage
+
+        #expect(first.marks == second.marks)
+        #expect(first.crashes == second.crashes)
+        #expect(first.marksPassed > 0)
+    }
+
+    @Test func `a report says what was passed, what is missing and what need not be`() {
+        let board = MarkBoard()
+        board.record {
+            mark(.readMoved)
+            mark(.readMoved)
+        }
+        var report = MarkReport()
+        report.add(Coverage(board), seed: 7)
+        report.add(Coverage(), seed: 8)
+
+        #expect(report.passed == [.readMoved])
+        #expect(report.text.contains("read.moved: 2 times in 1 runs, first in seed 7"))
+        #expect(report.missing.contains(.logTailTorn))
+        #expect(!report.missing.contains(.eventForgotten))
+        #expect(report.text.contains("event.forgotten: only erasing forgets"))
+        #expect(!report.isFull)
+    }
+
+    @Test func `a table of crashes knows its empty cells`() {
+        var matrix = CrashMatrix()
+        let all = CrashMatrix.cells
+        for cell in all { matrix[cell] = 1 }
+        #expect(matrix.missing.isEmpty)
+
+        let cell = CrashMatrix.Cell(.absorbed, .winner)
+        matrix[cell] = 0
+        #expect(matrix.missing == [cell])
+
+        var other = CrashMatrix()
+        other[cell] = 2
+        matrix.add(other)
+        #expect(matrix[cell] == 2)
+        #expect(matrix.text.contains("absorbed, not forwarded"))
+    }
+
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func `a crash is entered by the step of the merge`(seed: UInt64) throws {
+        let world = try PeerWorld.started(seed: seed)
+        let person = world.person("p", cookieAt: 1, accountAt: 2)
+        _ = try world.ingestAll(person.events.dropLast().map(\.event), at: 3)
+        let payload = PeerWorld.payload([person.link])
+        var matrix = CrashMatrix()
+        let client = world.cluster.client(at: 3)
+        world.cluster.clientLane.start {
+            // The profiles at the end say whether it was taken.
+            _ = try? await client.ingest(payload)
+        }
+        var seen: Set<CrashMatrix.Step> = []
+        for _ in 0..<400 {
+            try world.cluster.simulator.run(nanoseconds: 20_000, maxSteps: 100_000)
+            var now = CrashMatrix()
+            world.cluster.noteCrash(of: 1, in: &now)
+            for step in CrashMatrix.Step.allCases {
+                if now[CrashMatrix.Cell(step, .loser)] > 0 { seen.insert(step) }
+            }
+            matrix.add(now)
+        }
+
+        #expect(seen.contains(.sealAsked), "seed \(seed): \(matrix.text)")
+        #expect(seen.contains(.sealed), "seed \(seed): \(matrix.text)")
+        #expect(seen.contains(.absorbAsked), "seed \(seed): \(matrix.text)")
+        #expect(seen.contains(.absorbed), "seed \(seed): \(matrix.text)")
+        #expect(seen.contains(.forwardAsked), "seed \(seed): \(matrix.text)")
+        try world.expectWhole([person], "seed \(seed)")
+        try world.cluster.shutdown()
+    }
+
+    #if KITH_PLANTED
+    @Test(arguments: ["nosync", "ackfirst", "shiftresults", "nofollow", "newmessageids"])
+    func `runs notice a planted fault`(_ fault: String) {
+        let caught = (1...20 as ClosedRange<UInt64>).contains { seed in
+            var options = RunOptions(seed: seed)
+            options.planted = fault
+            return !ClusterRun.run(options).violations.isEmpty
+        }
+        #expect(caught, "\(fault) in 20 seeds")
+    }
+    #endif
+}
