@@ -1,5 +1,6 @@
-// The lives of the nodes of a cluster: beginning, ending and dying. What begins with `begin` returns
-// at once and may be called from an event of the world; the others run the world until it is done.
+// The lives of the nodes of a cluster: beginning, ending and dying. What begins with `begin`
+// returns at once and may be called from an event of the world; the others run the world until it
+// is done.
 
 internal import KithBytes
 internal import KithPorts

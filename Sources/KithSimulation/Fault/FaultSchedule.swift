@@ -46,8 +46,7 @@ public struct FaultSchedule: Sendable {
             kinds += repeatElement(kind, count: weight)
         }
         let isCalm = random.oneIn(10) && choice.only == nil
-        let countMax = 1 << random.below(6)
-        let count = 1 + random.below(countMax)
+        let count = 1 + random.below(1 << random.below(6))
         guard !kinds.isEmpty, !stepTimes.isEmpty, !isCalm else { return .none }
         let span = max(1, stepTimes[stepTimes.count - 1])
         var faults: [Fault] = []

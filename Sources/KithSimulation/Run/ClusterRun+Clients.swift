@@ -13,9 +13,10 @@ extension ClusterRun {
 
     /// Begins a root task for each client.
     func startClients() {
-        let numbers = Set(plan.work.steps.map(\.client)).sorted()
-        for number in numbers {
+        let greatest = plan.work.steps.map(\.client).max() ?? 0
+        for number in stride(from: 1, through: greatest, by: 1) {
             let steps = plan.work.steps.filter { $0.client == number }
+            if steps.isEmpty { continue }
             // The same node first, and a number that the cluster takes.
             let client = cluster.client(number + plan.settings.nodeCount)
             clientsLeft += 1

@@ -152,9 +152,8 @@ extension ClusterRun {
         }
     }
 
-    /// Ends all faults. Wall clocks stand still from now on, all at the latest time that one of them
-    /// shows: log time never goes back, and where groups differ by more than retention a link
-    /// between two of them does not settle.
+    /// Ends all faults. Wall clocks stand still from now on, all at the latest time that one of
+    /// them shows: log time never goes back.
     func heal() {
         note("all is healed")
         isHealed = true

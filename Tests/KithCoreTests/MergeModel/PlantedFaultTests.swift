@@ -12,7 +12,7 @@ import Testing
     static let found: [(fault: String, runs: Int)] = [
         ("nowin", 40), ("noproof", 40), ("higher", 40), ("noab", 40), ("abnomove", 5_000),
         ("evthrough", 60), ("through", 1_500), ("proof", 200), ("abdrop", 200), ("abdropall", 200),
-        ("rootany", 200), ("swallow0", 40), ("swallow1", 40), ("forgothome", 40),
+        ("rootany", 200), ("swallow0", 40), ("swallow1", 200), ("forgothome", 40),
         ("tombnocopy", 300), ("linkold", 400), ("linkdead", 160), ("contnodup", 250),
         ("nocontest", 60), ("contreset", 400), ("contlinks", 4_800), ("prunefree", 40),
         ("relnover", 100), ("acknover", 5_500), ("members", 60), ("duplinks", 40),

@@ -13,6 +13,7 @@ import Testing
         let world = try PeerWorld.started(seed: seed)
         let persons = world.personsEverywhere()
         let events = persons.flatMap(\.events)
+        try world.settle()
         world.cluster.crash(2)
 
         let reply = try world.ingest(events.map(\.event), at: 1)
