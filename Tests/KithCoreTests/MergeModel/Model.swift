@@ -140,6 +140,13 @@ final class Model {
 
     func logTime(_ group: Int) -> Int64 { groups[group].now.rawValue }
 
+    /// Whether a link of two anonymous leaves may be past retention where its winner is, whatever
+    /// the loser's clock says.
+    func isPast(_ x: Int, _ y: Int, _ time: Int64) -> Bool {
+        leaves[x].rank == 3 && leaves[y].rank == 3
+            && groups.indices.contains { time + retention <= logTime($0) }
+    }
+
     private func clock(_ group: Int) -> Int64 { base + (now + skew[group]) * unit }
 
     func fail(_ what: @autoclosure () -> String) {

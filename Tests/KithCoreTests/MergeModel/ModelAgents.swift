@@ -489,11 +489,9 @@ extension Model {
                 // A refusal is remembered only by a root that holds the first identifier.
                 let isSilent = !link.isFirstHeld
                 if isSilent { checkRefusal(x, y, attempt) }
-                // Past retention where the anonymous winner is, whatever the loser's clock says.
-                let isPast =
-                    leaves[x].rank == 3 && leaves[y].rank == 3
-                    && groups.indices.contains { event.time + retention <= logTime($0) }
-                if !isForgotten, !isSilent, !isPast { fail("acknowledged with links open") }
+                if !isForgotten, !isSilent, !isPast(x, y, event.time) {
+                    fail("acknowledged with links open")
+                }
             }
         }
     }
