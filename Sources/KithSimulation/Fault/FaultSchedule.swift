@@ -45,6 +45,9 @@ public struct FaultSchedule: Sendable {
             if kind.needsTwoNodes, nodeCount < 2 { continue }
             kinds += repeatElement(kind, count: weight)
         }
+        // In part of the runs everything waits for merges.
+        let merging = FaultKind.allCases.filter { $0.group == .merge && choice.allows($0) }
+        if random.oneIn(4), choice.only == nil, !merging.isEmpty { kinds = merging }
         let isCalm = random.oneIn(10) && choice.only == nil
         let count = 1 + random.below(1 << random.below(6))
         guard !kinds.isEmpty, !stepTimes.isEmpty, !isCalm else { return .none }
@@ -74,9 +77,10 @@ public struct FaultSchedule: Sendable {
         case .pause where random.oneIn(8), .clog where random.oneIn(8):
             random.within(30_000_000_000...180_000_000_000)
         case .crash, .kill, .crashAll, .crashAtOperation, .crashBeforeSync, .restartStorm, .stop,
-            .tornWrite, .lostWrites, .reorderedWrites, .staleBytes, .tightBudgets:
+            .tornWrite, .lostWrites, .reorderedWrites, .staleBytes, .tightBudgets, .crashInMerge,
+            .cellRot:
             random.logarithmic(1_000_000...5_000_000_000)
-        case .reset, .resetMidFrame, .halfOpen, .bitFlip, .lostAccept: 0
+        case .reset, .resetMidFrame, .halfOpen, .bitFlip, .lostAccept, .roughStart: 0
         default: random.logarithmic(1_000_000...15_000_000_000)
         }
     }

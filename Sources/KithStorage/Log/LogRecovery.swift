@@ -284,7 +284,10 @@ struct LogRecovery {
                 in: span, from: 0, segment: segment,
                 expected: place == 0 ? LogSequence(1) : log.nextSequence,
                 sequencesBefore: sequencesBefore) == nil
-        else { throw damaged }
+        else {
+            mark(.logHeaderCorrupt)
+            throw damaged
+        }
         if place == 0 {
             guard segment == SegmentID(1) else {
                 throw .corrupt(segment: SegmentID(1), offset: 0, reason: .missingSegment)
