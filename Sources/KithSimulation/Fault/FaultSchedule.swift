@@ -20,6 +20,8 @@ public struct FaultSchedule: Sendable {
         public var without: Set<FaultKind> = []
         /// Also kinds that one copy of the data cannot survive.
         public var isBeyond = false
+        /// Only kinds that wait for a merge, where nothing else says which.
+        public var isMerging = false
 
         /// All kinds within the budget.
         public init() {}
@@ -45,9 +47,10 @@ public struct FaultSchedule: Sendable {
             if kind.needsTwoNodes, nodeCount < 2 { continue }
             kinds += repeatElement(kind, count: weight)
         }
-        // In part of the runs everything waits for merges.
-        let merging = FaultKind.allCases.filter { $0.group == .merge && choice.allows($0) }
-        if random.oneIn(4), choice.only == nil, !merging.isEmpty { kinds = merging }
+        if choice.isMerging, choice.only == nil {
+            kinds = [.crashInMerge, .crashInMerge, .cutInMerge, .cutInMerge, .jumpInMerge]
+                .filter { choice.allows($0) }
+        }
         let isCalm = random.oneIn(10) && choice.only == nil
         let count = 1 + random.below(1 << random.below(6))
         guard !kinds.isEmpty, !stepTimes.isEmpty, !isCalm else { return .none }

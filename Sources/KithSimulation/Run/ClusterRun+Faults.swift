@@ -213,9 +213,11 @@ extension ClusterRun {
             disk.decay(place.path) { $0[place.offset] ^= 1 << bit }
             note("n\(fault.node): byte \(place.offset) of \(place.path) changes")
         case .lostSegment:
-            let inner = LogDamage.segments(of: disk).dropFirst().dropLast()
-            guard !inner.isEmpty else { return }
-            disk.lose(inner[inner.startIndex + chance.below(inner.count)])
+            let followed = LogDamage.segments(of: disk).dropLast()
+            guard !followed.isEmpty else { return }
+            let path = followed[chance.below(followed.count)]
+            disk.lose(path)
+            note("n\(fault.node): \(path) is gone")
         case .cellLost:
             guard let cell = CellDamage.whole(in: disk, &chance) else { return }
             for slot in 0..<2 {

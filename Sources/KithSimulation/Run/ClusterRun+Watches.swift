@@ -31,6 +31,9 @@ struct MergeWatch {
         let isSmall = settings.tuning.identifiersMax < ShardMachine.identifiersMax
         let isOfDeclined = isSmall && chance.oneIn(2)
         cells.removeAll { ($0.step == .declined || $0.step == .reopenAsked) != isOfDeclined }
+        // What needs several merges at once, or time to pass between two steps, is seldom.
+        let seldom: [CrashMatrix.Step] = [.winnerSealed, .winnerMoved, .winnerEmpty]
+        if !isOfDeclined, chance.oneIn(2) { cells.removeAll { !seldom.contains($0.step) } }
         let cell = cells[chance.below(cells.count)]
         step = cell.step
         role = cell.role

@@ -27,6 +27,9 @@ struct RunPlan {
         keepsClocks = Self.drawsKeepingClocks(options.seed)
         var choice = options.faults
         choice.isBeyond = choice.isBeyond || random.oneIn(12)
+        // In part of the runs all that goes wrong waits for merges, and merges take their time.
+        var merging = Xoshiro256(seed: options.seed, label: "merging")
+        choice.isMerging = merging.oneIn(4)
         settings.nodeCount = options.nodes ?? nodeCount
         settings.groups = options.groups ?? groups
         settings.loopCount = options.loops ?? loopCount
@@ -34,9 +37,16 @@ struct RunPlan {
 
         var generator = WorkloadGenerator(
             seed: options.seed, settings: settings, steps: options.steps ?? steps)
+        if choice.isMerging, merging.oneIn(2) {
+            generator.names = ["storm", "hot", "alias", "race", "expiry", "late"]
+        }
         work = generator.plan()
         faults = .none
         shrinkLimits()
+        if choice.isMerging {
+            settings.cables.delayNanoseconds =
+                20_000...(1_000_000 << UInt64(merging.below(7)))
+        }
         faults = FaultSchedule.drawn(
             seed: options.seed, nodeCount: settings.nodeCount,
             stepTimes: work.steps.map(\.at), choice: choice)
@@ -85,7 +95,7 @@ struct RunPlan {
         if random.oneIn(6) {
             settings.tuning.submissionBytesGoal = 1 + random.below(1_024)
             // Above any event that workloads send.
-            if random.oneIn(2) { settings.tuning.pendingBytesMax = 4_096 << random.below(4) }
+            if random.oneIn(2) { settings.tuning.pendingBytesMax = 2_048 << random.below(3) }
         }
         if random.oneIn(4) {
             settings.cables.delayNanoseconds = 20_000...(1_000_000 << UInt64(random.below(6)))
@@ -94,8 +104,8 @@ struct RunPlan {
         if random.oneIn(6) { settings.tuning.messageFindsMax = 1 + random.below(4) }
         if random.oneIn(6) { settings.tuning.mergeBytesGoal = 1 + random.below(1_024) }
         if random.oneIn(6) { settings.tuning.requestsInFlightMax = 1 + random.below(4) }
-        if random.oneIn(8) { settings.tuning.requestsWaitingMax = 1 + random.below(16) }
-        if random.oneIn(6) { settings.tuning.reclaimStep = 1 + random.below(4) }
+        if random.oneIn(8) { settings.tuning.requestsWaitingMax = 8 + random.below(24) }
+        if random.oneIn(2) { settings.tuning.reclaimStep = 1 + random.below(3) }
         if random.oneIn(3) { settings.tuning.marksNanoseconds = 1_000_000 << random.below(12) }
     }
 

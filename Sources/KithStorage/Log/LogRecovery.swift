@@ -290,6 +290,7 @@ struct LogRecovery {
         }
         if place == 0 {
             guard segment == SegmentID(1) else {
+                mark(.logSegmentMissing)
                 throw .corrupt(segment: SegmentID(1), offset: 0, reason: .missingSegment)
             }
             guard options.mayCreate else { throw .missing }
@@ -308,6 +309,7 @@ struct LogRecovery {
     private func judgeOldest() throws(LogError) {
         guard let first = log.segments.first, let last = log.segments.last else { return }
         guard first.segment <= log.oldestSegment, log.oldestSegment <= last.segment else {
+            mark(.logSegmentMissing)
             throw .corrupt(segment: log.oldestSegment, offset: 0, reason: .missingSegment)
         }
     }
