@@ -52,7 +52,8 @@ public struct FaultSchedule: Sendable {
                 .filter { choice.allows($0) }
         }
         let isCalm = random.oneIn(10) && choice.only == nil
-        let count = 1 + random.below(1 << random.below(6))
+        let count =
+            choice.isMerging ? 4 + random.below(28) : 1 + random.below(1 << random.below(6))
         guard !kinds.isEmpty, !stepTimes.isEmpty, !isCalm else { return .none }
         let span = max(1, stepTimes[stepTimes.count - 1])
         var faults: [Fault] = []

@@ -29,6 +29,8 @@ enum SimulateCommand: Command {
             CommandSyntax.Option("only-faults", value: "2,4", help: "only these faults"),
             CommandSyntax.Option("trace", value: "FILE", help: "write a line a step"),
             CommandSyntax.Option("shrink", help: "make a failing seed as small as it gets"),
+            CommandSyntax.Option(
+                "reach", value: "FILE", help: "fail where the runs do not come to what FILE lists"),
             CommandSyntax.Option("json", help: "print one JSON object a seed"),
         ],
         notes: [
@@ -80,6 +82,12 @@ enum SimulateCommand: Command {
             console.print(smallest.story)
         }
         if !request.isJSON, coverage.runs > 1 { console.print(coverage.text) }
+        let missed = request.goal?.missing(in: coverage) ?? []
+        if !missed.isEmpty {
+            console.complain("\(missed.count) of what \(arguments["reach"] ?? "") lists was not reached:")
+            for line in missed { console.complain("  \(line)") }
+            isOk = false
+        }
         return isOk ? .done : .failed
     }
 }

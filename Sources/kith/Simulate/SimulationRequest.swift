@@ -1,3 +1,4 @@
+import Foundation
 import KithSimulation
 
 /// What a command line asks of `kith simulate`.
@@ -11,6 +12,8 @@ struct SimulationRequest: Sendable {
     var isJSON: Bool
     var isShrinking: Bool
     var tracePath: String?
+    /// What all runs together must come to.
+    var goal: CoverageGoal?
 
     init(_ arguments: Arguments) throws(UsageError) {
         let seed = try arguments.number("seed", in: UInt64.min...UInt64.max)
@@ -52,6 +55,18 @@ struct SimulationRequest: Sendable {
         tracePath = arguments["trace"]
         if tracePath != nil, seeds.count > 1 {
             throw UsageError("--trace is for one seed: --seed N")
+        }
+        goal = try arguments["reach"].map(Self.goal)
+    }
+
+    private static func goal(_ path: String) throws(UsageError) -> CoverageGoal {
+        guard let bytes = FileManager.default.contents(atPath: path) else {
+            throw UsageError("--reach: no file \(path)")
+        }
+        do throws(CoverageGoal.Malformed) {
+            return try CoverageGoal(String(decoding: bytes, as: UTF8.self))
+        } catch {
+            throw UsageError("--reach \(path): \(error)")
         }
     }
 
