@@ -35,7 +35,9 @@ struct MergeWatch {
         let seldom: [CrashMatrix.Step] = [.winnerSealed, .winnerMoved, .winnerEmpty]
         if !isOfDeclined, chance.oneIn(2) { cells.removeAll { !seldom.contains($0.step) } }
         // One node is always both.
-        if settings.nodeCount == 1 { cells.removeAll { $0.role != .both && $0.step != .winnerDown } }
+        if settings.nodeCount == 1 {
+            cells.removeAll { $0.role != .both && $0.step != .winnerDown }
+        }
         let cell = cells[chance.below(cells.count)]
         step = cell.step
         role = cell.role

@@ -84,7 +84,8 @@ enum SimulateCommand: Command {
         if !request.isJSON, coverage.runs > 1 { console.print(coverage.text) }
         let missed = request.goal?.missing(in: coverage) ?? []
         if !missed.isEmpty {
-            console.complain("\(missed.count) of what \(arguments["reach"] ?? "") lists was not reached:")
+            let file = arguments["reach"] ?? ""
+            console.complain("not reached, \(missed.count) of what \(file) lists:")
             for line in missed { console.complain("  \(line)") }
             isOk = false
         }

@@ -1,4 +1,3 @@
-import Foundation
 import KithSimulation
 
 /// What a command line asks of `kith simulate`.
@@ -59,11 +58,12 @@ struct SimulationRequest: Sendable {
         goal = try arguments["reach"].map(Self.goal)
     }
 
+    /// Bytes of a file of marks and crashes.
+    private static let goalBytesMax = 1 << 20
+
     private static func goal(_ path: String) throws(UsageError) -> CoverageGoal {
-        guard let bytes = FileManager.default.contents(atPath: path) else {
-            throw UsageError("--reach: no file \(path)")
-        }
-        do throws(CoverageGoal.Malformed) {
+        do {
+            let bytes = try InputFile.contents(path, byteCountMax: goalBytesMax)
             return try CoverageGoal(String(decoding: bytes, as: UTF8.self))
         } catch {
             throw UsageError("--reach \(path): \(error)")
