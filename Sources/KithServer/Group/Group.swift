@@ -366,7 +366,9 @@ actor Group {
         var outcomes: [Outcome] = []
         var token = LogIndex.zero
         if !part.operations.isEmpty {
-            for piece in part.operations.pieces(goal: tuning.submissionBytesGoal) {
+            for piece in part.operations.pieces(
+                goal: tuning.submissionBytesGoal, runBytesMax: tuning.runBytesMax)
+            {
                 switch await submit(piece, isIngest: isIngest) {
                 case .applied(let applied, let index):
                     if outcomes.isEmpty { outcomes = applied } else { outcomes += applied }

@@ -123,7 +123,9 @@ struct Peer: Sendable {
         // Operations first, then finds, then waits, as the group itself does them.
         let pieces =
             part.operations.isEmpty
-            ? [OperationWriter()] : part.operations.pieces(goal: tuning.messageBytesGoal)
+            ? [OperationWriter()]
+            : part.operations.pieces(
+                goal: tuning.messageBytesGoal, runBytesMax: tuning.runBytesMax)
         if pieces.count > 1 { KithBytes.mark(.peerPartInPieces) }
         for piece in pieces.dropLast() { messages.append(message(piece, [], [])) }
         var last = pieces[pieces.count - 1]

@@ -48,8 +48,10 @@ public struct FaultSchedule: Sendable {
             kinds += repeatElement(kind, count: weight)
         }
         if choice.isMerging, choice.only == nil {
-            kinds = [.crashInMerge, .crashInMerge, .cutInMerge, .cutInMerge, .jumpInMerge]
-                .filter { choice.allows($0) }
+            kinds = [
+                .crashInMerge, .crashInMerge, .crashInMerge, .cutInMerge, .cutInMerge,
+                .jumpInMerge, .fullDisk,
+            ].filter { choice.allows($0) }
         }
         let isCalm = random.oneIn(10) && choice.only == nil
         let count =

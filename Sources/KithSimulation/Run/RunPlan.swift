@@ -87,6 +87,8 @@ struct RunPlan {
         settings.tuning.pendingBytesMax = min(settings.tuning.pendingBytesMax, room / 4 * 3)
         settings.tuning.entryBytesGoal = min(settings.tuning.entryBytesGoal, room / 2)
         settings.tuning.submissionBytesGoal = min(settings.tuning.submissionBytesGoal, room / 2)
+        let pending = settings.tuning.pendingBytesMax
+        settings.tuning.runBytesMax = min(settings.tuning.runBytesMax, pending / 4 * 3)
     }
 
     /// Profiles of few identifiers: limits refuse links, and winners have no room.
