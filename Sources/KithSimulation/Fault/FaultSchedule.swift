@@ -31,9 +31,10 @@ public struct FaultSchedule: Sendable {
         }
     }
 
-    /// Faults for a run whose work has steps at these times (nanoseconds, ascending).
-    static func drawn(
-        seed: UInt64, nodeCount: Int, stepTimes: [UInt64], choice: Choice
+    /// Faults for a run whose work has steps at these times (nanoseconds, ascending). `number` of
+    /// them where that is given, else the seed says how many, and may say none.
+    package static func drawn(
+        seed: UInt64, nodeCount: Int, stepTimes: [UInt64], choice: Choice, number: Int? = nil
     ) -> FaultSchedule {
         var random = Xoshiro256(seed: seed, label: "faults")
         // A choice made by hand leaves nothing to chance but number and time.
@@ -45,8 +46,9 @@ public struct FaultSchedule: Sendable {
             if kind.needsTwoNodes, nodeCount < 2 { continue }
             kinds += repeatElement(kind, count: weight)
         }
-        let isCalm = random.oneIn(10) && choice.only == nil
-        let count = 1 + random.below(1 << random.below(6))
+        let isCalm = random.oneIn(10) && choice.only == nil && number == nil
+        let drawnCount = 1 + random.below(1 << random.below(6))
+        let count = number ?? drawnCount
         guard !kinds.isEmpty, !stepTimes.isEmpty, !isCalm else { return .none }
         let span = max(1, stepTimes[stepTimes.count - 1])
         var faults: [Fault] = []
@@ -82,13 +84,13 @@ public struct FaultSchedule: Sendable {
     }
 
     /// When the last fault is over, in nanoseconds from the begin of the run; 0 without any.
-    var end: UInt64 { faults.map(\.end).max() ?? 0 }
+    package var end: UInt64 { faults.map(\.end).max() ?? 0 }
 }
 
 extension Xoshiro256 {
     /// A number in `range`, each order of magnitude as likely as the others. Integers only, so
     /// that it is the same everywhere.
-    mutating func logarithmic(_ range: ClosedRange<UInt64>) -> UInt64 {
+    package mutating func logarithmic(_ range: ClosedRange<UInt64>) -> UInt64 {
         let low = max(1, range.lowerBound)
         var high = low
         let doublings =

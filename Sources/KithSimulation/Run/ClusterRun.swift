@@ -14,22 +14,22 @@ internal import KithCore
 internal import KithWire
 
 /// Runs one seed. Touched on the simulation's thread only.
-public final class ClusterRun: @unchecked Sendable {
+public final class ClusterRun: PlanWorld, @unchecked Sendable {
     let plan: RunPlan
     let cluster: SimulatedCluster
     var report: RunReport
-    var history = History()
-    var random: Xoshiro256
+    package var history = History()
+    package var random: Xoshiro256
     /// The virtual time at which clients began.
     var began: UInt64 = 0
     /// The latest time that a wall clock showed.
     var latestClock = LogTime(0)
     /// The run has failed or is done: nobody tries anything again.
-    var isOver = false
+    package var isOver = false
     /// The steps that clients are at, by their numbers.
-    var doing: [Int: Int] = [:]
+    package var doing: [Int: Int] = [:]
     /// Clients that are not done.
-    var clientsLeft = 0
+    package var clientsLeft = 0
     /// How far a node's wall clock was before a right one, at most so far, in milliseconds.
     var clockAhead: Int64 = 0
     /// The same, behind it.
@@ -178,10 +178,10 @@ public final class ClusterRun: @unchecked Sendable {
     var simulator: Simulator { cluster.simulator }
 
     /// Nanoseconds since the clients began.
-    var now: UInt64 { simulator.nanoseconds - min(began, simulator.nanoseconds) }
+    package var now: UInt64 { simulator.nanoseconds - min(began, simulator.nanoseconds) }
 
     /// A rule was broken.
-    func broke(_ invariant: String, _ text: String) {
+    package func broke(_ invariant: String, _ text: String) {
         report.violations.append(Violation(invariant, text))
         note("VIOLATION \(invariant): \(text)")
     }
@@ -194,7 +194,7 @@ public final class ClusterRun: @unchecked Sendable {
     }
 
     /// Writes a line into the trace, and into the notes of the report.
-    func note(_ text: String) {
+    package func note(_ text: String) {
         if isOver { return }
         simulator.trace(text)
         let line = "\(Fault.seconds(now))  \(text)"
