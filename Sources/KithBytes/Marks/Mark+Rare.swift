@@ -4,6 +4,26 @@ extension Mark {
         switch self {
         case .absorbMalformed:
             "what reads it was written by the same program; tests of hostile bytes come here"
+        case .absorbLoserGone, .forwardElsewhen, .reopenElsewhen:
+            "a group has one driver, which hears what became of all it asked for: another's late "
+                + "messages come with a change of leader, which one copy of the data has not"
+        case .absorbWrongRoot, .driverBackToStart:
+            "an absorb follows Forwards only, and brings the proof of the first: what comes by a hint "
+                + "would lead here, and absorbs take none"
+        case .driverRests:
+            "a merge under way holds its group's mark at its seal, so that only a copy is stale whose "
+                + "answer nobody waits for"
+        case .dropContested, .sealContested:
+            "a contested leaf lies in an account's profile: that ends by erasing only, and is sealed "
+                + "by the link between two user ids only"
+        case .sealTooLarge, .eventTraitRefused:
+            "a profile of a MiB: more than a world's clients send"
+        case .linkSameRoot:
+            "the root would have to end between the two finds and take the other end in its next life"
+        case .logOverloaded:
+            "64 MiB of entries that wait for the disk: more than a world has"
+        case .logAppendAfterClose:
+            "groups stop before their log is closed, and what they appended is in its queue by then"
         case .absorbSwallowed, .absorbSwallowedBesideLife, .sealForgotten, .eventForgotten,
             .linkForgotten:
             "only erasing forgets, and no client can erase yet"
@@ -15,8 +35,6 @@ extension Mark {
             "header and first frame are one write: only a tear between them leads here"
         case .logOldSegmentCut, .logSegmentsRemoved:
             "nothing cuts the log before there are snapshots"
-        case .logSegmentMadeAgain:
-            "a start removes it first: only a segment that could not be made in the same life leads here"
         case .logEntryTooLarge:
             "the group splits what it appends long before"
         case .cellAwaited:
@@ -28,18 +46,8 @@ extension Mark {
         case .folderOtherClass, .nodeEntryMisplaced, .peerOtherNodeAnswers, .peerGreetingRefused,
             .peerFileDiffers:
             "worlds have one cluster file; tests come here"
-        case .peerQueueFull:
-            "64 MiB or 65,536 requests: more than a world has"
-        case .peerPartHalfDone:
-            "a part in several messages that breaks between two of them"
-        case .peerShortAnswer:
-            "a log that fails between two pieces of a part"
-        case .peerPartInPieces:
-            "four MiB of operations in one round"
         case .connectionOtherCluster:
             "worlds have one cluster; tests come here"
-        case .clientTooLargeForNode:
-            "worlds have one limit; tests come here"
         case .clientTooMany:
             "more callers than a world has; tests come here"
         case .clientNodeStopping:

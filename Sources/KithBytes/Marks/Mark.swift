@@ -280,7 +280,7 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case logMade
     /// The log of a folder that was used is gone: refused.
     case logMissing
-    /// A segment between others is gone: refused.
+    /// A segment that is needed is gone: refused.
     case logSegmentMissing
     /// A later frame proves that bad bytes were durable once: refused.
     case logMiddleCorrupt

@@ -27,6 +27,8 @@ public struct MergeDriver: Sendable {
     private var isOut: [Bool]
     /// The seal that the last look at a long list of them ended with.
     private var looked = OperationIndex.none
+    /// Bytes that one part of a round holds, or one request.
+    public var partBytesGoal: Int
     /// Something waits for a round after the last one, whether or not any part of that comes back.
     public private(set) var wantsLaterRound = false
 
@@ -95,6 +97,7 @@ public struct MergeDriver: Sendable {
         self.group = group
         self.table = table
         isOut = Array(repeating: false, count: table.groupCount)
+        partBytesGoal = max(Self.roundBytesGoal / table.groupCount, Self.partBytesLeast)
     }
 
     /// Something is under way.
@@ -136,8 +139,7 @@ public struct MergeDriver: Sendable {
     /// Whether the group's part may take another request: the part of an earlier round has come
     /// back, and this one is below the group's share.
     private func canAsk(_ place: Int, in round: Round) -> Bool {
-        let goal = max(Self.roundBytesGoal / table.groupCount, Self.partBytesLeast)
-        guard round.parts[place].operations.byteCount < goal else {
+        guard round.parts[place].operations.byteCount < partBytesGoal else {
             mark(.driverRoundFull)
             return false
         }

@@ -7,6 +7,11 @@ extension Group {
     /// Traps where a rule of the group's records is broken. O(records).
     func checkInvariants() { machine.checkInvariants(on: shards) }
 
+    /// Whether there may be any: a record is sealed, or an operation waits for the log. O(1).
+    var mayHaveOpenMerges: Bool {
+        !machine.sealed.isEmpty || unloggedOperations.contains { !$0.isEmpty }
+    }
+
     /// The merges of this group's records that are not at their end.
     var openMerges: [OpenMerge] {
         var merges = machine.sealed.compactMap { record -> OpenMerge? in

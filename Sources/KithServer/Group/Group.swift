@@ -46,9 +46,11 @@ actor Group {
     private var isReclaiming = false
     private var reclaimedDay: Int64 = 0
 
-    /// As the node's tuning says; by default the two below.
+    /// As the node's tuning says; by default the constants below.
     private let pendingBytesMax: Int
     private let entryBytesGoal: Int
+    private let reclaimStep: Int
+    private let submissionBytesGoal: Int
 
     /// Bytes of operations that may wait for the log; above it `overloaded`.
     static let pendingBytesMax = 6 << 20
@@ -111,9 +113,12 @@ actor Group {
         self.retentionMillis = retentionMillis
         pendingBytesMax = tuning.pendingBytesMax
         entryBytesGoal = tuning.entryBytesGoal
+        reclaimStep = tuning.reclaimStep
+        submissionBytesGoal = tuning.submissionBytesGoal
         self.onFailure = onFailure
         shards = ShardSet(group: id, table: table, loop: loop)
         machine = GroupMachine(group: id, table: table)
+        machine.identifiersMax = tuning.identifiersMax
     }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -348,7 +353,7 @@ actor Group {
         for shard in machine.table.shards(of: id)
         where shards.machine(shard).hasReclaimable(context) {
             var operations = OperationWriter()
-            operations.reclaim(shard, limit: Self.reclaimStep, exact: false)
+            operations.reclaim(shard, limit: reclaimStep, exact: false)
             enqueue(operations, nil, isIngest: false)
             isReclaiming = true
             return
@@ -365,7 +370,7 @@ actor Group {
         var outcomes: [Outcome] = []
         var token = LogIndex.zero
         if !part.operations.isEmpty {
-            for piece in part.operations.pieces(goal: Self.submissionBytesGoal) {
+            for piece in part.operations.pieces(goal: submissionBytesGoal) {
                 switch await submit(piece, isIngest: isIngest) {
                 case .applied(let applied, let index):
                     if outcomes.isEmpty { outcomes = applied } else { outcomes += applied }

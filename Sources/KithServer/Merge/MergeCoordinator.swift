@@ -17,6 +17,7 @@ actor MergeCoordinator {
     private let router: Router
     private let clock: any Clock
     private var driver: MergeDriver
+    private let marksNanoseconds: UInt64
     /// Groups whose node did not answer last time.
     private var silent: Set<GroupID> = []
 
@@ -25,12 +26,17 @@ actor MergeCoordinator {
     static let pauseNanosecondsMin: UInt64 = 1_000_000
     static let pauseNanosecondsMax: UInt64 = 16_000_000
 
-    init(_ group: Group, router: Router, clock: any Clock, table: GroupTable) {
+    init(
+        _ group: Group, router: Router, clock: any Clock, table: GroupTable,
+        tuning: NodeTuning = NodeTuning()
+    ) {
         self.group = group
         self.router = router
         self.clock = clock
         loop = group.loop
         driver = MergeDriver(group: group.id, table: table)
+        if let goal = tuning.mergeBytesGoal { driver.partBytesGoal = goal }
+        marksNanoseconds = tuning.marksNanoseconds
     }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -138,7 +144,7 @@ actor MergeCoordinator {
     func shareMarks() async {
         while await group.marksWork() {
             do {
-                try await clock.sleep(nanoseconds: Self.marksNanoseconds, on: loop)
+                try await clock.sleep(nanoseconds: marksNanoseconds, on: loop)
             } catch {
                 return  // cancelled: the node stops
             }

@@ -161,7 +161,9 @@ public actor Node {
         let introduction = PeerIntroduction(settings)
         let configuration = settings.configuration
         peers = configuration.nodes.filter { $0.id != settings.nodeID }.map {
-            Peer($0, loops: ports.loops, ports: ports, greeting: introduction)
+            Peer(
+                $0, loops: ports.loops, ports: ports, greeting: introduction,
+                tuning: settings.tuning)
         }
         let places: [GroupPlace] = table.groups.map { [peers] id in
             if let group = groups.first(where: { $0.id == id }) { return .here(group) }
@@ -192,7 +194,8 @@ public actor Node {
                 tasks.addTask(executorPreference: home) { await group.run() }
                 tasks.addTask(executorPreference: home) { await group.watchWaits() }
                 let coordinator = MergeCoordinator(
-                    group, router: router, clock: ports.clock, table: router.table)
+                    group, router: router, clock: ports.clock, table: router.table,
+                    tuning: settings.tuning)
                 tasks.addTask(executorPreference: home) { await coordinator.run() }
                 tasks.addTask(executorPreference: home) { await coordinator.shareMarks() }
             }
@@ -299,7 +302,7 @@ public actor Node {
     private func makeService() -> Service {
         let configuration = settings.configuration
         let rules = configuration.identity
-        let policy = LinkPolicy(
+        var policy = LinkPolicy(
             quarantinesContested: rules.sharedDevice == .quarantine,
             aliasJoinsAccounts: rules.alias == .merge,
             limits: rules.namespaces.map {
@@ -307,6 +310,7 @@ public actor Node {
                     namespace: Array($0.name.utf8), identifierClass: $0.identifierClass,
                     limit: $0.limit)
             })
+        policy.identifiersMax = settings.tuning.identifiersMax
         return Service(
             router: router, rules: rules, normaliser: IdentifierNormaliser(rules), policy: policy,
             hashKey: configuration.hashKey,

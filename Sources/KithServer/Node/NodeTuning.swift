@@ -1,4 +1,5 @@
 public import KithCore
+internal import KithWire
 
 /// Bounds of a node's inside that no cluster file says. The defaults are those of every node; a
 /// simulation makes them small, so that what is rare happens often.
@@ -10,6 +11,24 @@ public struct NodeTuning: Sendable {
     /// Where leaves are taken to be rooted at first. Right or wrong: a hint is only a place to
     /// begin. A root must be below its leaf.
     public var hints: [(leaf: LeafID, root: LeafID)] = []
+    /// Identifiers a profile may hold; the same at all nodes and in all lives of a cluster.
+    public var identifiersMax = ShardMachine.identifiersMax
+    /// Records that one reclaim operation handles at most.
+    public var reclaimStep = Group.reclaimStep
+    /// Bytes of operations that one submission of a round has, or one operation.
+    public var submissionBytesGoal = Group.submissionBytesGoal
+    /// Bytes of operations in one message to another node, or one operation.
+    public var messageBytesGoal = PeerLimits.operationBytesGoal
+    /// Finds in one message to another node; at most `PeerLimits.findsMax`.
+    public var messageFindsMax = PeerLimits.findsMax
+    /// Requests sent to another node and unanswered, for each connection; more wait.
+    public var requestsInFlightMax = PeerLink.inFlightMax
+    /// Requests that wait for that; more are refused.
+    public var requestsWaitingMax = PeerLink.waitingMax
+    /// Bytes of merges that one part of a round has, or one merge; nil for a share of the round.
+    public var mergeBytesGoal: Int?
+    /// The least time between two logged marks of a group, in nanoseconds.
+    public var marksNanoseconds = MergeCoordinator.marksNanoseconds
 
     /// The defaults.
     public init() {}

@@ -39,6 +39,11 @@ extension Node {
         groups.flatMap { group in group.assumeIsolated { $0.openMerges } }
     }
 
+    /// False where `openMerges` is empty for certain. As above, but O(groups).
+    public nonisolated var mayHaveOpenMerges: Bool {
+        groups.contains { group in group.assumeIsolated { $0.mayHaveOpenMerges } }
+    }
+
     /// What became of an absorb at `winner`; nil where its group is led elsewhere. As above.
     public nonisolated func absorbState(
         of loser: LeafID, version: OperationIndex, at winner: LeafID

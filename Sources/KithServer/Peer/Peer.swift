@@ -16,17 +16,23 @@ struct Peer: Sendable {
     /// For what merge coordinators ask; nothing on it waits for a merge.
     let merges: PeerLink
     let clock: any Clock
+    private let messageBytesGoal: Int
+    private let messageFindsMax: Int
 
     init(
         _ node: ClusterConfiguration.Node, loops: [any Loop], ports: NodePorts,
-        greeting: PeerIntroduction
+        greeting: PeerIntroduction, tuning: NodeTuning
     ) {
         id = node.id
         name = "node \(node.id.rawValue) (\(node.host):\(node.port))"
         let first = Int(node.id.rawValue) % loops.count
-        requests = PeerLink(to: node, loop: loops[first], ports: ports, greeting: greeting)
+        requests = PeerLink(
+            to: node, loop: loops[first], ports: ports, greeting: greeting, tuning: tuning)
         merges = PeerLink(
-            to: node, loop: loops[(first + 1) % loops.count], ports: ports, greeting: greeting)
+            to: node, loop: loops[(first + 1) % loops.count], ports: ports, greeting: greeting,
+            tuning: tuning)
+        messageBytesGoal = tuning.messageBytesGoal
+        messageFindsMax = tuning.messageFindsMax
         clock = ports.clock
     }
 
@@ -119,12 +125,12 @@ struct Peer: Sendable {
         // Operations first, then finds, then waits, as the group itself does them.
         let pieces =
             part.operations.isEmpty
-            ? [OperationWriter()] : part.operations.pieces(goal: PeerLimits.operationBytesGoal)
+            ? [OperationWriter()] : part.operations.pieces(goal: messageBytesGoal)
         if pieces.count > 1 { KithBytes.mark(.peerPartInPieces) }
         for piece in pieces.dropLast() { messages.append(message(piece, [], [])) }
         var last = pieces[pieces.count - 1]
         repeat {
-            let found = finds.prefix(PeerLimits.findsMax)
+            let found = finds.prefix(messageFindsMax)
             finds = finds.dropFirst(found.count)
             let waited = finds.isEmpty ? waits.prefix(PeerLimits.waitsMax) : []
             waits = waits.dropFirst(waited.count)

@@ -22,6 +22,9 @@ actor PeerLink {
     /// The node that must answer there.
     private nonisolated let peer: NodeID
     private nonisolated let greeting: PeerIntroduction
+    /// As the node's tuning says; by default the constants below.
+    private nonisolated let inFlightMax: Int
+    private nonisolated let waitingMax: Int
 
     private var waiting: [Pending] = []
     private var waitingBytes = 0
@@ -81,13 +84,15 @@ actor PeerLink {
 
     init(
         to node: ClusterConfiguration.Node, loop: any Loop, ports: NodePorts,
-        greeting: PeerIntroduction
+        greeting: PeerIntroduction, tuning: NodeTuning
     ) {
         peer = node.id
         address = (node.host, node.port)
         self.loop = loop
         self.ports = ports
         self.greeting = greeting
+        inFlightMax = tuning.requestsInFlightMax
+        waitingMax = tuning.requestsWaitingMax
     }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -116,7 +121,7 @@ actor PeerLink {
         }
         let payload = message.encoded()
         guard waitingBytes + payload.count <= Self.waitingBytesMax,
-            waiting.count < Self.waitingMax
+            waiting.count < waitingMax
         else {
             mark(.peerQueueFull)
             return .failure(.notSent("too much waits for it"))
@@ -354,7 +359,7 @@ actor PeerLink {
                 await withCheckedContinuation { work.wait($0) }
                 continue
             }
-            if inFlight.count >= Self.inFlightMax || inFlightBytes >= Self.inFlightBytesMax {
+            if inFlight.count >= inFlightMax || inFlightBytes >= Self.inFlightBytesMax {
                 mark(.peerWindowFull)
                 await withCheckedContinuation { room.wait($0) }
                 continue
@@ -362,7 +367,7 @@ actor PeerLink {
             writer.removeAll(keepingCapacity: true)
             var taken = 0
             while taken < waiting.count, writer.count < Self.writeBytesGoal,
-                inFlight.count < Self.inFlightMax, inFlightBytes < Self.inFlightBytesMax
+                inFlight.count < inFlightMax, inFlightBytes < Self.inFlightBytesMax
             {
                 let pending = waiting[taken]
                 taken += 1

@@ -1,4 +1,5 @@
 internal import KithCore
+internal import KithServer
 
 /// Which identifiers can have come together at all, and of which of these heaps everything can be
 /// demanded. Knows links as the plan writes them; how a cluster makes them it does not know.
@@ -33,7 +34,6 @@ struct Components {
     /// Message ids are remembered that long, in milliseconds, and so many always.
     static let rememberedMillis: Int64 = 86_400_000
     static let rememberedCount = 64
-    static let identifiersLimit = 256
 
     /// The components of a run that ended at that wall time.
     init(_ evidence: Evidence, wallTime: Int64) {
@@ -114,7 +114,7 @@ struct Components {
     }
 
     private static func isLimited(_ component: Component, _ evidence: Evidence) -> Bool {
-        if component.identifiers.count > identifiersLimit { return true }
+        if component.identifiers.count > evidence.settings.tuning.identifiersMax { return true }
         return evidence.settings.identity.namespaces.contains { namespace in
             guard namespace.identifierClass != .account else { return false }
             return component.identifiers.count {

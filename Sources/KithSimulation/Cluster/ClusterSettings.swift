@@ -2,7 +2,7 @@ public import KithBytes
 public import KithCore
 public import KithServer
 public import KithStorage
-internal import KithWire
+public import KithWire
 
 /// How a simulated cluster is made: what its cluster file would say, and what its world is like.
 /// The seed says the rest, the hash key too.
@@ -31,6 +31,10 @@ public struct ClusterSettings: Sendable {
     }()
     /// Bounds of the nodes' inside.
     public var tuning = NodeTuning()
+    /// Sizes of frames, batches and events.
+    public var limits = WireLimits()
+    /// Bytes of large frames of clients at a time; nil for the nodes' own.
+    public var ingestBytesMax: Int?
     public var world = Simulator.Settings()
     public var cables = SimulatedNetwork.Settings()
 

@@ -21,6 +21,8 @@ extension SimulatedCluster {
             software: "kith simulation")
         nodeSettings.log = settings.log
         nodeSettings.tuning = settings.tuning
+        nodeSettings.limits = settings.limits
+        nodeSettings.ingestBytesMax = settings.ingestBytesMax ?? nodeSettings.ingestBytesMax
         adjust(&nodeSettings)
         let ports = NodePorts(
             disk: place.disk, network: network.host(place.name), clock: place.clock,

@@ -5,8 +5,11 @@
 ///     seal asked, not durable           the loser's leader, where the merge's coordinator is too
 ///     sealed, nobody told               the winner's leader
 ///     absorb asked, not durable         one node that leads both groups
-///     absorbed, not forwarded           another node: the client's router, or nobody's
-///     …
+///     absorbed, not forwarded           a client's router that leads neither
+///     …                                 another node
+///
+/// A router is a node that a client waits at for the answer to a batch that names one of the merge's
+/// two leaves: what dies with it is the way from the link to its acknowledgement.
 ///
 /// Filled from what the records of all nodes say right before the crash (`SimulatedCluster.
 /// noteCrash`), not from what the run meant to do.
@@ -31,6 +34,7 @@ public struct CrashMatrix: Equatable, Sendable {
         case loser = "loser's leader"
         case winner = "winner's leader"
         case both = "leader of both"
+        case router = "a client's router"
         case other = "another node"
     }
 
@@ -48,12 +52,8 @@ public struct CrashMatrix: Equatable, Sendable {
 
         /// Whether there is such a crash at all.
         public var isPossible: Bool {
-            step != .winnerDown || role == .loser || role == .other
+            step != .winnerDown || role != .winner && role != .both
         }
-
-        /// Whether a set of runs need not have it: a winner declines only where two profiles near
-        /// the limit of identifiers grow between a find and an absorb.
-        public var isRare: Bool { step == .declined || step == .reopenAsked }
     }
 
     private var counts = [Int](repeating: 0, count: Step.allCases.count * Role.allCases.count)
@@ -84,8 +84,8 @@ public struct CrashMatrix: Equatable, Sendable {
             .filter(\.isPossible)
     }
 
-    /// The cells that should not be empty and are.
-    public var missing: [Cell] { Self.cells.filter { self[$0] == 0 && !$0.isRare } }
+    /// The cells that are empty.
+    public var missing: [Cell] { Self.cells.filter { self[$0] == 0 } }
 
     /// The table, a line a step.
     public var text: String {

@@ -2,16 +2,21 @@
 // within one, before the node is cut off.
 
 internal import KithBytes
-internal import KithCore
+public import KithCore
 internal import KithServer
 
 extension SimulatedCluster {
     /// Enters each merge under way into the table: at which step it is, and what node `number`,
-    /// which is about to die, has to do with it. Changes nothing, and takes no virtual time.
-    public func noteCrash(of number: Int, in matrix: inout CrashMatrix) {
-        let seen = survey()
+    /// which is about to die, has to do with it. `routers` says which nodes clients wait at for an
+    /// answer about one of two leaves. Changes nothing, and takes no virtual time.
+    public func noteCrash(
+        of number: Int, routers: (LeafID, LeafID) -> Set<Int> = { _, _ in [] },
+        in matrix: inout CrashMatrix
+    ) {
+        let seen = mergesUnderWay()
         for merge in seen {
-            let cell = CrashMatrix.Cell(merge.step, role(of: number, in: merge))
+            let routers = routers(merge.merge.loser, merge.merge.into)
+            let cell = CrashMatrix.Cell(merge.step, merge.role(of: number, routers: routers))
             matrix[cell] += 1
             if cell.role == .loser || cell.role == .both { mark(.worldSealedAtCrash) }
             if cell.role == .winner { mark(.worldWinnerDied) }
@@ -34,25 +39,32 @@ extension SimulatedCluster {
     }
 
     /// A merge under way, as the nodes that are up see it.
-    private struct Seen {
+    struct MergeUnderWay {
         let merge: OpenMerge
         /// The node that leads the loser's group, and the one that leads the winner's.
         let losers: Int
         let winners: Int
         let step: CrashMatrix.Step
-    }
 
-    private func role(of number: Int, in seen: Seen) -> CrashMatrix.Role {
-        switch (number == seen.losers, number == seen.winners) {
-        case (true, true): .both
-        case (true, false): .loser
-        case (false, true): .winner
-        case (false, false): .other
+        /// What a node has to do with it.
+        func role(of number: Int, routers: Set<Int>) -> CrashMatrix.Role {
+            switch (number == losers, number == winners) {
+            case (true, true): .both
+            case (true, false): .loser
+            case (false, true): .winner
+            case (false, false): routers.contains(number) ? .router : .other
+            }
         }
     }
 
-    private func survey() -> [Seen] {
+    /// All of them, at nodes that are up.
+    func mergesUnderWay() -> [MergeUnderWay] {
         simulator.inspect {
+            let isIdle = nodes.allSatisfy { place in
+                !place.isUp || !(place.life?.node?.mayHaveOpenMerges ?? false)
+            }
+            if isIdle { return [] }
+            let leaders = Leaders(settings.configuration())
             var all: [(node: Int, merge: OpenMerge)] = []
             for place in nodes where place.isUp {
                 guard let node = place.life?.node else { continue }
@@ -66,20 +78,29 @@ extension SimulatedCluster {
                 }
             }
             return all.map { node, merge in
-                Seen(
-                    merge: merge, losers: node, winners: leader(of: merge.into),
-                    step: step(of: merge))
+                MergeUnderWay(
+                    merge: merge, losers: node, winners: leaders.leader(of: merge.into),
+                    step: step(of: merge, leaders))
             }
         } ?? []
     }
 
-    private func leader(of leaf: LeafID) -> Int {
-        let configuration = settings.configuration()
-        let group = GroupTable(groupCount: configuration.groups).group(of: leaf)
-        return Int(configuration.leader(of: group).rawValue)
+    /// Who leads what.
+    private struct Leaders {
+        private let configuration: ClusterConfiguration
+        private let table: GroupTable
+
+        init(_ configuration: ClusterConfiguration) {
+            self.configuration = configuration
+            table = GroupTable(groupCount: configuration.groups)
+        }
+
+        func leader(of leaf: LeafID) -> Int {
+            Int(configuration.leader(of: table.group(of: leaf)).rawValue)
+        }
     }
 
-    private func step(of merge: OpenMerge) -> CrashMatrix.Step {
+    private func step(of merge: OpenMerge, _ leaders: Leaders) -> CrashMatrix.Step {
         switch merge.unlogged {
         case .seal: return .sealAsked
         case .forward: return .forwardAsked
@@ -90,7 +111,7 @@ extension SimulatedCluster {
         var first: CrashMatrix.Step?
         // Pointers fall with every hop.
         for _ in 0..<Self.pointersFollowed {
-            let place = node(leader(of: target))
+            let place = node(leaders.leader(of: target))
             guard place.isUp, let node = place.life?.node,
                 let state = node.absorbState(of: merge.loser, version: merge.version, at: target)
             else { return first ?? .winnerDown }

@@ -27,6 +27,11 @@ public enum FaultKind: String, CaseIterable, Sendable {
     case pause
     case stop
     case tightBudgets = "tight-budgets"
+    case roughStart = "rough-start"
+    // Process, network and time, at a step of a merge that the run waits for.
+    case crashInMerge = "crash-in-merge"
+    case cutInMerge = "cut-in-merge"
+    case jumpInMerge = "jump-in-merge"
     // Disk.
     case tornWrite = "torn-write"
     case lostWrites = "lost-writes"
@@ -36,6 +41,8 @@ public enum FaultKind: String, CaseIterable, Sendable {
     case readError = "read-error"
     case fullDisk = "full-disk"
     case slowDisk = "slow-disk"
+    case cellRot = "cell-rot"
+    case unknownRoom = "unknown-room"
     // Time.
     case skew
     case drift
@@ -46,10 +53,13 @@ public enum FaultKind: String, CaseIterable, Sendable {
     // disk is put back when all is healed.
     case bitRot = "bit-rot"
     case lostLog = "lost-log"
+    case lostSegment = "lost-segment"
+    case headerRot = "header-rot"
+    case cellLost = "cell-lost"
 
     /// What part of the world it is about.
     public enum Group: String, CaseIterable, Sendable {
-        case network, process, disk, time, beyond
+        case network, process, merge, disk, time, beyond
     }
 
     /// What part of the world it is about.
@@ -60,13 +70,14 @@ public enum FaultKind: String, CaseIterable, Sendable {
             .lostAccept, .staleBytes:
             .network
         case .crash, .kill, .crashAtOperation, .crashBeforeSync, .crashAll, .restartStorm, .pause,
-            .stop, .tightBudgets:
+            .stop, .tightBudgets, .roughStart:
             .process
+        case .crashInMerge, .cutInMerge, .jumpInMerge: .merge
         case .tornWrite, .lostWrites, .reorderedWrites, .syncError, .writeError, .readError,
-            .fullDisk, .slowDisk:
+            .fullDisk, .slowDisk, .cellRot, .unknownRoom:
             .disk
         case .skew, .drift, .jumpForward, .jumpBack, .freeze: .time
-        case .bitRot, .lostLog: .beyond
+        case .bitRot, .lostLog, .lostSegment, .headerRot, .cellLost: .beyond
         }
     }
 
@@ -74,7 +85,7 @@ public enum FaultKind: String, CaseIterable, Sendable {
     public var help: String {
         switch self {
         case .delaySpike: "all that leaves one host for another takes up to seconds"
-        case .jitter: "delays between two hosts vary a hundredfold"
+        case .jitter: "delays between two hosts vary, up to many seconds"
         case .slowLink: "a few KiB a second between two hosts"
         case .clog: "nothing leaves a host for anybody, then all of it"
         case .oneWayPartition: "nothing from one node reaches another; the way back is open"
@@ -97,6 +108,10 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .pause: "the process stands still, up to minutes"
         case .stop: "a clean stop, and a start"
         case .tightBudgets: "a node's queues and memory budgets are tiny"
+        case .roughStart: "power loss, or a failing disk, while a node starts for the first time"
+        case .crashInMerge: "power loss or a stop at a node when a merge is at a step of the seed's"
+        case .cutInMerge: "the nodes of a merge that is at a step are cut off from each other"
+        case .jumpInMerge: "a leader's clock goes 91 days ahead when a merge is at a step"
         case .tornWrite: "power loss; of each write that was not synced the first bytes survive"
         case .lostWrites: "power loss; nothing survives that was not synced"
         case .reorderedWrites: "power loss; of what was not synced the later writes survive"
@@ -105,6 +120,8 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .readError: "reads fail when a node starts: it must refuse, and start when they work"
         case .fullDisk: "no room on the disk, then room again"
         case .slowDisk: "each operation of a disk takes up to a second"
+        case .cellRot: "a bit changes in one of the two copies of what a folder remembers"
+        case .unknownRoom: "a disk does not say how much room it has, or fails to list its files"
         case .skew: "a node's wall clock is wrong by up to a minute"
         case .drift: "a node's wall clock goes too fast, or too slow"
         case .jumpForward: "a node's wall clock goes 91 days ahead"
@@ -112,6 +129,9 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .freeze: "a node's wall clock stands still"
         case .bitRot: "a bit in the middle of a log changes: the node must refuse to start"
         case .lostLog: "the files of a log are gone: the node must refuse to start"
+        case .lostSegment: "a file of a log is gone, the next one is there: the node must refuse to start"
+        case .headerRot: "the head of a log's file changes: the node must refuse to start"
+        case .cellLost: "both copies of what a folder remembers change: the node must refuse to start"
         }
     }
 }

@@ -20,6 +20,8 @@ public struct FaultSchedule: Sendable {
         public var without: Set<FaultKind> = []
         /// Also kinds that one copy of the data cannot survive.
         public var isBeyond = false
+        /// Only kinds that wait for a merge, where nothing else says which.
+        public var isMerging = false
 
         /// All kinds within the budget.
         public init() {}
@@ -45,6 +47,10 @@ public struct FaultSchedule: Sendable {
             guard choice.allows(kind), isOn || choice.only != nil else { continue }
             if kind.needsTwoNodes, nodeCount < 2 { continue }
             kinds += repeatElement(kind, count: weight)
+        }
+        if choice.isMerging, choice.only == nil {
+            kinds = [.crashInMerge, .crashInMerge, .cutInMerge, .cutInMerge, .jumpInMerge]
+                .filter { choice.allows($0) }
         }
         let isCalm = random.oneIn(10) && choice.only == nil && number == nil
         let drawnCount = 1 + random.below(1 << random.below(6))
@@ -76,9 +82,10 @@ public struct FaultSchedule: Sendable {
         case .pause where random.oneIn(8), .clog where random.oneIn(8):
             random.within(30_000_000_000...180_000_000_000)
         case .crash, .kill, .crashAll, .crashAtOperation, .crashBeforeSync, .restartStorm, .stop,
-            .tornWrite, .lostWrites, .reorderedWrites, .staleBytes, .tightBudgets:
+            .tornWrite, .lostWrites, .reorderedWrites, .staleBytes, .tightBudgets, .crashInMerge,
+            .cellRot:
             random.logarithmic(1_000_000...5_000_000_000)
-        case .reset, .resetMidFrame, .halfOpen, .bitFlip, .lostAccept: 0
+        case .reset, .resetMidFrame, .halfOpen, .bitFlip, .lostAccept, .roughStart: 0
         default: random.logarithmic(1_000_000...15_000_000_000)
         }
     }

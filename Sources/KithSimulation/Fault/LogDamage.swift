@@ -32,6 +32,20 @@ enum LogDamage {
         return (frame.path, frame.range.lowerBound + random.below(frame.range.count))
     }
 
+    /// A byte of the head of a segment that holds a whole frame, so that it was in use; nil where
+    /// there is none.
+    static func header(
+        in disk: SimulatedDisk, _ random: inout Xoshiro256
+    ) -> (path: String, offset: Int)? {
+        let used = segments(of: disk).filter { path in
+            disk.bytes(of: path).flatMap {
+                frameLength($0, at: LogFormat.segmentHeaderBytes)
+            } != nil
+        }
+        guard !used.isEmpty else { return nil }
+        return (used[random.below(used.count)], random.below(LogFormat.segmentHeaderBytes))
+    }
+
     /// The length of the whole frame at `offset`; nil where none is.
     private static func frameLength(_ bytes: [UInt8], at offset: Int) -> Int? {
         guard offset + LogFormat.frameOverheadBytes <= bytes.count else { return nil }

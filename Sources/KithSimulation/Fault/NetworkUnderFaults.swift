@@ -27,7 +27,7 @@ extension NetworkUnderFaults {
             let most = chance.logarithmic(2_000_000...4_000_000_000)
             weather.slow(from: from, to: to, by: most / 2...most, until: until)
         case .jitter:
-            let most = chance.logarithmic(2_000_000...100_000_000)
+            let most = chance.logarithmic(2_000_000...20_000_000_000)
             weather.slow(from: one, to: other, by: 0...most, until: until)
             weather.slow(from: other, to: one, by: 0...most, until: until)
         case .slowLink:

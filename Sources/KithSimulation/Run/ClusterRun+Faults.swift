@@ -12,6 +12,7 @@ extension ClusterRun {
         switch fault.kind.group {
         case .network: injectNetwork(fault)
         case .process: injectProcess(fault)
+        case .merge: watches.append(MergeWatch(fault, plan.settings))
         case .disk: injectDisk(fault)
         case .time: injectTime(fault)
         case .beyond: injectDamage(fault)
@@ -112,6 +113,25 @@ extension ClusterRun {
         case .readError:
             keeper(fault.node).failingRead = Int(chance.logarithmic(1...32))
             crash(fault.node, down: fault.nanoseconds, isSilent: isSilent)
+        case .cellRot:
+            crash(fault.node, down: fault.nanoseconds, isSilent: isSilent)
+            let disk = cluster.node(fault.node).disk
+            // Only where both copies are whole: what one copy can stand is the loss of the other.
+            guard keeper(fault.node).backup == nil,
+                let cell = CellDamage.whole(in: disk, &chance)
+            else { return }
+            let slot = chance.below(2)
+            let at = cell.place(&chance)
+            disk.decay(cell.path) { cell.damage(&$0, slot, bit: at.bit, place: at.place) }
+            note("n\(fault.node): copy \(slot) of \(cell.path) is damaged")
+        case .unknownRoom:
+            keeper(fault.node).isExcused = true
+            place.disk.failAt(.look, count: 1, isPersistent: true)
+            simulator.schedule(
+                after: fault.nanoseconds, subject: UInt64(fault.node)
+            ) {
+                place.disk.stopFailing()
+            }
         case .fullDisk:
             keeper(fault.node).isExcused = true
             place.disk.setFreeBytes(chance.logarithmic(1...4 << 20))
@@ -140,6 +160,23 @@ extension ClusterRun {
         let disk = cluster.node(fault.node).disk
         let before = disk.copy()
         switch fault.kind {
+        case .headerRot:
+            guard let place = LogDamage.header(in: disk, &chance) else { return }
+            let bit = UInt8(chance.below(8))
+            disk.decay(place.path) { $0[place.offset] ^= 1 << bit }
+            note("n\(fault.node): byte \(place.offset) of \(place.path) changes")
+        case .lostSegment:
+            let followed = LogDamage.segments(of: disk).dropLast()
+            guard !followed.isEmpty else { return }
+            let path = followed[chance.below(followed.count)]
+            disk.lose(path)
+            note("n\(fault.node): \(path) is gone")
+        case .cellLost:
+            guard let cell = CellDamage.whole(in: disk, &chance) else { return }
+            for slot in 0..<2 {
+                let at = cell.place(&chance)
+                disk.decay(cell.path) { cell.damage(&$0, slot, bit: at.bit, place: at.place) }
+            }
         case .bitRot:
             guard let place = LogDamage.place(in: disk, &chance) else { return }
             let bit = UInt8(chance.below(8))

@@ -17,8 +17,32 @@ extension ClusterRun {
 
     /// Starts a node, and runs the world until it serves.
     func startFirst(_ number: Int) throws {
+        let rough = plan.faults.faults.filter { $0.kind == .roughStart && $0.node == number }
+        for fault in rough { roughen(fault) }
         begin(number)
         try simulator.run(until: { keeper(number).isServing }, maxSteps: 1_000_000)
+        keeper(number).downUntil = 0
+        guard !rough.isEmpty else { return }
+        keeper(number).isExcused = false
+        cluster.node(number).disk.stopFailing()
+        cluster.node(number).trouble.onOperation = nil
+    }
+
+    /// Has something go wrong while a node makes its folder and its log.
+    private func roughen(_ fault: Fault) {
+        var chance = Xoshiro256(seed: fault.chance)
+        injected[fault.kind, default: 0] += 1
+        note("fault \(fault)")
+        let count = Int(chance.logarithmic(1...64))
+        let disk = cluster.node(fault.node).disk
+        switch chance.below(3) {
+        case 0: crashAtOperation(fault.node, count, of: nil)
+        case 1: disk.failAt(.write, count: 1 + count % 12)
+        default:
+            let kept: KeptPart = chance.oneIn(2) ? .nothing : .sectors(chance.next())
+            disk.failAt(.sync, count: 1 + count % 12, syncKeeps: kept)
+        }
+        keeper(fault.node).isExcused = true
     }
 
     /// Starts the node after so long, where nothing keeps it down then.
@@ -41,6 +65,7 @@ extension ClusterRun {
         }
         let disk = cluster.node(number).disk
         note("n\(number) starts")
+        let mustRefuse = keeper.failingRead != nil
         if let read = keeper.failingRead {
             keeper.failingRead = nil
             keeper.isExcused = true
@@ -51,15 +76,15 @@ extension ClusterRun {
         }
         keeper.isAdjusted = keeper.adjust != nil
         let life = cluster.begin(number, adjusting: keeper.adjust ?? { _ in })
-        life.onServing = { [self] in serves(number, disk) }
+        life.onServing = { [self] in serves(number, mustRefuse && disk.hasFailed) }
         life.onEnd = { [self] failure in ended(number, failure) }
     }
 
-    private func serves(_ number: Int, _ disk: SimulatedDisk) {
+    private func serves(_ number: Int, _ readsFailed: Bool) {
         keeper(number).isServing = true
         note("n\(number) serves")
         cluster.noteServing(number)
-        if disk.hasFailed {
+        if readsFailed {
             broke("1 recovery", "n\(number) serves, though what it read failed")
         }
         if keeper(number).backup != nil {
@@ -95,7 +120,9 @@ extension ClusterRun {
         keeping: ((UnsyncedWrite) -> KeptPart)? = nil
     ) {
         note("n\(number) crashes")
-        if keeper(number).isServing { cluster.noteCrash(of: number, in: &crashes) }
+        if keeper(number).isServing {
+            cluster.noteCrash(of: number, routers: routers, in: &crashes)
+        }
         cluster.resume(number)
         cluster.node(number).trouble.onOperation = nil
         cluster.crash(number, isSilent: isSilent, keeping: keeping)
@@ -152,18 +179,22 @@ extension ClusterRun {
         }
     }
 
-    /// Ends all faults. Wall clocks stand still from now on, all at the latest time that one of
-    /// them shows: log time never goes back.
+    /// Ends all faults. Wall clocks stand still from now on: all at the latest time that one of
+    /// them has shown or, in part of the runs, each where it is. A group's log time is that of its
+    /// one leader, and never goes back.
     func heal() {
         note("all is healed")
         isHealed = true
         cluster.network.weather.clear()
         measureClocks()
         setClocks(partsPerMillion: -1_000_000)
-        let latest = max(latestClock, cluster.clientClock.wallTime())
-        cluster.clientClock.setWallTime(latest)
+        if !plan.keepsClocks {
+            let latest = max(latestClock, cluster.clientClock.wallTime())
+            cluster.clientClock.setWallTime(latest)
+            for place in cluster.nodes { place.clock.setWallTime(latest) }
+        }
+        watches = []
         for place in cluster.nodes {
-            place.clock.setWallTime(latest)
             place.trouble.extraNanoseconds = 0
             place.trouble.onOperation = nil
             place.disk.stopFailing()

@@ -28,12 +28,16 @@ public final class ClusterRun: PlanWorld, @unchecked Sendable {
     package var isOver = false
     /// The steps that clients are at, by their numbers.
     package var doing: [Int: Int] = [:]
+    /// The leaves of batches, by the numbers of their steps, as far as somebody asked.
+    var knownLeaves: [Int: [LeafID]] = [:]
     /// Clients that are not done.
     package var clientsLeft = 0
     /// How far a node's wall clock was before a right one, at most so far, in milliseconds.
     var clockAhead: Int64 = 0
     /// The same, behind it.
     var clockBehind: Int64 = 0
+    /// What waits for a merge to be at a step.
+    var watches: [MergeWatch] = []
     /// All faults are over.
     var isHealed = false
     let keepers: [NodeKeeper]
@@ -127,7 +131,7 @@ public final class ClusterRun: PlanWorld, @unchecked Sendable {
         began = simulator.nanoseconds
         if plan.hasRunningClocks { setClocks(partsPerMillion: 0) }
         startClients()
-        for fault in plan.faults.faults {
+        for fault in plan.faults.faults where fault.kind != .roughStart {
             simulator.schedule(after: fault.at, subject: UInt64(fault.number)) { [self] in
                 inject(fault)
             }
@@ -170,7 +174,14 @@ public final class ClusterRun: PlanWorld, @unchecked Sendable {
     private func pass(until end: UInt64) throws {
         let now = simulator.nanoseconds - began
         guard now < end else { return }
-        try simulator.run(nanoseconds: end - now, maxSteps: Self.phaseStepsMax)
+        let due = simulator.nanoseconds + (end - now)
+        // So that there is something at that time.
+        simulator.schedule(after: end - now, subject: 0) {}
+        try simulator.run(
+            until: {
+                if !watches.isEmpty { watchMerges() }
+                return simulator.nanoseconds >= due
+            }, maxSteps: Self.phaseStepsMax)
     }
 
     // MARK: What the run says

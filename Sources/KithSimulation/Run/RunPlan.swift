@@ -2,6 +2,7 @@ internal import KithBytes
 internal import KithCore
 internal import KithServer
 internal import KithStorage
+internal import KithWire
 
 /// All that a run will do, drawn from its seed before it begins: the cluster, the work, the faults.
 struct RunPlan {
@@ -10,6 +11,8 @@ struct RunPlan {
     var faults: FaultSchedule
     /// Wall clocks go; else they stand still but for the work's `pass`.
     var hasRunningClocks: Bool
+    /// When all is healed, wall clocks stay as wrong as they are.
+    var keepsClocks: Bool
 
     /// What the seed says, but for what the options say.
     init(_ options: RunOptions) {
@@ -21,8 +24,12 @@ struct RunPlan {
         let isFirst = random.oneIn(4)
         let steps = 8 << random.below(5)
         hasRunningClocks = random.oneIn(2)
+        keepsClocks = Self.drawsKeepingClocks(options.seed)
         var choice = options.faults
-        choice.isBeyond = choice.isBeyond || random.oneIn(16)
+        choice.isBeyond = choice.isBeyond || random.oneIn(12)
+        // In part of the runs all that goes wrong waits for merges, and merges take their time.
+        var merging = Xoshiro256(seed: options.seed, label: "merging")
+        choice.isMerging = merging.oneIn(4)
         settings.nodeCount = options.nodes ?? nodeCount
         settings.groups = options.groups ?? groups
         settings.loopCount = options.loops ?? loopCount
@@ -30,15 +37,27 @@ struct RunPlan {
 
         var generator = WorkloadGenerator(
             seed: options.seed, settings: settings, steps: options.steps ?? steps)
+        if choice.isMerging, merging.oneIn(2) {
+            generator.names = ["storm", "hot", "alias", "race", "expiry", "late"]
+        }
         work = generator.plan()
         faults = .none
         shrinkLimits()
+        if choice.isMerging {
+            settings.cables.delayNanoseconds =
+                20_000...(1_000_000 << UInt64(merging.below(7)))
+        }
         faults = FaultSchedule.drawn(
             seed: options.seed, nodeCount: settings.nodeCount,
             stepTimes: work.steps.map(\.at), choice: choice)
         if let only = options.onlyFaults { faults.faults.removeAll { !only.contains($0.number) } }
         if let only = options.onlySteps { work.steps.removeAll { !only.contains($0.number) } }
         if let clients = options.clients { work.steps.removeAll { $0.client > clients } }
+    }
+
+    private static func drawsKeepingClocks(_ seed: UInt64) -> Bool {
+        var random = Xoshiro256(seed: seed, label: "clocks")
+        return random.oneIn(2)
     }
 
     /// Makes limits small, each in some runs, so that what is rare happens often. Behind the plan:
@@ -55,6 +74,39 @@ struct RunPlan {
         if random.oneIn(4) { settings.cables.streamBytesMax = 512 << random.below(6) }
         if random.oneIn(4) { settings.world.holdOneIn = 16 << UInt64(random.below(6)) }
         if random.oneIn(2) { settings.tuning.hints = hints(&random) }
+        if random.oneIn(8) { settings.ingestBytesMax = 80_000 << random.below(3) }
+        if random.oneIn(12) { settings.limits.frameBytesMax = 16_384 << UInt32(random.below(3)) }
+        shrinkProfiles(&random)
+        shrinkMessages(&random)
+    }
+
+    /// Profiles of few identifiers: limits refuse links, and winners have no room.
+    private mutating func shrinkProfiles(_ random: inout Xoshiro256) {
+        if random.oneIn(4) { settings.tuning.identifiersMax = 2 + random.below(8) }
+        guard random.oneIn(8) else { return }
+        for place in settings.identity.namespaces.indices
+        where settings.identity.namespaces[place].identifierClass != .account {
+            settings.identity.namespaces[place].limit = 1 + random.below(4)
+        }
+    }
+
+    /// Parts of rounds, merges and reclaiming in small pieces, and few requests at a time.
+    private mutating func shrinkMessages(_ random: inout Xoshiro256) {
+        if random.oneIn(6) {
+            settings.tuning.submissionBytesGoal = 1 + random.below(1_024)
+            // Above any event that workloads send.
+            if random.oneIn(2) { settings.tuning.pendingBytesMax = 2_048 << random.below(3) }
+        }
+        if random.oneIn(4) {
+            settings.cables.delayNanoseconds = 20_000...(1_000_000 << UInt64(random.below(6)))
+        }
+        if random.oneIn(6) { settings.tuning.messageBytesGoal = 1 + random.below(1_024) }
+        if random.oneIn(6) { settings.tuning.messageFindsMax = 1 + random.below(4) }
+        if random.oneIn(6) { settings.tuning.mergeBytesGoal = 1 + random.below(1_024) }
+        if random.oneIn(6) { settings.tuning.requestsInFlightMax = 1 + random.below(4) }
+        if random.oneIn(8) { settings.tuning.requestsWaitingMax = 8 + random.below(24) }
+        if random.oneIn(2) { settings.tuning.reclaimStep = 1 + random.below(3) }
+        if random.oneIn(3) { settings.tuning.marksNanoseconds = 1_000_000 << random.below(12) }
     }
 
     /// Wrong places to begin, among the identifiers of the work.

@@ -15,6 +15,13 @@ struct HostileInput: Workload {
         for at in plan.moments(count) {
             let client = plan.random.below(clients)
             if plan.random.oneIn(4) {
+                if plan.random.oneIn(8) {
+                    // Together they want more room than there is.
+                    for stranger in 0..<3 {
+                        plan.act(client: clients + stranger, at: at, .bytes(greedy(&plan)))
+                    }
+                    continue
+                }
                 plan.act(client: clients + plan.random.below(3), at: at, .bytes(noise(&plan)))
                 continue
             }
@@ -40,14 +47,21 @@ struct HostileInput: Workload {
         var writer = ByteWriter()
         FrameWriter.write(
             Hello(clusterName: "", role: .client, software: "noise"), requestID: 1, into: &writer)
-        switch plan.random.below(6) {
+        switch plan.random.below(9) {
+        case 6: return strange(random, &plan)
+        case 7: return strange(Get(space: "No space!", namespace: "user_id", value: "u"), &plan)
+        case 8:
+            // The first frame is no greeting.
+            var writer = ByteWriter()
+            FrameWriter.write(FrameHeader(type: .stats, requestID: 1), payload: [], into: &writer)
+            return writer.bytes
         case 0: return random
         case 1: return Array("GET / HTTP/1.1\r\nHost: kith\r\n\r\n".utf8)
         case 2: return [0xff, 0xff, 0xff, 0xff] + random
         case 3: return writer.bytes + random
         case 4: return Array(writer.bytes.prefix(writer.count / 2))
         default:
-            // A good greeting, and then a batch that was cut or changed on its way.
+            // A greeting, and then a batch that was cut or changed on its way.
             var batch = IngestBatchWriter(space: plan.space)
             batch.append(bytes: plan.event([plan.cookie(77)], at: 0).bytes)
             let start = writer.count
@@ -58,6 +72,46 @@ struct HostileInput: Workload {
             bytes[place] ^= UInt8(1) << UInt8(plan.random.below(8))
             return bytes
         }
+    }
+
+    private func greeting(_ plan: inout PlanWriter) -> ByteWriter {
+        var writer = ByteWriter()
+        FrameWriter.write(
+            Hello(clusterName: plan.settings.name, role: .client, software: "noise"), requestID: 1,
+            into: &writer)
+        return writer
+    }
+
+    /// Whole frames, batches most of them, that do not decode: more than a node reads ahead.
+    private func strange(_ payload: [UInt8], _ plan: inout PlanWriter) -> [UInt8] {
+        var writer = greeting(&plan)
+        for number in 0..<(1 + plan.random.below(24)) {
+            let type = plan.random.oneIn(4) ? FrameType.get : .ingest
+            FrameWriter.write(
+                FrameHeader(type: type, requestID: UInt64(number + 2)), payload: payload,
+                into: &writer)
+        }
+        return writer.bytes
+    }
+
+    /// A request of a space that cannot be, and a batch for one.
+    private func strange(_ get: Get, _ plan: inout PlanWriter) -> [UInt8] {
+        var writer = greeting(&plan)
+        FrameWriter.write(get, requestID: 2, into: &writer)
+        var batch = IngestBatchWriter(space: get.space)
+        batch.append(bytes: plan.event([plan.cookie(78)], at: 0).bytes)
+        FrameWriter.write(
+            FrameHeader(type: .ingest, requestID: 3), payload: batch.payload, into: &writer)
+        return writer.bytes
+    }
+
+    /// The first half of a large batch: the room for it is taken, and the rest never comes.
+    private func greedy(_ plan: inout PlanWriter) -> [UInt8] {
+        var writer = greeting(&plan)
+        let payload = [UInt8](repeating: 0, count: 70_000 + plan.random.below(60_000))
+        FrameWriter.write(
+            FrameHeader(type: .ingest, requestID: 2), payload: payload, into: &writer)
+        return Array(writer.bytes.prefix(writer.count - 30_000))
     }
 }
 

@@ -4,6 +4,7 @@ struct SlowClients: Workload {
     static let help = "clients that stop reading their answers, beside clients that wait for theirs"
 
     private let clients: Int
+    private var hasFlooded = false
 
     init(_ plan: inout PlanWriter) { clients = 1 + plan.random.below(4) }
 
@@ -11,10 +12,13 @@ struct SlowClients: Workload {
         for at in plan.moments(count) {
             let person = plan.random.below(5)
             if plan.random.oneIn(6) {
+                // Now and then more than a node's buffer takes of answers.
+                let isFlood = !hasFlooded && plan.random.oneIn(8)
+                if isFlood { hasFlooded = true }
                 plan.act(
                     client: clients + plan.random.below(3), at: at,
                     .stall(
-                        requests: 1 + plan.random.below(300),
+                        requests: isFlood ? 6_000 : 1 + plan.random.below(300),
                         nanoseconds: 1_000_000 + plan.random.below(UInt64(5_000_000_000))))
                 continue
             }

@@ -284,9 +284,13 @@ struct LogRecovery {
                 in: span, from: 0, segment: segment,
                 expected: place == 0 ? LogSequence(1) : log.nextSequence,
                 sequencesBefore: sequencesBefore) == nil
-        else { throw damaged }
+        else {
+            mark(.logHeaderCorrupt)
+            throw damaged
+        }
         if place == 0 {
             guard segment == SegmentID(1) else {
+                mark(.logSegmentMissing)
                 throw .corrupt(segment: SegmentID(1), offset: 0, reason: .missingSegment)
             }
             guard options.mayCreate else { throw .missing }
@@ -305,6 +309,7 @@ struct LogRecovery {
     private func judgeOldest() throws(LogError) {
         guard let first = log.segments.first, let last = log.segments.last else { return }
         guard first.segment <= log.oldestSegment, log.oldestSegment <= last.segment else {
+            mark(.logSegmentMissing)
             throw .corrupt(segment: log.oldestSegment, offset: 0, reason: .missingSegment)
         }
     }
