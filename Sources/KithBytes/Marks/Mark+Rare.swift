@@ -43,8 +43,7 @@ extension Mark {
             "worlds start a node once; tests of processes come here"
         case .folderOfAnotherCluster:
             "worlds give each node its own folder; tests come here"
-        case .folderOtherClass, .nodeEntryMisplaced, .peerOtherNodeAnswers, .peerGreetingRefused,
-            .peerFileDiffers:
+        case .folderOtherClass, .nodeEntryMisplaced, .peerOtherNodeAnswers, .peerFileDiffers:
             "worlds have one cluster file; tests come here"
         case .connectionOtherCluster:
             "worlds have one cluster; tests come here"

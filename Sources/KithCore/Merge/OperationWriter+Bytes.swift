@@ -15,6 +15,10 @@ extension OperationType {
 }
 
 extension OperationWriter {
+    /// Bytes of a run of events that stay together: below what may wait for a log, and what a
+    /// message between nodes may have.
+    public static let runBytesMax = 5 << 20
+
     /// Takes over operations from outside: they must be exactly `count`, whole, and each of a type
     /// that `isForPeers`. What they say is judged when they are applied. O(n).
     public init(checking bytes: RawSpan, count: Int) throws(ByteError) {
@@ -36,8 +40,11 @@ extension OperationWriter {
     }
 
     /// The same operations in order, in pieces of at most `goal` bytes, or of one operation, or of
-    /// one run of events. One piece, without a copy, where all of it fits. O(n).
-    public func pieces(goal: Int) -> [OperationWriter] {
+    /// one run of events. One piece, without a copy, where all of it fits. A run of more than
+    /// `runBytesMax` is cut: what depends on its first part is then asked for again. O(n).
+    public func pieces(
+        goal: Int, runBytesMax: Int = OperationWriter.runBytesMax
+    ) -> [OperationWriter] {
         guard byteCount > goal else { return [self] }
         var pieces: [OperationWriter] = []
         var start = 0
@@ -46,7 +53,8 @@ extension OperationWriter {
         while end < byteCount {
             let length = (0..<4).reduce(0) { $0 | Int(bytes[end + 1 + $1]) << (8 * $1) }
             let next = end + Self.headerBytes + length
-            if held > 0, next - start > goal, !isInRun(at: end) {
+            let isTooLong = next - start > max(goal, runBytesMax)
+            if held > 0, next - start > goal, isTooLong || !isInRun(at: end) {
                 pieces.append(OperationWriter(bytes: Array(bytes[start..<end]), count: held))
                 start = end
                 held = 0

@@ -46,11 +46,8 @@ actor Group {
     private var isReclaiming = false
     private var reclaimedDay: Int64 = 0
 
-    /// As the node's tuning says; by default the constants below.
-    private let pendingBytesMax: Int
-    private let entryBytesGoal: Int
-    private let reclaimStep: Int
-    private let submissionBytesGoal: Int
+    /// By default the constants below.
+    private let tuning: NodeTuning
 
     /// Bytes of operations that may wait for the log; above it `overloaded`.
     static let pendingBytesMax = 6 << 20
@@ -111,10 +108,7 @@ actor Group {
         self.clock = clock
         self.entryClock = entryClock
         self.retentionMillis = retentionMillis
-        pendingBytesMax = tuning.pendingBytesMax
-        entryBytesGoal = tuning.entryBytesGoal
-        reclaimStep = tuning.reclaimStep
-        submissionBytesGoal = tuning.submissionBytesGoal
+        self.tuning = tuning
         self.onFailure = onFailure
         shards = ShardSet(group: id, table: table, loop: loop)
         machine = GroupMachine(group: id, table: table)
@@ -174,7 +168,7 @@ actor Group {
             if isStopped {
                 mark(.groupStopped)
                 continuation.resume(returning: .unknown)
-            } else if isIngest, pendingBytes + operations.byteCount > pendingBytesMax {
+            } else if isIngest, pendingBytes + operations.byteCount > tuning.pendingBytesMax {
                 mark(.groupOverloaded)
                 continuation.resume(returning: .overloaded(retryAfterMillis: 50))
             } else {
@@ -204,7 +198,9 @@ actor Group {
             pendingIngest.submissions.append(submission)
         } else {
             // An entry holds whole submissions and stays far below what the log takes.
-            if pending.last.map({ !$0.hasRoom(for: operations, goal: entryBytesGoal) }) ?? true {
+            if pending.last.map({ !$0.hasRoom(for: operations, goal: tuning.entryBytesGoal) })
+                ?? true
+            {
                 pending.append(Pending())
             }
             pending[pending.count - 1].operations.append(operations)
@@ -353,7 +349,7 @@ actor Group {
         for shard in machine.table.shards(of: id)
         where shards.machine(shard).hasReclaimable(context) {
             var operations = OperationWriter()
-            operations.reclaim(shard, limit: reclaimStep, exact: false)
+            operations.reclaim(shard, limit: tuning.reclaimStep, exact: false)
             enqueue(operations, nil, isIngest: false)
             isReclaiming = true
             return
@@ -370,7 +366,9 @@ actor Group {
         var outcomes: [Outcome] = []
         var token = LogIndex.zero
         if !part.operations.isEmpty {
-            for piece in part.operations.pieces(goal: submissionBytesGoal) {
+            for piece in part.operations.pieces(
+                goal: tuning.submissionBytesGoal, runBytesMax: tuning.runBytesMax)
+            {
                 switch await submit(piece, isIngest: isIngest) {
                 case .applied(let applied, let index):
                     if outcomes.isEmpty { outcomes = applied } else { outcomes += applied }

@@ -17,6 +17,8 @@ public struct NodeTuning: Sendable {
     public var reclaimStep = Group.reclaimStep
     /// Bytes of operations that one submission of a round has, or one operation.
     public var submissionBytesGoal = Group.submissionBytesGoal
+    /// Bytes of a run of events that stay together in both.
+    public var runBytesMax = OperationWriter.runBytesMax
     /// Bytes of operations in one message to another node, or one operation.
     public var messageBytesGoal = PeerLimits.operationBytesGoal
     /// Finds in one message to another node; at most `PeerLimits.findsMax`.

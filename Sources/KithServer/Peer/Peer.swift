@@ -16,8 +16,7 @@ struct Peer: Sendable {
     /// For what merge coordinators ask; nothing on it waits for a merge.
     let merges: PeerLink
     let clock: any Clock
-    private let messageBytesGoal: Int
-    private let messageFindsMax: Int
+    private let tuning: NodeTuning
 
     init(
         _ node: ClusterConfiguration.Node, loops: [any Loop], ports: NodePorts,
@@ -31,8 +30,7 @@ struct Peer: Sendable {
         merges = PeerLink(
             to: node, loop: loops[(first + 1) % loops.count], ports: ports, greeting: greeting,
             tuning: tuning)
-        messageBytesGoal = tuning.messageBytesGoal
-        messageFindsMax = tuning.messageFindsMax
+        self.tuning = tuning
         clock = ports.clock
     }
 
@@ -125,12 +123,14 @@ struct Peer: Sendable {
         // Operations first, then finds, then waits, as the group itself does them.
         let pieces =
             part.operations.isEmpty
-            ? [OperationWriter()] : part.operations.pieces(goal: messageBytesGoal)
+            ? [OperationWriter()]
+            : part.operations.pieces(
+                goal: tuning.messageBytesGoal, runBytesMax: tuning.runBytesMax)
         if pieces.count > 1 { KithBytes.mark(.peerPartInPieces) }
         for piece in pieces.dropLast() { messages.append(message(piece, [], [])) }
         var last = pieces[pieces.count - 1]
         repeat {
-            let found = finds.prefix(messageFindsMax)
+            let found = finds.prefix(tuning.messageFindsMax)
             finds = finds.dropFirst(found.count)
             let waited = finds.isEmpty ? waits.prefix(PeerLimits.waitsMax) : []
             waits = waits.dropFirst(waited.count)

@@ -22,9 +22,8 @@ actor PeerLink {
     /// The node that must answer there.
     private nonisolated let peer: NodeID
     private nonisolated let greeting: PeerIntroduction
-    /// As the node's tuning says; by default the constants below.
-    private nonisolated let inFlightMax: Int
-    private nonisolated let waitingMax: Int
+    /// By default the constants below.
+    private nonisolated let tuning: NodeTuning
 
     private var waiting: [Pending] = []
     private var waitingBytes = 0
@@ -91,8 +90,7 @@ actor PeerLink {
         self.loop = loop
         self.ports = ports
         self.greeting = greeting
-        inFlightMax = tuning.requestsInFlightMax
-        waitingMax = tuning.requestsWaitingMax
+        self.tuning = tuning
     }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -121,7 +119,7 @@ actor PeerLink {
         }
         let payload = message.encoded()
         guard waitingBytes + payload.count <= Self.waitingBytesMax,
-            waiting.count < waitingMax
+            waiting.count < tuning.requestsWaitingMax
         else {
             mark(.peerQueueFull)
             return .failure(.notSent("too much waits for it"))
@@ -359,7 +357,9 @@ actor PeerLink {
                 await withCheckedContinuation { work.wait($0) }
                 continue
             }
-            if inFlight.count >= inFlightMax || inFlightBytes >= Self.inFlightBytesMax {
+            if inFlight.count >= tuning.requestsInFlightMax
+                || inFlightBytes >= Self.inFlightBytesMax
+            {
                 mark(.peerWindowFull)
                 await withCheckedContinuation { room.wait($0) }
                 continue
@@ -367,7 +367,7 @@ actor PeerLink {
             writer.removeAll(keepingCapacity: true)
             var taken = 0
             while taken < waiting.count, writer.count < Self.writeBytesGoal,
-                inFlight.count < inFlightMax, inFlightBytes < Self.inFlightBytesMax
+                inFlight.count < tuning.requestsInFlightMax, inFlightBytes < Self.inFlightBytesMax
             {
                 let pending = waiting[taken]
                 taken += 1

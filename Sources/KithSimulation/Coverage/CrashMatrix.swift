@@ -8,8 +8,8 @@
 ///     absorbed, not forwarded           a client's router that leads neither
 ///     …                                 another node
 ///
-/// A router is a node that a client waits at for the answer to a batch that names one of the merge's
-/// two leaves: what dies with it is the way from the link to its acknowledgement.
+/// A router is a node that a client waits at for the answer to a batch that names one of the two
+/// leaves: what dies with it is the way from the link to its acknowledgement.
 ///
 /// Filled from what the records of all nodes say right before the crash (`SimulatedCluster.
 /// noteCrash`), not from what the run meant to do.

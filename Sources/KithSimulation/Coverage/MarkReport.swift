@@ -66,8 +66,13 @@ public struct MarkReport: Sendable {
         }
         lines.append("merges under way when a node died:")
         lines += crashes.text.split(separator: "\n").map { "  \($0)" }
-        if !crashes.missing.isEmpty {
-            lines.append("cells without a crash: \(crashes.missing.count)")
+        let cells = CrashMatrix.cells.count
+        if crashes.missing.isEmpty {
+            lines.append("the table is full: each of \(cells) cells in \(runs) runs")
+        } else {
+            lines.append(
+                "the table is not full: \(crashes.missing.count) of \(cells) cells are empty after "
+                    + "\(runs) runs:")
             lines += crashes.missing.map { "  \($0)" }
         }
         return lines.joined(separator: "\n")

@@ -1,5 +1,5 @@
-// Where what a data folder remembers can be damaged. Reads the format of `DurableCell` by itself, as
-// `LogDamage` does.
+// Where what a data folder remembers can be damaged. Reads the format of `DurableCell` by itself,
+// as `LogDamage` does.
 
 internal import KithBytes
 

@@ -129,9 +129,11 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .freeze: "a node's wall clock stands still"
         case .bitRot: "a bit in the middle of a log changes: the node must refuse to start"
         case .lostLog: "the files of a log are gone: the node must refuse to start"
-        case .lostSegment: "a file of a log is gone, the next one is there: the node must refuse to start"
+        case .lostSegment:
+            "a file of a log is gone, the next one is there: the node must refuse to start"
         case .headerRot: "the head of a log's file changes: the node must refuse to start"
-        case .cellLost: "both copies of what a folder remembers change: the node must refuse to start"
+        case .cellLost:
+            "both copies of what a folder remembers change: the node must refuse to start"
         }
     }
 }

@@ -49,11 +49,14 @@ public struct FaultSchedule: Sendable {
             kinds += repeatElement(kind, count: weight)
         }
         if choice.isMerging, choice.only == nil {
-            kinds = [.crashInMerge, .crashInMerge, .cutInMerge, .cutInMerge, .jumpInMerge]
-                .filter { choice.allows($0) }
+            kinds = [
+                .crashInMerge, .crashInMerge, .crashInMerge, .cutInMerge, .cutInMerge,
+                .jumpInMerge, .fullDisk,
+            ].filter { choice.allows($0) }
         }
         let isCalm = random.oneIn(10) && choice.only == nil && number == nil
-        let drawnCount = 1 + random.below(1 << random.below(6))
+        let drawnCount =
+            choice.isMerging ? 4 + random.below(28) : 1 + random.below(1 << random.below(6))
         let count = number ?? drawnCount
         guard !kinds.isEmpty, !stepTimes.isEmpty, !isCalm else { return .none }
         let span = max(1, stepTimes[stepTimes.count - 1])

@@ -29,11 +29,15 @@ struct MergeWatch {
         var cells = CrashMatrix.cells
         // Only there a winner may have no room.
         let isSmall = settings.tuning.identifiersMax < ShardMachine.identifiersMax
-        let isOfDeclined = isSmall && chance.oneIn(2)
+        let isOfDeclined = isSmall && !chance.oneIn(3)
         cells.removeAll { ($0.step == .declined || $0.step == .reopenAsked) != isOfDeclined }
         // What needs several merges at once, or time to pass between two steps, is seldom.
         let seldom: [CrashMatrix.Step] = [.winnerSealed, .winnerMoved, .winnerEmpty]
         if !isOfDeclined, chance.oneIn(2) { cells.removeAll { !seldom.contains($0.step) } }
+        // One node is always both.
+        if settings.nodeCount == 1 {
+            cells.removeAll { $0.role != .both && $0.step != .winnerDown }
+        }
         let cell = cells[chance.below(cells.count)]
         step = cell.step
         role = cell.role

@@ -37,7 +37,10 @@ struct RunPlan {
 
         var generator = WorkloadGenerator(
             seed: options.seed, settings: settings, steps: options.steps ?? steps)
-        if choice.isMerging, merging.oneIn(2) {
+        let isCrowded = choice.isMerging && merging.oneIn(3)
+        if isCrowded {
+            generator.names = ["storm"]
+        } else if choice.isMerging, merging.oneIn(2) {
             generator.names = ["storm", "hot", "alias", "race", "expiry", "late"]
         }
         work = generator.plan()
@@ -45,8 +48,9 @@ struct RunPlan {
         shrinkLimits()
         if choice.isMerging {
             settings.cables.delayNanoseconds =
-                20_000...(1_000_000 << UInt64(merging.below(7)))
+                20_000...(1_000_000 << UInt64(merging.below(4)))
         }
+        if isCrowded { settings.tuning.identifiersMax = 2 + merging.below(4) }
         faults = FaultSchedule.drawn(
             seed: options.seed, nodeCount: settings.nodeCount,
             stepTimes: work.steps.map(\.at), choice: choice)
@@ -78,6 +82,13 @@ struct RunPlan {
         if random.oneIn(12) { settings.limits.frameBytesMax = 16_384 << UInt32(random.below(3)) }
         shrinkProfiles(&random)
         shrinkMessages(&random)
+        // As in a real log, an entry of what may wait fits a segment.
+        let room = settings.log.segmentBytes
+        settings.tuning.pendingBytesMax = min(settings.tuning.pendingBytesMax, room / 4 * 3)
+        settings.tuning.entryBytesGoal = min(settings.tuning.entryBytesGoal, room / 2)
+        settings.tuning.submissionBytesGoal = min(settings.tuning.submissionBytesGoal, room / 2)
+        let pending = settings.tuning.pendingBytesMax
+        settings.tuning.runBytesMax = min(settings.tuning.runBytesMax, pending / 4 * 3)
     }
 
     /// Profiles of few identifiers: limits refuse links, and winners have no room.
@@ -98,7 +109,7 @@ struct RunPlan {
             if random.oneIn(2) { settings.tuning.pendingBytesMax = 2_048 << random.below(3) }
         }
         if random.oneIn(4) {
-            settings.cables.delayNanoseconds = 20_000...(1_000_000 << UInt64(random.below(6)))
+            settings.cables.delayNanoseconds = 20_000...(1_000_000 << UInt64(random.below(4)))
         }
         if random.oneIn(6) { settings.tuning.messageBytesGoal = 1 + random.below(1_024) }
         if random.oneIn(6) { settings.tuning.messageFindsMax = 1 + random.below(4) }

@@ -35,6 +35,9 @@ struct DeviceRace: Workload {
                 case 7: plan.event([account, plan.email(device)], at: at)
                 case 8: plan.event([plan.email(device), shared], at: at)
                 case 9: plan.event([other], at: at)
+                case 10 where plan.random.oneIn(3):
+                    // The person behind one account says who the other one is.
+                    plan.alias(accounts[0].value, to: accounts[1], at: at)
                 default: plan.event([shared], at: at)
                 }
             let client = plan.random.below(clients)

@@ -29,6 +29,8 @@ enum SimulateCommand: Command {
             CommandSyntax.Option("only-faults", value: "2,4", help: "only these faults"),
             CommandSyntax.Option("trace", value: "FILE", help: "write a line a step"),
             CommandSyntax.Option("shrink", help: "make a failing seed as small as it gets"),
+            CommandSyntax.Option(
+                "reach", value: "FILE", help: "fail where the runs do not come to what FILE lists"),
             CommandSyntax.Option("json", help: "print one JSON object a seed"),
         ],
         notes: [
@@ -80,6 +82,13 @@ enum SimulateCommand: Command {
             console.print(smallest.story)
         }
         if !request.isJSON, coverage.runs > 1 { console.print(coverage.text) }
+        let missed = request.goal?.missing(in: coverage) ?? []
+        if !missed.isEmpty {
+            let file = arguments["reach"] ?? ""
+            console.complain("not reached, \(missed.count) of what \(file) lists:")
+            for line in missed { console.complain("  \(line)") }
+            isOk = false
+        }
         return isOk ? .done : .failed
     }
 }

@@ -11,6 +11,8 @@ struct SimulationRequest: Sendable {
     var isJSON: Bool
     var isShrinking: Bool
     var tracePath: String?
+    /// What all runs together must come to.
+    var goal: CoverageGoal?
 
     init(_ arguments: Arguments) throws(UsageError) {
         let seed = try arguments.number("seed", in: UInt64.min...UInt64.max)
@@ -52,6 +54,19 @@ struct SimulationRequest: Sendable {
         tracePath = arguments["trace"]
         if tracePath != nil, seeds.count > 1 {
             throw UsageError("--trace is for one seed: --seed N")
+        }
+        goal = try arguments["reach"].map(Self.goal)
+    }
+
+    /// Bytes of a file of marks and crashes.
+    private static let goalBytesMax = 1 << 20
+
+    private static func goal(_ path: String) throws(UsageError) -> CoverageGoal {
+        do {
+            let bytes = try InputFile.contents(path, byteCountMax: goalBytesMax)
+            return try CoverageGoal(String(decoding: bytes, as: UTF8.self))
+        } catch {
+            throw UsageError("--reach \(path): \(error)")
         }
     }
 

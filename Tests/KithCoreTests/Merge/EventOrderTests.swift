@@ -217,5 +217,9 @@ import Testing
                 body: batch.body(0, in: bytes.span.bytes), stamp: OperationWriter.noStamp)
         }
         #expect(operations.pieces(goal: 1).map(\.count) == [3, 2, 1])
+        // But a run that is too long is cut, at any goal.
+        let most = operations.byteCount / 3
+        #expect(operations.pieces(goal: 1, runBytesMax: most).map(\.count) == [2, 1, 2, 1])
+        #expect(operations.pieces(goal: 1, runBytesMax: 1).map(\.count) == [1, 1, 1, 1, 1, 1])
     }
 }

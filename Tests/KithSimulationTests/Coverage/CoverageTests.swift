@@ -70,6 +70,68 @@ import Testing
         #expect(matrix.text.contains("absorbed, not forwarded"))
     }
 
+    @Test func `runs that come to less than a file lists are told so`() throws {
+        let goal = try CoverageGoal(
+            "# what there must be\n\nmark read.moved\nmark absorb.declined\n"
+                + "crash sealed, nobody told / a client's router\n")
+        var report = MarkReport()
+        #expect(goal.missing(in: report).count == 3)
+
+        let board = MarkBoard()
+        board.record { mark(.readMoved) }
+        var crashes = CrashMatrix()
+        crashes[CrashMatrix.Cell(.sealed, .router)] = 1
+        report.add(Coverage(board, crashes: crashes), seed: 1)
+        #expect(goal.missing(in: report) == ["mark absorb.declined"])
+    }
+
+    @Test(arguments: [
+        "mark absorb.nothing", "absorb.declined", "crash sealed, nobody told", "crash",
+        "crash winner's node is down / winner's leader",
+    ])
+    func `a list of marks and crashes with a line that names none is refused`(line: String) {
+        #expect {
+            try CoverageGoal("mark read.moved\n\(line)\n")
+        } throws: { error in
+            "\(error)".hasPrefix("line 2")
+        }
+    }
+
+    @Test(arguments: [
+        (FaultKind.cellRot, Mark.cellSecondCopy), (.cellLost, .cellCorrupt),
+        (.lostSegment, .logSegmentMissing), (.headerRot, .logHeaderCorrupt),
+        (.unknownRoom, .logRoomUnknown), (.roughStart, .nodeFolderNotWritten),
+    ])
+    func `a kind of fault leads where only it leads, and breaks no rule`(
+        kind: FaultKind, mark: Mark
+    ) {
+        var passed = 0
+        for seed in 1...16 as ClosedRange<UInt64> {
+            var options = RunOptions(seed: seed)
+            options.steps = 16
+            options.faults.only = [kind]
+            let report = ClusterRun.run(options)
+            #expect(report.isOk, "\(kind) seed \(seed): \(report.violations)")
+            passed += report.coverage.marks[Int(mark.rawValue)]
+        }
+        #expect(passed > 0, "\(kind) never led to \(mark.name)")
+    }
+
+    @Test func `nodes die at steps of merges that faults wait for`() {
+        var crashes = CrashMatrix()
+        for seed in 1...24 as ClosedRange<UInt64> {
+            var options = RunOptions(seed: seed)
+            options.nodes = 3
+            options.steps = 48
+            options.faults.only = [.crashInMerge]
+            let report = ClusterRun.run(options)
+            #expect(report.isOk, "seed \(seed): \(report.violations)")
+            crashes.add(report.coverage.crashes)
+        }
+        let met = CrashMatrix.cells.filter { crashes[$0] > 0 }
+        #expect(met.count >= 12, "\(crashes.text)")
+    }
+
     @Test(arguments: 1...3 as ClosedRange<UInt64>)
     func `a crash is entered by the step of the merge`(seed: UInt64) throws {
         let world = try PeerWorld.started(seed: seed)
@@ -91,6 +153,15 @@ import Testing
                 if now[CrashMatrix.Cell(step, .loser)] > 0 { seen.insert(step) }
             }
             matrix.add(now)
+            var third = CrashMatrix()
+            world.cluster.noteCrash(of: 3, in: &third)
+            world.cluster.noteCrash(of: 3, routers: { _, _ in [3] }, in: &third)
+            for step in CrashMatrix.Step.allCases {
+                let (router, other) = (
+                    third[CrashMatrix.Cell(step, .router)], third[CrashMatrix.Cell(step, .other)]
+                )
+                #expect(router == other, "seed \(seed): \(step)")
+            }
         }
 
         #expect(seen.contains(.sealAsked), "seed \(seed): \(matrix.text)")
