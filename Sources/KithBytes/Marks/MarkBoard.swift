@@ -57,8 +57,8 @@ public final class MarkBoard {
         unsafe places[first + 1] = UInt32(truncatingIfNeeded: bits >> 32)
     }
 
-    /// What is planted here is planted on the calling thread from here on, beside what it counts
-    /// already: for the threads of a real node, which share one board that nobody reads.
+    /// This is the calling thread's board from here on, and must outlive it: for the threads of a
+    /// real node.
     public func stay() { _ = unsafe kith_exchange_board(places) }
 
     /// The set that is planted on this thread.

@@ -55,7 +55,7 @@ extension ChaosRun {
         let logBytes = (try? FileManager.default.attributesOfItem(atPath: place.logPath))?[.size]
         do {
             let process = try ChildProcess.start(
-                ChaosRun.program,
+                Self.program, as: "kith",
                 [
                     "serve", "--config", place.configPath, "--node", "\(number)", "--data",
                     place.dataPath, "--port", "0", "--loops", "\(plan.loops[number - 1])",
@@ -99,7 +99,9 @@ extension ChaosRun {
     func kill(_ number: Int, down: UInt64) {
         let until = clock.monotonicNanoseconds() + down
         change(number) { $0.downUntil = max($0.downUntil, until) }
-        guard let process = node(number).process else { return }
+        // Killed already, and not gone yet.
+        let isDying = node(number).isEndExpected && node(number).stopDeadline == nil
+        guard let process = node(number).process, !isDying else { return }
         note("n\(number) is killed")
         kills += 1
         process.signal(SIGKILL)
@@ -168,11 +170,8 @@ extension ChaosRun {
         said(number).split(separator: "\n").suffix(6).joined(separator: " | ")
     }
 
-    /// This very program.
-    private static let program = {
-        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
-            ?? CommandLine.arguments[0]
-    }()
+    /// This very program, also where another has taken its place on the disk meanwhile.
+    private static let program = "/proc/self/exe"
 
     private var variables: [String] {
         var variables = ProcessInfo.processInfo.environment

@@ -32,7 +32,7 @@ struct ChaosSettings: Sendable {
         let count = try arguments.number("seeds", in: 1...UInt64(1_000_000)) ?? 1
         seeds = first...(first + count - 1)
         nodes = try arguments.number("nodes", in: 1...9) ?? 3
-        seconds = try arguments.number("seconds", in: 2...3_600) ?? 30
+        seconds = try arguments.number("seconds", in: 2...600) ?? 30
         rate = try arguments.number("rate", in: 1...1_000) ?? Self.standardRate
         let real = Set(Self.kinds)
         if let only = arguments["faults"] {
@@ -77,7 +77,10 @@ struct ChaosPlan: Sendable {
         settings = ClusterSettings(seed: seed)
         settings.name = "chaos"
         settings.nodeCount = chaos.nodes
-        settings.groups = 1 + random.below(2 * chaos.nodes)
+        // Mostly one a node, or more; else some nodes lead none.
+        settings.groups =
+            random.oneIn(4)
+            ? 1 + random.below(chaos.nodes) : chaos.nodes + random.below(chaos.nodes)
         settings.identity.sharedDevice = random.oneIn(4) ? .first : .quarantine
         loops = (1...chaos.nodes).map { _ in 1 + random.below(2) }
         work = PlannedWork(steps: [])

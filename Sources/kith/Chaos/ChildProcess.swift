@@ -19,10 +19,10 @@ struct ChildProcess: Sendable {
         let code: Int32
     }
 
-    /// Starts `program`. What it says goes to the end of the file `log`. It gets a process group of
+    /// Starts `program` under the name `name`. What it says goes to the end of the file `log`. It gets a process group of
     /// its own, so that control-C at a terminal reaches its parent only.
     static func start(
-        _ program: String, _ arguments: [String], variables: [String], log: String
+        _ program: String, as name: String, _ arguments: [String], variables: [String], log: String
     ) throws(Failure) -> ChildProcess {
         var actions = posix_spawn_file_actions_t()
         var attributes = posix_spawnattr_t()
@@ -39,7 +39,7 @@ struct ChildProcess: Sendable {
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
         posix_spawnattr_setpgroup(&attributes, 0)
 
-        var words = ([program] + arguments).map { strdup($0) } + [nil]
+        var words = ([name] + arguments).map { strdup($0) } + [nil]
         var environment = variables.map { strdup($0) } + [nil]
         defer { for word in words + environment { free(word) } }
         var id: pid_t = 0

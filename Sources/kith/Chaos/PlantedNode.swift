@@ -13,18 +13,17 @@ enum PlantedNode {
     /// Plants on every loop of a process, before a node is opened there. From the first loop.
     static func plant(in runtime: Runtime) {
         guard let name = ProcessInfo.processInfo.environment[variable] else { return }
+        plant(name)
+        // Before anything of the node, which comes later into each loop's queue.
+        for loop in runtime.loops.dropFirst() { loop.start { plant(name) } }
+    }
+
+    /// Plants on the calling thread, for as long as the process lives.
+    private static func plant(_ name: String) {
         let board = MarkBoard()
         precondition(PlantedFault.plant(name, on: board), "no planted fault \(name)")
-        for loop in runtime.loops {
-            // Before anything of the node, which comes later into each loop's queue. The board
-            // lives as long as the task, that is, as the process.
-            loop.start {
-                board.stay()
-                await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in }
-                withExtendedLifetime(board) {}
-            }
-        }
         board.stay()
+        _ = Unmanaged.passRetained(board)
     }
 }
 #endif

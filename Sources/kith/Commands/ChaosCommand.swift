@@ -11,7 +11,7 @@ enum ChaosCommand: Command {
         options: plantedOptions + [
             CommandSyntax.Option("nodes", value: "N", standard: "3", help: "processes, 1 to 9"),
             CommandSyntax.Option(
-                "seconds", value: "S", standard: "30", help: "how long clients work and faults fall"
+                "seconds", value: "S", standard: "30", help: "how long clients work, 2 to 600"
             ),
             CommandSyntax.Option(
                 "seed", value: "N", standard: "1", help: "says work, faults and placement"),
