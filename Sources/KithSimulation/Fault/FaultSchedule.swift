@@ -31,9 +31,10 @@ public struct FaultSchedule: Sendable {
         }
     }
 
-    /// Faults for a run whose work has steps at these times (nanoseconds, ascending).
+    /// Faults for a run whose work has steps at these times (nanoseconds, ascending). At `passes`
+    /// wall clocks go far ahead: a wrong clock matters most there, so there are more of them.
     static func drawn(
-        seed: UInt64, nodeCount: Int, stepTimes: [UInt64], choice: Choice
+        seed: UInt64, nodeCount: Int, stepTimes: [UInt64], passes: [UInt64] = [], choice: Choice
     ) -> FaultSchedule {
         var random = Xoshiro256(seed: seed, label: "faults")
         // A choice made by hand leaves nothing to chance but number and time.
@@ -43,7 +44,8 @@ public struct FaultSchedule: Sendable {
             let weight = 1 << random.below(4)
             guard choice.allows(kind), isOn || choice.only != nil else { continue }
             if kind.needsTwoNodes, nodeCount < 2 { continue }
-            kinds += repeatElement(kind, count: weight)
+            let isMore = kind.group == .time && !passes.isEmpty
+            kinds += repeatElement(kind, count: isMore ? weight * 4 : weight)
         }
         let isCalm = random.oneIn(10) && choice.only == nil
         let count = 1 + random.below(1 << random.below(6))
@@ -52,10 +54,12 @@ public struct FaultSchedule: Sendable {
         var faults: [Fault] = []
         for number in 1...count {
             let kind = kinds[random.below(kinds.count)]
+            let times =
+                kind.group == .time && !passes.isEmpty && random.oneIn(2) ? passes : stepTimes
             let at =
                 random.oneIn(5)
                 ? random.below(span)
-                : stepTimes[random.below(stepTimes.count)] + random.logarithmic(1_000...500_000_000)
+                : times[random.below(times.count)] + random.logarithmic(1_000...500_000_000)
             let node = 1 + random.below(nodeCount)
             var other = random.below(nodeCount + 1)
             if other == node || kind.needsTwoNodes && other == 0 { other = node % nodeCount + 1 }
@@ -76,6 +80,8 @@ public struct FaultSchedule: Sendable {
         case .crash, .kill, .crashAll, .crashAtOperation, .crashBeforeSync, .restartStorm, .stop,
             .tornWrite, .lostWrites, .reorderedWrites, .staleBytes, .tightBudgets:
             random.logarithmic(1_000_000...5_000_000_000)
+        // Within the time that a plan takes: what was seen before is asked for again.
+        case .swing: random.logarithmic(100_000...500_000_000)
         case .reset, .resetMidFrame, .halfOpen, .bitFlip, .lostAccept: 0
         default: random.logarithmic(1_000_000...15_000_000_000)
         }
