@@ -34,9 +34,11 @@ public struct FaultSchedule: Sendable {
     }
 
     /// Faults for a run whose work has steps at these times (nanoseconds, ascending). `number` of
-    /// them where that is given, else the seed says how many, and may say none.
+    /// them where that is given, else the seed says how many, and may say none. At `passes` wall
+    /// clocks go far ahead: a wrong clock matters most there, so there are more of them.
     package static func drawn(
-        seed: UInt64, nodeCount: Int, stepTimes: [UInt64], choice: Choice, number: Int? = nil
+        seed: UInt64, nodeCount: Int, stepTimes: [UInt64], passes: [UInt64] = [], choice: Choice,
+        number: Int? = nil
     ) -> FaultSchedule {
         var random = Xoshiro256(seed: seed, label: "faults")
         // A choice made by hand leaves nothing to chance but number and time.
@@ -46,7 +48,8 @@ public struct FaultSchedule: Sendable {
             let weight = 1 << random.below(4)
             guard choice.allows(kind), isOn || choice.only != nil else { continue }
             if kind.needsTwoNodes, nodeCount < 2 { continue }
-            kinds += repeatElement(kind, count: weight)
+            let isMore = kind.group == .time && !passes.isEmpty
+            kinds += repeatElement(kind, count: isMore ? weight * 4 : weight)
         }
         if choice.isMerging, choice.only == nil {
             kinds = [
@@ -63,10 +66,12 @@ public struct FaultSchedule: Sendable {
         var faults: [Fault] = []
         for number in 1...count {
             let kind = kinds[random.below(kinds.count)]
+            let times =
+                kind.group == .time && !passes.isEmpty && random.oneIn(2) ? passes : stepTimes
             let at =
                 random.oneIn(5)
                 ? random.below(span)
-                : stepTimes[random.below(stepTimes.count)] + random.logarithmic(1_000...500_000_000)
+                : times[random.below(times.count)] + random.logarithmic(1_000...500_000_000)
             let node = 1 + random.below(nodeCount)
             var other = random.below(nodeCount + 1)
             if other == node || kind.needsTwoNodes && other == 0 { other = node % nodeCount + 1 }
@@ -89,6 +94,8 @@ public struct FaultSchedule: Sendable {
             .cellRot:
             random.logarithmic(1_000_000...5_000_000_000)
         case .reset, .resetMidFrame, .halfOpen, .bitFlip, .lostAccept, .roughStart: 0
+        // Within the time that a plan takes: what was seen before is asked for again.
+        case .swing: random.logarithmic(100_000...500_000_000)
         default: random.logarithmic(1_000_000...15_000_000_000)
         }
     }

@@ -207,7 +207,23 @@ extension ClusterRun {
         case .jumpForward: clock.advance(by: 91 * 86_400_000)
         case .jumpBack: clock.advance(by: -Int64(chance.logarithmic(1...86_400_000)))
         case .freeze: clock.setDrift(partsPerMillion: -1_000_000)
+        case .swing: swing(fault, &chance)
         default: break
+        }
+    }
+
+    /// Ahead, mostly by little, so that some profiles end and most do not; then back by as much.
+    private func swing(_ fault: Fault, _ chance: inout Xoshiro256) {
+        let clock = cluster.node(fault.node).clock
+        let millis = Int64(
+            chance.oneIn(4)
+                ? chance.logarithmic(60_000...91 * 86_400_000) : chance.logarithmic(1...60_000))
+        clock.advance(by: millis)
+        simulator.schedule(after: fault.nanoseconds, subject: UInt64(fault.node)) { [self] in
+            guard !isHealed else { return }
+            measureClocks()
+            clock.advance(by: -millis)
+            measureClocks()
         }
     }
 }

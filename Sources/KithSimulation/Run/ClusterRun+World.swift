@@ -24,6 +24,10 @@ extension ClusterRun {
             host: "127.0.0.1", port: UInt16(7100 + node), loop: cluster.clientLane)
     }
 
+    package func trace(_ text: @autoclosure () -> String) {
+        if simulator.onTrace != nil { simulator.trace(text()) }
+    }
+
     package func passTime(milliseconds: Int64) {
         cluster.clientClock.advance(by: milliseconds)
         for node in cluster.nodes { node.clock.advance(by: milliseconds) }

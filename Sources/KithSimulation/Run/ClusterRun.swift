@@ -26,7 +26,7 @@ public final class ClusterRun: PlanWorld, @unchecked Sendable {
     var latestClock = LogTime(0)
     /// The run has failed or is done: nobody tries anything again.
     package var isOver = false
-    /// The steps that clients are at, by their numbers.
+    /// The clients of the steps that are not done, by the steps' numbers.
     package var doing: [Int: Int] = [:]
     /// The leaves of batches, by the numbers of their steps, as far as somebody asked.
     var knownLeaves: [Int: [LeafID]] = [:]
@@ -199,7 +199,7 @@ public final class ClusterRun: PlanWorld, @unchecked Sendable {
 
     /// What is not done.
     private var pending: String {
-        let steps = doing.sorted { $0.key < $1.key }.map { "step \($0.value) of client \($0.key)" }
+        let steps = doing.sorted { $0.key < $1.key }.map { "step \($0.key) of client \($0.value)" }
         let down = (1...plan.settings.nodeCount).filter { !keepers[$0 - 1].isServing }
         return (steps + down.map { "n\($0) does not serve" }).joined(separator: ", ")
     }

@@ -1,5 +1,6 @@
 // What clients do: each performs its steps in order, each step when its time has come, and tries
-// again until it has a certain answer. Every try is in the history.
+// again until it has a certain answer. Some send batches ahead of the answers to those before. Every
+// try is in the history.
 
 package import KithBytes
 internal import KithClient
@@ -20,15 +21,35 @@ extension PlanWorld {
             let client = client(of: number)
             clientsLeft += 1
             start { [self] in
-                for step in steps {
-                    if now < step.at {
-                        await wait(nanoseconds: step.at - now, subject: UInt64(step.number))
-                    }
-                    doing[number] = step.number
-                    await perform(step, client)
-                }
-                doing[number] = nil
+                await take(steps, client)
                 clientsLeft -= 1
+            }
+        }
+    }
+
+    /// Batches of one client that are not answered while it sends the next: more than a node has in
+    /// work and reads ahead.
+    private static var hastyMax: Int { 10 }
+
+    /// A batch that is sent ahead is a task of its own. Its request is made in the order of the
+    /// steps, since tasks and requests of a lane run in the order in which they came.
+    private func take(_ steps: [PlannedWork.Step], _ client: Client) async {
+        await withTaskGroup(of: Void.self) { tasks in
+            var open = 0
+            for step in steps {
+                if now < step.at {
+                    await wait(nanoseconds: step.at - now, subject: UInt64(step.number))
+                }
+                while open > (step.isHasty ? Self.hastyMax - 1 : 0) {
+                    await tasks.next()
+                    open -= 1
+                }
+                doing[step.number] = step.client
+                open += 1
+                tasks.addTask { [self] in
+                    await perform(step, client)
+                    doing[step.number] = nil
+                }
             }
         }
     }
@@ -88,6 +109,7 @@ extension PlanWorld {
             var batch = IngestBatchWriter(space: space)
             for place in sent { batch.append(bytes: events[place].bytes) }
             let invoked = now
+            trace("step \(step.number) sends \(Self.names(sent.map { events[$0] }))")
             switch await Self.result(of: batch.payload, client) {
             case .success(let reply):
                 var results: [(event: Int, result: IngestResult)] = []
@@ -103,6 +125,14 @@ extension PlanWorld {
                 if case .tooLarge = error { return }
             }
         }
+    }
+
+    /// The events of a batch, for the trace.
+    private static func names(_ events: [PlannedEvent]) -> String {
+        events.map { event in
+            let identifiers = event.identifiers.map { "\($0.namespace):\($0.value)" }
+            return "\(event.mark) {\(identifiers.joined(separator: ", "))}"
+        }.joined(separator: " · ")
     }
 
     /// The first results that are not certain, for a note.

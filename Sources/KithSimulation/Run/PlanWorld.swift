@@ -20,7 +20,7 @@ package protocol PlanWorld: AnyObject, Sendable {
     var random: Xoshiro256 { get set }
     /// Clients that are not done.
     var clientsLeft: Int { get set }
-    /// The steps that clients are at, by their numbers.
+    /// The clients of the steps that are not done, by the steps' numbers.
     var doing: [Int: Int] { get set }
     /// The run has failed or is done: nobody tries anything again.
     var isOver: Bool { get }
@@ -40,6 +40,8 @@ package protocol PlanWorld: AnyObject, Sendable {
     func connect(to node: Int) async throws(NetworkError) -> any ByteStream
     /// Has every wall clock go forward.
     func passTime(milliseconds: Int64)
+    /// Tells who follows each step of a run, if anybody does.
+    func trace(_ text: @autoclosure () -> String)
     /// Writes down what happened.
     func note(_ text: String)
     /// A rule was broken.

@@ -233,7 +233,7 @@ final class ChaosRun: PlanWorld, @unchecked Sendable {
 
     /// What is not done.
     private var pending: String {
-        let steps = doing.sorted { $0.key < $1.key }.map { "step \($0.value) of client \($0.key)" }
+        let steps = doing.sorted { $0.key < $1.key }.map { "step \($0.key) of client \($0.value)" }
         let down = nodes.filter { !$0.isServing }.map { "n\($0.number) does not serve" }
         return (steps.prefix(8) + down).joined(separator: ", ")
     }
@@ -250,6 +250,9 @@ final class ChaosRun: PlanWorld, @unchecked Sendable {
         // A sleep that throws means that the loop stops, and the program with it.
         try? await clock.sleep(nanoseconds: nanoseconds, on: loop)
     }
+
+    /// Nobody follows the steps of real processes.
+    func trace(_ text: @autoclosure () -> String) {}
 
     func client(of number: Int) -> Client {
         let nodes = (0..<nodeCount).map { (number + $0) % nodeCount + 1 }
