@@ -133,7 +133,7 @@ extension ClusterRun {
             case .ingest(let space, let events) = step.action
         {
             leaves = events.flatMap(\.identifiers).compactMap {
-                plan.settings.leaf(of: $0.namespace, $0.value, space: space)
+                cluster.places.leaf(of: $0.namespace, $0.value, space: space)
             }
         }
         knownLeaves[number] = leaves

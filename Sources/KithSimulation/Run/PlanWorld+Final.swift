@@ -78,7 +78,7 @@ extension PlanWorld {
 
     /// Asks until there is an answer; nil, and a violation, where there is none for too long.
     private func insist<Value>(
-        _ what: String, _ body: () async throws -> Value
+        _ what: @autoclosure () -> String, _ body: () async throws -> Value
     ) async -> Value? {
         var last = ""
         for _ in 0..<Self.answerTriesMax {
@@ -89,7 +89,7 @@ extension PlanWorld {
             }
             await wait(nanoseconds: 250_000_000, subject: 0)
         }
-        broke("15 liveness", "\(what): \(last)")
+        broke("15 liveness", "\(what()): \(last)")
         return nil
     }
 

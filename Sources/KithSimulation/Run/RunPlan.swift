@@ -141,8 +141,9 @@ struct RunPlan {
 
     /// Wrong places to begin, among the identifiers of the work.
     private func hints(_ random: inout Xoshiro256) -> [(leaf: LeafID, root: LeafID)] {
+        let places = IdentifierPlaces(settings)
         let leaves = work.questions.filter { !$0.isQuarantine }.compactMap {
-            settings.leaf(of: $0.identifier.namespace, $0.identifier.value, space: $0.space)
+            places.leaf(of: $0.identifier.namespace, $0.identifier.value, space: $0.space)
         }
         return leaves.compactMap { leaf in
             let root = leaves[random.below(leaves.count)]
