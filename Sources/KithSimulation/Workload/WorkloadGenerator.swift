@@ -28,7 +28,7 @@ public struct WorkloadGenerator {
             Browsing.self, HotIdentifiers.self, LinkStorm.self, DeviceRace.self, ShopTablet.self,
             AliasChain.self, LateRetries.self, LateEvents.self, ExpiryRace.self,
             HostileInput.self, SlowClients.self, Import.self, SameStrings.self, TraitContest.self,
-            Stream.self,
+            Stream.self, Watch.self,
         ]
     }
 
