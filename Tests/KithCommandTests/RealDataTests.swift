@@ -10,7 +10,7 @@ import kith
 struct RealDataTests {
     static let sets = [
         "diginetica", "olist", "snowplow-web", "snowplow-mobile", "linkage-fake1000",
-        "completejourney",
+        "linkage-febrl3", "completejourney",
     ]
 
     /// How a file goes in: how many nodes, and whether batches go to them in turn.

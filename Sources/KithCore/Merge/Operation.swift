@@ -80,8 +80,9 @@ public struct OperationWriter: Sendable {
         count = 0
     }
 
-    /// Adds all operations of another buffer.
+    /// Adds all operations of another buffer. To an empty one: O(1).
     public mutating func append(_ other: OperationWriter) {
+        if isEmpty { return self = other }
         writer.raw(other.writer.bytes)
         count += other.count
     }

@@ -96,8 +96,9 @@ struct LogBatch {
     /// The greatest index of each group in it; decides later when its segment can be removed.
     private(set) var greatest: [GroupID: LogIndex] = [:]
 
-    init() {
-        writer = ByteWriter(capacity: 4 << 10)
+    /// `capacity`: bytes of entries that it is known to get.
+    init(capacity: Int = 0) {
+        writer = ByteWriter(capacity: capacity + (4 << 10))
         writer.u32(LogFormat.frameMagic)
         writer.u32(0)
         writer.u64(0)

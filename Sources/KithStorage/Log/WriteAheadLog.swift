@@ -202,7 +202,7 @@ public actor WriteAheadLog {
             || !gathering[gathering.count - 1].hasRoom(for: entry, limit: options.batchBytes)
         {
             if !gathering.isEmpty { mark(.logFrameFull) }
-            gathering.append(LogBatch())
+            gathering.append(LogBatch(capacity: entry.encodedBytes))
         }
         if gathering[gathering.count - 1].count > 0 { mark(.logFrameShared) }
         gathering[gathering.count - 1].append(entry)

@@ -15,7 +15,7 @@ package struct BenchSettings: Sendable {
     static let connectionsMax = 256
     static let inFlightMax = 1_024
     static let eventBytesMax = 30_000
-    static let ingestConnections = 8
+    static let ingestConnections = 16
     static let ingestInFlight = 2
     static let getConnections = 4
     static let getInFlight = 32
