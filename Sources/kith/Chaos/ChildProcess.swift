@@ -19,8 +19,8 @@ struct ChildProcess: Sendable {
         let code: Int32
     }
 
-    /// Starts `program` under the name `name`. What it says goes to the end of the file `log`. It gets a process group of
-    /// its own, so that control-C at a terminal reaches its parent only.
+    /// Starts `program` under the name `name`. What it says goes to the end of the file `log`. It
+    /// gets a process group of its own, so that control-C at a terminal reaches its parent only.
     static func start(
         _ program: String, as name: String, _ arguments: [String], variables: [String], log: String
     ) throws(Failure) -> ChildProcess {
