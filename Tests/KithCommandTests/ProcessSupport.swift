@@ -97,6 +97,9 @@ final class Run {
         }
     }
 
+    /// Closes the reading end of its standard output.
+    func stopReading() { try? output.fileHandleForReading.close() }
+
     /// Waits for the end: exit code, standard output, standard error.
     func end() -> (code: Int32, output: String, error: String) {
         var rest = buffer

@@ -254,6 +254,16 @@ struct ProcessTests {
         #expect(error.contains("at most 128 connections are served, not 10,000"), "\(error)")
     }
 
+    @Test func `status --watch ends when nobody reads it any more`() throws {
+        let watch = try Run(["status", "--watch", "--node", "127.0.0.1:1"])
+        #expect(try #require(watch.line()).contains("127.0.0.1:1"))
+
+        watch.stopReading()
+        watch.process.waitUntilExit()
+
+        #expect(watch.process.terminationStatus == 0)
+    }
+
     // MARK: A node that does not start
 
     @Test func `a port that is taken is named`() throws {
@@ -265,6 +275,7 @@ struct ProcessTests {
 
         #expect(result.code == 1)
         #expect(result.error.contains("cannot listen on 127.0.0.1:\(node.port)"))
+        #expect(result.error.contains("or give another --port"))
     }
 
     @Test func `a data folder in use is refused`() throws {

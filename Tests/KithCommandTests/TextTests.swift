@@ -70,8 +70,8 @@ import kith
                 Anonymous visitor  ffffffffffffffff0000000000000001, space shop
                   device_id  d
 
-                First seen  1970-01-01T00:00:00.005Z  2 months ago
-                Last seen   1970-01-01T00:00:00.005Z  2 months ago
+                First seen  1970-01-01T00:00:00.005Z  87 days ago
+                Last seen   1970-01-01T00:00:00.005Z  87 days ago
                 Expires     1970-04-01T00:00:00.005Z  in 2 days
 
                 Events      0
@@ -129,6 +129,58 @@ import kith
                 """)
     }
 
+    @Test func `a status begins with how the cluster stands`() throws {
+        let nodes: [CBORValue] = [
+            ["id": 2, "state": "down", "problem": "it\u{7}"],
+            ["id": 1, "state": "up", "logIsNearlyFull": false, "uptimeMillis": 1_000],
+        ]
+        let groups: [CBORValue] = [
+            ["group": 0, "state": "up", "profiles": 2_000, "eventsPerSecond": 7],
+            ["group": 1, "state": "down"],
+        ]
+        var status: CBORValue = [
+            "nodes": .array(nodes), "groups": .array(groups), "cluster": "local\u{1b}[2J",
+        ]
+        let plain = Style(isOn: false)
+
+        #expect(
+            StatusText.make(status, plain) == """
+                local\\u{1b}[2J   1 of 2 nodes up   1 of 2 groups up   2,000 profiles   7 events/s
+
+                nodes
+                  id  state  uptime  problem
+                   2  down           it\\u{7}
+                   1  up      1.0 s         
+
+                groups
+                  group  state  profiles  events/s
+                      0  up        2,000         7
+                      1  down                     
+                """)
+        status = ["nodes": [["id": 1, "logIsNearlyFull": true]], "groups": [], "cluster": "c"]
+        #expect(try #require(StatusText.make(status, plain)).contains("log is nearly full"))
+        #expect(StatusText.make(["profiles": 1], plain) == nil)
+    }
+
+    @Test(arguments: [
+        ("abcdef", 3, "abc"), ("abc", 3, "abc"),
+        ("\u{1b}[1mabc\u{1b}[0m  d", 2, "\u{1b}[1mab\u{1b}[0m"),
+        ("\u{1b}[1mä€c\u{1b}[0mde", 4, "\u{1b}[1mä€c\u{1b}[0md"),
+    ])
+    func `a line is cut to the terminal, its colours are ended`(
+        _ line: String, _ columns: Int, _ expected: String
+    ) {
+        #expect(Console.cut(line, to: columns) == expected)
+    }
+
+    @Test(arguments: [
+        (90 * day - 1, "in 89 days"), (-99 * day, "99 days ago"), (100 * day, "in 3 months"),
+        (400 * day, "in 1 year"), (0, "now"), (-1_000, "1 second ago"),
+    ])
+    func `times near now are told in days up to 99`(_ distance: Int64, _ text: String) {
+        #expect(Words.relative(distance, now: 0) == text)
+    }
+
     @Test(arguments: [
         (0 as Int64, "1970-01-01T00:00:00Z"), (951_782_400_123, "2000-02-29T00:00:00.123Z"),
         (-1, "1969-12-31T23:59:59.999Z"), (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
@@ -152,7 +204,7 @@ import kith
 
         #expect(
             progress.line
-                == "██████░░░░░░░░░░░░░░░░░░  25 %   12,000 events   6,000/s   6.0 s left   3 refused"
+                == "████░░░░░░░░░░░░░░  25 %   12,000 events   6,000/s   6.0 s left   3 refused"
         )
         progress.bytesTotal = nil
         #expect(progress.line == "12,000 events   6,000/s   3 refused")
@@ -204,7 +256,7 @@ import kith
                   refused                 0
                 1 event may or may not be stored: no certain answer came. \
                 Ingest them again: events with a messageId count once.
-                2 events were not taken: the cluster is overloaded. \
+                2 events were not taken: nodes had no room or did not answer. \
                 Ingest them again later: events with a messageId count once.
                 1,000 events could not be sent: no node took them. \
                 Ingest them again later: events with a messageId count once.

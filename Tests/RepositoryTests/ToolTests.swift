@@ -21,6 +21,43 @@ import Testing
         #expect(silent.isEmpty, "without #!: \(silent)")
     }
 
+    @Test(arguments: ["cluster", "demo", "fuzz", "load-test", "query", "test"])
+    func `a script has a help with its exit codes`(_ name: String) throws {
+        let help = try #require(run(["scripts/\(name)", "--help"]))
+
+        #expect(help.status == 0)
+        #expect(help.output.contains("\nusage: scripts/\(name)"), "\(help.output)")
+        #expect(help.output.contains("\nexit codes:\n"))
+    }
+
+    @Test(arguments: [
+        (["cluster"], "a command is missing: up, down"),
+        (["cluster", "stop"], "there are up, down"),
+        (["cluster", "kill"], "which node? As in: scripts/cluster kill 1"),
+        (["cluster", "up", "2"], "up takes no node"),
+        (["cluster", "up", "--nodes"], "needs a value"),
+        (["cluster", "up", "--nodes", "x"], "--nodes must be a number"),
+        (["cluster", "up", "--nodes", "3", "--config", "f"], "exclude each other"),
+        (["demo", "--now"], "there are --fast --stop --help"),
+        (["load-test", "--nodes", "0"], "--nodes must be a number"),
+        (["load-test", "--nodes", "1000"], "there are cluster-config/local-1.json"),
+        (["load-test", "--seconds", "long"], "--seconds must be a number"),
+        (["load-test", "7"], "there are --nodes --seconds"),
+        (["query"], "NS:VALUE is missing"),
+        (["query", "a:b", "--node", "h:1"], "is a number here"),
+        (["test", "--fast"], "there are --filter --help"),
+    ])
+    func `wrong usage of a script is one line that says what is right, and exit code 2`(
+        _ words: [String], _ text: String
+    ) throws {
+        let result = try #require(run(["scripts/" + words[0]] + words.dropFirst()))
+
+        #expect(result.status == 2)
+        #expect(result.output.contains(text), "\(result.output)")
+        #expect(result.output.hasPrefix("\(words[0]): "), "\(result.output)")
+        #expect(result.output.split(separator: "\n").count == 1)
+    }
+
     /// `swift format lint --strict`, as the project's rules ask for.
     @Test func `swift format has nothing to say`() throws {
         let command = [

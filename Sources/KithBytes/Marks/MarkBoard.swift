@@ -57,6 +57,10 @@ public final class MarkBoard {
         unsafe places[first + 1] = UInt32(truncatingIfNeeded: bits >> 32)
     }
 
+    /// This is the calling thread's board from here on, and must outlive it: for the threads of a
+    /// real node.
+    public func stay() { _ = unsafe kith_exchange_board(places) }
+
     /// The set that is planted on this thread.
     public static var plantedBits: UInt64 {
         let first = UInt32(markPlaces + NodeFault.places)

@@ -25,7 +25,7 @@ struct NameTable: ~Copyable, Sendable {
     private var texts = MemoryRegion()
     private var places = MemoryRegion()
     private var placeCount = 0
-    private var entryCount = 0
+    private(set) var entryCount = 0
     private var freeIDs: [UInt16] = []
     private var textsUsed = 0
     private var textsUnused = 0

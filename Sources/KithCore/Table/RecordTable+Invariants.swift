@@ -95,8 +95,8 @@ extension RecordTable {
     }
 
     private func checkFacets() {
-        var nameUses = [UInt32](repeating: 0, count: Int(UInt16.max) + 1)
-        var scopeUses = nameUses
+        var nameUses = NameUses(names)
+        var scopeUses = NameUses(scopes)
         forEachSlot { slot in
             var end = Self.payloadHeaderBytes
             var newest = Int64.min
@@ -107,12 +107,12 @@ extension RecordTable {
                 newest = max(newest, lastSeen(facet))
                 precondition(firstSeen(facet) <= lastSeen(facet), "seen last before first")
                 end += shape.length
-                scopeUses[Int(arena.region.u16(at: shape.start + FacetLayout.space))] += 1
-                scopeUses[Int(arena.region.u16(at: shape.start + FacetLayout.namespace))] += 1
+                scopeUses.add(arena.region.u16(at: shape.start + FacetLayout.space))
+                scopeUses.add(arena.region.u16(at: shape.start + FacetLayout.namespace))
                 var inFacet: [UInt16] = []
                 for index in 0..<shape.counterCount {
                     inFacet.append(counter(index, shape).name)
-                    nameUses[Int(counter(index, shape).name)] += 1
+                    nameUses.add(counter(index, shape).name)
                 }
                 precondition(Set(inFacet).count == inFacet.count, "a counter twice in a facet")
                 checkTraits(shape, &nameUses)
@@ -125,19 +125,17 @@ extension RecordTable {
             precondition(newest == lastSeen(slot), "last seen \(lastSeen(slot)), not \(newest)")
             precondition(Set(leaves).count == leaves.count, "two facets of one leaf")
         }
-        nameUses[Int(NameTable.other)] = 0
-        scopeUses[Int(NameTable.other)] = 0
-        names.checkInvariants(counted: nameUses)
-        scopes.checkInvariants(counted: scopeUses)
+        names.checkInvariants(counted: nameUses.counts)
+        scopes.checkInvariants(counted: scopeUses.counts)
     }
 
-    private func checkTraits(_ shape: FacetShape, _ uses: inout [UInt32]) {
+    private func checkTraits(_ shape: FacetShape, _ uses: inout NameUses) {
         var cells: [TraitCell] = []
         appendTraits(of: shape, to: &cells)
         precondition(cells.first?.isShared != true, "the first trait has no stamp")
         let end = cells.last?.end ?? shape.traits
         precondition(end == shape.window, "traits end at \(end), the window is at \(shape.window)")
-        for cell in cells { uses[Int(cell.name)] += 1 }
+        for cell in cells { uses.add(cell.name) }
         cells.sort { nameText($0).compare(nameText($1)) < 0 }
         for index in cells.indices.dropFirst() {
             precondition(
@@ -159,5 +157,21 @@ extension RecordTable {
             precondition(after >= previous, "window times fall: \(previous), \(after)")
             previous = after
         }
+    }
+}
+
+/// How often facets name each number of a table of names.
+private struct NameUses {
+    private(set) var counts: [UInt32]
+
+    init(_ names: borrowing NameTable) {
+        counts = [UInt32](repeating: 0, count: names.entryCount)
+    }
+
+    /// One more use; `NameTable.other` is not counted.
+    mutating func add(_ id: UInt16) {
+        if id == NameTable.other { return }
+        precondition(Int(id) < counts.count, "name \(id) of \(counts.count) is in use")
+        counts[Int(id)] += 1
     }
 }

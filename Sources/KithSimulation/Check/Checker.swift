@@ -38,6 +38,8 @@ public struct Checker {
         let evidence: Evidence
         let components: Components
         let answers: Ownership
+        /// By component: what order alone makes of it; nil where more than that matters.
+        let sent: [SentOrder?]
         let history: History
         let final: FinalState
         let hasFaults: Bool
@@ -53,7 +55,8 @@ public struct Checker {
     static var rules: [any Rule.Type] {
         [
             LossRule.self, CountRule.self, InventionRule.self, OneProfileRule.self,
-            PartitionRule.self, ConfluenceRule.self, FoldRule.self, RetentionRule.self,
+            PartitionRule.self, OrderRule.self, ConfluenceRule.self, FoldRule.self,
+            RetentionRule.self,
             SameAnswersRule.self, LinearizabilityRule.self, LivenessRule.self, ResultsRule.self,
             TotalsRule.self,
         ]
@@ -65,9 +68,10 @@ public struct Checker {
             work, start: settings.start.rawValue, end: final.wallTime, ahead: clockAhead,
             behind: clockBehind)
         let evidence = Evidence(work: work, settings: settings, clock: clock, history: history)
+        let components = Components(evidence, wallTime: final.wallTime)
         let run = Run(
-            evidence: evidence, components: Components(evidence, wallTime: final.wallTime),
-            answers: Ownership(final, evidence), history: history, final: final,
+            evidence: evidence, components: components, answers: Ownership(final, evidence),
+            sent: components.list.map { SentOrder($0, evidence) }, history: history, final: final,
             hasFaults: hasFaults)
         return Self.rules.flatMap { rule in
             rule.problems(run).map { Violation(rule.name, $0) }

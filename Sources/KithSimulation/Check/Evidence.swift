@@ -32,6 +32,10 @@ struct Evidence {
         var returned: UInt64 = 0
         /// The first answer that it is counted.
         var acknowledged: UInt64?
+        /// Requests that it was in, whatever came of them.
+        var tries = 0
+        /// Who sent it first.
+        var client: Int?
         var okCount = 0
         var duplicateCount = 0
         var expiredCount = 0
@@ -60,6 +64,7 @@ struct Evidence {
     let hashKey: HashKey
     let clock: PlannedClock
     private(set) var identifiers: [Identifier] = []
+    /// In the order of the plan, which is that in which a client sends them first.
     private(set) var events: [Event] = []
     private var places: [FinalState.Question: Int] = [:]
     private var eventPlaces: [Int: Int] = [:]
@@ -189,6 +194,8 @@ struct Evidence {
     }
 
     private mutating func take(_ result: IngestResult, at place: Int, _ call: History.Call) {
+        events[place].tries += 1
+        events[place].client = events[place].client ?? call.client
         events[place].sent = min(events[place].sent, call.invoked)
         events[place].returned = max(events[place].returned, call.returned)
         switch result {

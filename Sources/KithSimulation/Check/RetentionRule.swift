@@ -5,13 +5,14 @@ internal import KithCore
 ///
 /// - No answer shows a profile that had ended when it was asked for.
 /// - Events of one life end together.
+/// - What a get has missed is not seen again (`RetentionRule+Again.swift`).
 /// - Where a gap in all that was sent about some anonymous identifiers is longer than retention,
 ///   nothing of before it is seen after it.
 enum RetentionRule: Checker.Rule {
     static let name = "10 what has ended stays ended"
 
     static func problems(_ run: Checker.Run) -> [String] {
-        overdue(run) + tornApart(run) + revived(run)
+        overdue(run) + tornApart(run) + revived(run) + seenAgain(run)
     }
 
     private static func overdue(_ run: Checker.Run) -> [String] {

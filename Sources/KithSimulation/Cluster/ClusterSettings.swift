@@ -61,25 +61,6 @@ extension ClusterSettings {
     /// The node that leads the group of the identifier's home record, from 1; nil where the value
     /// is no identifier, or the namespace none of the cluster's.
     public func home(of namespace: String, _ value: String, space: String = "default") -> Int? {
-        guard let leaf = leaf(of: namespace, value, space: space) else { return nil }
-        let group = GroupTable(groupCount: groups).group(of: leaf)
-        return Int(configuration().leader(of: group).rawValue)
-    }
-
-    /// The identifier as a point in the identity graph; nil in the same cases.
-    func leaf(of namespace: String, _ value: String, space: String) -> LeafID? {
-        guard let index = identity.namespaceIndex(named: namespace) else { return nil }
-        let rule = identity.namespaces[index]
-        let (space, name, text) = (Array(space.utf8), Array(rule.name.utf8), Array(value.utf8))
-        var normalised: [UInt8] = []
-        do throws(IgnoredIdentifier) {
-            try IdentifierNormaliser(identity).normalise(
-                text.span.bytes, namespace: index, into: &normalised)
-        } catch {
-            return nil
-        }
-        return LeafHasher(key: configuration().hashKey).leaf(
-            class: rule.identifierClass, space: space.span.bytes, namespace: name.span.bytes,
-            value: normalised.span.bytes)
+        IdentifierPlaces(self).home(of: namespace, value, space: space)
     }
 }

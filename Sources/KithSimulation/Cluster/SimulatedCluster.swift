@@ -23,14 +23,16 @@ public final class SimulatedCluster {
     private let troubles: [SimulatedNode.DiskTrouble]
     private(set) var nodes: [SimulatedNode] = []
     private var clients: [Int: Client] = [:]
-    /// Values that nobody has, by the node that keeps them.
-    private var nobodies: [Int: String] = [:]
+    /// Values that nobody has, by the node that keeps them; nil for a node that keeps none.
+    private var nobodies: [Int: String?] = [:]
+    let places: IdentifierPlaces
     /// What survives a crash, and the nodes' own randomness.
     var random: Xoshiro256
 
     /// A cluster whose nodes are down and whose disks are empty.
     public init(_ settings: ClusterSettings) {
         self.settings = settings
+        places = IdentifierPlaces(settings)
         simulator = Simulator(seed: settings.seed, settings: settings.world)
         network = SimulatedNetwork(simulator, settings: settings.cables)
         clientLane = simulator.lane(node: "client")
@@ -212,14 +214,14 @@ public final class SimulatedCluster {
     /// Above the longest pause of a link between nodes.
     private static let reconnectNanoseconds: UInt64 = 1_200_000_000
 
-    /// A value in the first namespace whose home is there.
+    /// A value in the first namespace whose home is there; nil where the node leads no group.
     private func nobody(at node: Int) -> String? {
         if let known = nobodies[node] { return known }
         let namespace = settings.identity.namespaces[0].name
-        let found = (0..<1_000).lazy.map { "nobody-\($0)" }.first { [settings] in
-            settings.home(of: namespace, $0, space: "nobody") == node
+        let found = (0..<1_000).lazy.map { "nobody-\($0)" }.first { [places] in
+            places.home(of: namespace, $0, space: "nobody") == node
         }
-        nobodies[node] = found
+        nobodies[node] = .some(found)
         return found
     }
 

@@ -27,7 +27,7 @@ public struct Fault: Sendable, CustomStringConvertible {
     }
 
     /// Seconds with three digits.
-    static func seconds(_ nanoseconds: UInt64) -> String {
+    package static func seconds(_ nanoseconds: UInt64) -> String {
         let millis = nanoseconds / 1_000_000
         let rest = String(millis % 1_000)
         return "\(millis / 1_000)." + String(repeating: "0", count: 3 - rest.count) + rest + " s"

@@ -49,6 +49,7 @@ public enum FaultKind: String, CaseIterable, Sendable {
     case jumpForward = "jump-forward"
     case jumpBack = "jump-back"
     case freeze
+    case swing
     // Beyond what one copy of the data can survive: to be detected, never answered wrongly. The
     // disk is put back when all is healed.
     case bitRot = "bit-rot"
@@ -76,7 +77,7 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .tornWrite, .lostWrites, .reorderedWrites, .syncError, .writeError, .readError,
             .fullDisk, .slowDisk, .cellRot, .unknownRoom:
             .disk
-        case .skew, .drift, .jumpForward, .jumpBack, .freeze: .time
+        case .skew, .drift, .jumpForward, .jumpBack, .freeze, .swing: .time
         case .bitRot, .lostLog, .lostSegment, .headerRot, .cellLost: .beyond
         }
     }
@@ -127,6 +128,7 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .jumpForward: "a node's wall clock goes 91 days ahead"
         case .jumpBack: "a node's wall clock goes up to a day back"
         case .freeze: "a node's wall clock stands still"
+        case .swing: "a node's wall clock goes ahead by up to 91 days, and soon back again"
         case .bitRot: "a bit in the middle of a log changes: the node must refuse to start"
         case .lostLog: "the files of a log are gone: the node must refuse to start"
         case .lostSegment:

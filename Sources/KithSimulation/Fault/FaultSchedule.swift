@@ -33,9 +33,12 @@ public struct FaultSchedule: Sendable {
         }
     }
 
-    /// Faults for a run whose work has steps at these times (nanoseconds, ascending).
-    static func drawn(
-        seed: UInt64, nodeCount: Int, stepTimes: [UInt64], choice: Choice
+    /// Faults for a run whose work has steps at these times (nanoseconds, ascending). `number` of
+    /// them where that is given, else the seed says how many, and may say none. At `passes` wall
+    /// clocks go far ahead: a wrong clock matters most there, so there are more of them.
+    package static func drawn(
+        seed: UInt64, nodeCount: Int, stepTimes: [UInt64], passes: [UInt64] = [], choice: Choice,
+        number: Int? = nil
     ) -> FaultSchedule {
         var random = Xoshiro256(seed: seed, label: "faults")
         // A choice made by hand leaves nothing to chance but number and time.
@@ -45,7 +48,8 @@ public struct FaultSchedule: Sendable {
             let weight = 1 << random.below(4)
             guard choice.allows(kind), isOn || choice.only != nil else { continue }
             if kind.needsTwoNodes, nodeCount < 2 { continue }
-            kinds += repeatElement(kind, count: weight)
+            let isMore = kind.group == .time && !passes.isEmpty
+            kinds += repeatElement(kind, count: isMore ? weight * 4 : weight)
         }
         if choice.isMerging, choice.only == nil {
             kinds = [
@@ -53,18 +57,21 @@ public struct FaultSchedule: Sendable {
                 .jumpInMerge, .fullDisk,
             ].filter { choice.allows($0) }
         }
-        let isCalm = random.oneIn(10) && choice.only == nil
-        let count =
+        let isCalm = random.oneIn(10) && choice.only == nil && number == nil
+        let drawnCount =
             choice.isMerging ? 4 + random.below(28) : 1 + random.below(1 << random.below(6))
+        let count = number ?? drawnCount
         guard !kinds.isEmpty, !stepTimes.isEmpty, !isCalm else { return .none }
         let span = max(1, stepTimes[stepTimes.count - 1])
         var faults: [Fault] = []
         for number in 1...count {
             let kind = kinds[random.below(kinds.count)]
+            let times =
+                kind.group == .time && !passes.isEmpty && random.oneIn(2) ? passes : stepTimes
             let at =
                 random.oneIn(5)
                 ? random.below(span)
-                : stepTimes[random.below(stepTimes.count)] + random.logarithmic(1_000...500_000_000)
+                : times[random.below(times.count)] + random.logarithmic(1_000...500_000_000)
             let node = 1 + random.below(nodeCount)
             var other = random.below(nodeCount + 1)
             if other == node || kind.needsTwoNodes && other == 0 { other = node % nodeCount + 1 }
@@ -87,18 +94,20 @@ public struct FaultSchedule: Sendable {
             .cellRot:
             random.logarithmic(1_000_000...5_000_000_000)
         case .reset, .resetMidFrame, .halfOpen, .bitFlip, .lostAccept, .roughStart: 0
+        // Within the time that a plan takes: what was seen before is asked for again.
+        case .swing: random.logarithmic(100_000...500_000_000)
         default: random.logarithmic(1_000_000...15_000_000_000)
         }
     }
 
     /// When the last fault is over, in nanoseconds from the begin of the run; 0 without any.
-    var end: UInt64 { faults.map(\.end).max() ?? 0 }
+    package var end: UInt64 { faults.map(\.end).max() ?? 0 }
 }
 
 extension Xoshiro256 {
     /// A number in `range`, each order of magnitude as likely as the others. Integers only, so
     /// that it is the same everywhere.
-    mutating func logarithmic(_ range: ClosedRange<UInt64>) -> UInt64 {
+    package mutating func logarithmic(_ range: ClosedRange<UInt64>) -> UInt64 {
         let low = max(1, range.lowerBound)
         var high = low
         let doublings =

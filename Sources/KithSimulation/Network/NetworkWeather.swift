@@ -1,6 +1,6 @@
 /// What is wrong between which hosts, and until when. A TCP connection shows loss as lateness, so
 /// what cannot pass is held and arrives afterwards; nothing is ever reordered within a stream.
-struct NetworkWeather {
+package struct NetworkWeather {
     /// One direction between two hosts.
     private struct Link {
         /// Nothing leaves before this time.
@@ -19,7 +19,7 @@ struct NetworkWeather {
     }
 
     /// What happens to the next bytes.
-    enum Damage {
+    package enum Damage {
         case flip
         case cut
     }
@@ -32,20 +32,23 @@ struct NetworkWeather {
     private var links: [Direction: Link] = [:]
 
     /// Nothing was ever wrong, or all of it was cleared.
-    var isClear: Bool { links.isEmpty }
+    package var isClear: Bool { links.isEmpty }
 
     /// Ends all that is wrong; what is held keeps its time.
-    mutating func clear() { links = [:] }
+    package mutating func clear() { links = [:] }
+
+    /// Fine weather.
+    package init() {}
 
     // MARK: Making it worse
 
     /// Nothing leaves `from` for `to` before `time`.
-    mutating func block(from: String, to: String, until time: UInt64) {
+    package mutating func block(from: String, to: String, until time: UInt64) {
         change(from, to) { $0.opensAt = max($0.opensAt, time) }
     }
 
     /// Until `time` each delay is longer by a draw from `extra`.
-    mutating func slow(
+    package mutating func slow(
         from: String, to: String, by extra: ClosedRange<UInt64>, until time: UInt64
     ) {
         change(from, to) {
@@ -55,7 +58,9 @@ struct NetworkWeather {
     }
 
     /// Until `time` so many bytes pass in a second.
-    mutating func narrow(from: String, to: String, bytesPerSecond: UInt64, until time: UInt64) {
+    package mutating func narrow(
+        from: String, to: String, bytesPerSecond: UInt64, until time: UInt64
+    ) {
         change(from, to) {
             $0.narrowUntil = time
             $0.nanosecondsPerByte = 1_000_000_000 / bytesPerSecond
@@ -63,17 +68,17 @@ struct NetworkWeather {
     }
 
     /// Until `time` no new connection is taken.
-    mutating func refuse(from: String, to: String, until time: UInt64) {
+    package mutating func refuse(from: String, to: String, until time: UInt64) {
         change(from, to) { $0.refusesUntil = max($0.refusesUntil, time) }
     }
 
     /// The next new connection is never heard of by `to`.
-    mutating func loseAccept(from: String, to: String) {
+    package mutating func loseAccept(from: String, to: String) {
         change(from, to) { $0.lostAccepts += 1 }
     }
 
     /// Something happens to the next bytes.
-    mutating func damage(from: String, to: String, _ damage: Damage) {
+    package mutating func damage(from: String, to: String, _ damage: Damage) {
         change(from, to) { $0.damages.append(damage) }
     }
 
@@ -84,7 +89,7 @@ struct NetworkWeather {
     // MARK: What it means
 
     /// How long so many bytes take that would take `delay` in fine weather.
-    mutating func delay(
+    package mutating func delay(
         _ delay: UInt64, from: String, to: String, byteCount: Int, now: UInt64,
         _ random: inout Xoshiro256
     ) -> UInt64 {
@@ -102,12 +107,12 @@ struct NetworkWeather {
     }
 
     /// Whether new connections are refused now.
-    func refuses(_ from: String, _ to: String, now: UInt64) -> Bool {
+    package func refuses(_ from: String, _ to: String, now: UInt64) -> Bool {
         now < links[Direction(from: from, to: to)]?.refusesUntil ?? 0
     }
 
     /// Takes a connection that is not to be heard of, if one is.
-    mutating func takeLostAccept(from: String, to: String) -> Bool {
+    package mutating func takeLostAccept(from: String, to: String) -> Bool {
         let direction = Direction(from: from, to: to)
         guard let link = links[direction], link.lostAccepts > 0 else { return false }
         links[direction]?.lostAccepts -= 1
@@ -115,7 +120,7 @@ struct NetworkWeather {
     }
 
     /// Takes what is to happen to bytes that leave now, if anything is.
-    mutating func takeDamage(from: String, to: String) -> Damage? {
+    package mutating func takeDamage(from: String, to: String) -> Damage? {
         let direction = Direction(from: from, to: to)
         guard let link = links[direction], !link.damages.isEmpty else { return nil }
         return links[direction]?.damages.removeFirst()

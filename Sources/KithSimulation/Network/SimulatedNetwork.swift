@@ -15,7 +15,7 @@ internal import KithPorts
 /// a process looks like from here.
 ///
 /// `@unchecked Sendable`: touched on the simulation's thread only; each entrance asks.
-public final class SimulatedNetwork: @unchecked Sendable {
+public final class SimulatedNetwork: NetworkUnderFaults, @unchecked Sendable {
     /// What the cables are like.
     public struct Settings: Sendable {
         /// How long a segment travels, drawn anew for each.
@@ -42,7 +42,7 @@ public final class SimulatedNetwork: @unchecked Sendable {
     /// Replaces the verdict on a segment, when set: `nil` leaves it to the seed.
     public var intercept: ((Departure) -> Delivery?)?
     /// What is wrong between which hosts.
-    var weather = NetworkWeather()
+    package var weather = NetworkWeather()
 
     /// Delays, cuts and losses; nothing else draws from it.
     var random: Xoshiro256
@@ -99,7 +99,7 @@ public final class SimulatedNetwork: @unchecked Sendable {
 
     /// Breaks the connections between two hosts: at the end of `from` at once, at the other by a
     /// reset on the way, or, where `isSilent`, not before it writes.
-    func breakStreams(from: String, to: String, isSilent: Bool) {
+    package func breakStreams(from: String, to: String, isSilent: Bool) {
         for stream in sortedStreams
         where stream.hostName == from && stream.remote?.hostName == to {
             if isSilent {

@@ -21,63 +21,16 @@ extension ClusterRun {
 
     // MARK: Network
 
-    private static func host(_ number: Int) -> String { number == 0 ? "client" : "n\(number)" }
-
     private func injectNetwork(_ fault: Fault) {
         var chance = Xoshiro256(seed: fault.chance)
-        let one = Self.host(fault.node)
-        let other = Self.host(fault.other)
-        let (from, to) = chance.oneIn(2) ? (one, other) : (other, one)
-        let until = simulator.nanoseconds + fault.nanoseconds
-        let network = cluster.network
-        switch fault.kind {
-        case .delaySpike:
-            let most = chance.logarithmic(2_000_000...4_000_000_000)
-            network.weather.slow(from: from, to: to, by: most / 2...most, until: until)
-        case .jitter:
-            let most = chance.logarithmic(2_000_000...20_000_000_000)
-            network.weather.slow(from: one, to: other, by: 0...most, until: until)
-            network.weather.slow(from: other, to: one, by: 0...most, until: until)
-        case .slowLink:
-            let rate = chance.logarithmic(2_000...200_000)
-            network.weather.narrow(from: from, to: to, bytesPerSecond: rate, until: until)
-        case .clog:
-            for peer in hosts where peer != one {
-                network.weather.block(from: one, to: peer, until: until)
-            }
-        case .oneWayPartition: network.weather.block(from: from, to: to, until: until)
-        case .partition: part(one, other, until: until)
-        case .isolation:
-            for peer in hosts where peer != one { part(one, peer, until: until) }
-        case .clientPartition: part(one, Self.host(0), until: until)
-        case .reset: network.breakStreams(from: from, to: to, isSilent: false)
-        case .resetMidFrame: network.weather.damage(from: from, to: to, .cut)
-        case .halfOpen: network.breakStreams(from: from, to: to, isSilent: true)
-        case .bitFlip: network.weather.damage(from: from, to: to, .flip)
-        case .connectRefused: network.weather.refuse(from: other, to: one, until: until)
-        case .lostAccept: network.weather.loseAccept(from: other, to: one)
-        case .staleBytes:
-            let most = chance.logarithmic(50_000_000...5_000_000_000)
-            let end = simulator.nanoseconds + 20_000_000
-            for peer in hosts where peer != one {
-                network.weather.slow(from: one, to: peer, by: most / 2...most, until: end)
-            }
-            simulator.schedule(
-                after: chance.logarithmic(100_000...10_000_000), subject: UInt64(fault.node)
-            ) { [self] in
-                crash(fault.node, down: 0, isSilent: true)
-            }
-        default: break
+        cluster.network.inject(
+            fault, &chance, now: simulator.nanoseconds, nodeCount: plan.settings.nodeCount)
+        guard fault.kind == .staleBytes else { return }
+        simulator.schedule(
+            after: chance.logarithmic(100_000...10_000_000), subject: UInt64(fault.node)
+        ) { [self] in
+            crash(fault.node, down: 0, isSilent: true)
         }
-    }
-
-    private var hosts: [String] {
-        (0...plan.settings.nodeCount).map(Self.host)
-    }
-
-    private func part(_ one: String, _ other: String, until: UInt64) {
-        cluster.network.weather.block(from: one, to: other, until: until)
-        cluster.network.weather.block(from: other, to: one, until: until)
     }
 
     // MARK: Processes
@@ -254,7 +207,23 @@ extension ClusterRun {
         case .jumpForward: clock.advance(by: 91 * 86_400_000)
         case .jumpBack: clock.advance(by: -Int64(chance.logarithmic(1...86_400_000)))
         case .freeze: clock.setDrift(partsPerMillion: -1_000_000)
+        case .swing: swing(fault, &chance)
         default: break
+        }
+    }
+
+    /// Ahead, mostly by little, so that some profiles end and most do not; then back by as much.
+    private func swing(_ fault: Fault, _ chance: inout Xoshiro256) {
+        let clock = cluster.node(fault.node).clock
+        let millis = Int64(
+            chance.oneIn(4)
+                ? chance.logarithmic(60_000...91 * 86_400_000) : chance.logarithmic(1...60_000))
+        clock.advance(by: millis)
+        simulator.schedule(after: fault.nanoseconds, subject: UInt64(fault.node)) { [self] in
+            guard !isHealed else { return }
+            measureClocks()
+            clock.advance(by: -millis)
+            measureClocks()
         }
     }
 }

@@ -3,13 +3,8 @@
 internal import KithBytes
 internal import KithClient
 internal import KithCore
-internal import KithWire
 
 extension ClusterRun {
-    /// Tries for one final answer.
-    private static let answerTriesMax = 40
-    /// Final questions under way at a node.
-    private static let questionsMax = 32
     /// Virtual time for all final answers.
     private static let answersNanosecondsMax: UInt64 = 600_000_000_000
 
@@ -27,108 +22,33 @@ extension ClusterRun {
         }
     }
 
-    /// Sealed records of all groups, as node 1 says; one for each node that is not reached.
+    /// Sealed records of all groups, as node 1 says.
     private func sealed() throws -> UInt64 {
-        let bytes = try cluster.run(at: 1) { try await $0.status(retries: 5) }
-        let status = try CBORValue(decoding: bytes.span.bytes)
-        guard case .array(let groups)? = status["groups"] else { return .max }
-        return groups.reduce(0) { sum, group in
-            if case .unsigned(let count)? = group["sealed"] { sum + count } else { sum + 1 }
-        }
+        try Self.sealed(in: try cluster.run(at: 1) { try await $0.status(retries: 5) })
     }
 
     /// Asks every node about every identifier of the plan, and for the totals.
     func finalState() throws -> FinalState {
-        let questions = plan.work.questions
-        let answers = FinalAnswers()
-        for node in 1...plan.settings.nodeCount {
-            let client = cluster.client(at: node)
-            cluster.clientLane.start { [self] in
-                var profiles: [Profile?] = []
-                for start in stride(from: 0, to: questions.count, by: Self.questionsMax) {
-                    let some = questions[start..<min(start + Self.questionsMax, questions.count)]
-                    profiles += await ask(some, client, node)
-                }
-                let totals = await insist("the totals at node \(node)") {
-                    try Self.value(try await client.stats())
-                }
-                answers.profiles[node] = profiles
-                answers.totals[node] = totals ?? .null
-            }
+        let nodeCount = nodeCount
+        let said = WhatNodesSaid()
+        for node in 1...nodeCount {
+            // Made in the order of their numbers, before any is used.
+            _ = client(at: node)
+            start { [self] in said.answers[node] = await finalAnswers(of: node) }
         }
-        let nodeCount = plan.settings.nodeCount
         try simulator.run(
-            until: { answers.totals.count == nodeCount }, maxSteps: Self.phaseStepsMax,
+            until: { said.answers.count == nodeCount }, maxSteps: Self.phaseStepsMax,
             maxNanoseconds: Self.answersNanosecondsMax)
         let sealed = try sealed()
-        return FinalState(
-            profiles: questions.indices.map { place in
-                (
-                    questions[place],
-                    (1...nodeCount).map { answers.profiles[$0]?[place] ?? nil }
-                )
-            },
-            totals: (1...nodeCount).map { answers.totals[$0] ?? .null }, sealed: sealed,
+        return finalState(
+            (1...nodeCount).compactMap { said.answers[$0] }, sealed: sealed,
             wallTime: cluster.clientClock.wallTime().rawValue)
-    }
-
-    private func ask(
-        _ questions: ArraySlice<FinalState.Question>, _ client: Client, _ node: Int
-    ) async -> [Profile?] {
-        await withTaskGroup(of: (Int, Profile?).self, returning: [Profile?].self) { tasks in
-            for place in questions.indices {
-                let question = questions[place]
-                tasks.addTask { [self] in
-                    let get = Get(
-                        space: question.space, namespace: question.identifier.namespace,
-                        value: question.identifier.value, wantsQuarantine: question.isQuarantine)
-                    let answer = await insist("\(question) at node \(node)") {
-                        try Self.profile(try await client.get(get).profile)
-                    }
-                    return (place - questions.startIndex, answer ?? nil)
-                }
-            }
-            var answers = [Profile?](repeating: nil, count: questions.count)
-            for await (place, answer) in tasks { answers[place] = answer }
-            return answers
-        }
-    }
-
-    /// Asks until there is an answer; nil, and a violation, where there is none for too long.
-    private func insist<Value>(
-        _ what: String, _ body: () async throws -> Value
-    ) async -> Value? {
-        var last = ""
-        for _ in 0..<Self.answerTriesMax {
-            do {
-                return try await body()
-            } catch {
-                last = "\(error)"
-            }
-            await simulator.wait(nanoseconds: 250_000_000, subject: 0)
-        }
-        broke("15 liveness", "\(what): \(last)")
-        return nil
-    }
-
-    /// What was durable must be the same after all nodes lost their power.
-    func compare(_ before: FinalState, _ after: FinalState) {
-        for (first, second) in zip(before.profiles, after.profiles)
-        where first.answers != second.answers {
-            broke(
-                "1 restart",
-                "\(first.question): \(first.answers) before, \(second.answers) after")
-        }
-        if before.totals != after.totals {
-            broke("1 restart", "totals: \(before.totals) before, \(after.totals) after")
-        }
     }
 }
 
 /// What nodes answered, by their numbers. Touched on the simulation's thread only.
-private final class FinalAnswers: @unchecked Sendable {
-    var profiles: [Int: [Profile?]] = [:]
-    var totals: [Int: CBORValue] = [:]
+private final class WhatNodesSaid: @unchecked Sendable {
+    var answers: [Int: FinalAnswers] = [:]
 }
 
 extension PlannedWork {

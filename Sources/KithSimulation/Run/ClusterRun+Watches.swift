@@ -114,7 +114,7 @@ extension ClusterRun {
     /// The nodes that a client waits at for the answer to a batch that names one of the leaves.
     func routers(_ loser: LeafID, _ into: LeafID) -> Set<Int> {
         var nodes: Set<Int> = []
-        for (number, stepNumber) in doing.sorted(by: { $0.key < $1.key }) {
+        for (stepNumber, number) in doing.sorted(by: { $0.key < $1.key }) {
             guard leaves(of: stepNumber).contains(where: { $0 == loser || $0 == into }) else {
                 continue
             }
@@ -133,7 +133,7 @@ extension ClusterRun {
             case .ingest(let space, let events) = step.action
         {
             leaves = events.flatMap(\.identifiers).compactMap {
-                plan.settings.leaf(of: $0.namespace, $0.value, space: space)
+                cluster.places.leaf(of: $0.namespace, $0.value, space: space)
             }
         }
         knownLeaves[number] = leaves

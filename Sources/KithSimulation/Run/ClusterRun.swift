@@ -14,24 +14,24 @@ internal import KithCore
 internal import KithWire
 
 /// Runs one seed. Touched on the simulation's thread only.
-public final class ClusterRun: @unchecked Sendable {
+public final class ClusterRun: PlanWorld, @unchecked Sendable {
     let plan: RunPlan
     let cluster: SimulatedCluster
     var report: RunReport
-    var history = History()
-    var random: Xoshiro256
+    package var history = History()
+    package var random: Xoshiro256
     /// The virtual time at which clients began.
     var began: UInt64 = 0
     /// The latest time that a wall clock showed.
     var latestClock = LogTime(0)
     /// The run has failed or is done: nobody tries anything again.
-    var isOver = false
-    /// The steps that clients are at, by their numbers.
-    var doing: [Int: Int] = [:]
+    package var isOver = false
+    /// The clients of the steps that are not done, by the steps' numbers.
+    package var doing: [Int: Int] = [:]
     /// The leaves of batches, by the numbers of their steps, as far as somebody asked.
     var knownLeaves: [Int: [LeafID]] = [:]
     /// Clients that are not done.
-    var clientsLeft = 0
+    package var clientsLeft = 0
     /// How far a node's wall clock was before a right one, at most so far, in milliseconds.
     var clockAhead: Int64 = 0
     /// The same, behind it.
@@ -189,23 +189,23 @@ public final class ClusterRun: @unchecked Sendable {
     var simulator: Simulator { cluster.simulator }
 
     /// Nanoseconds since the clients began.
-    var now: UInt64 { simulator.nanoseconds - min(began, simulator.nanoseconds) }
+    package var now: UInt64 { simulator.nanoseconds - min(began, simulator.nanoseconds) }
 
     /// A rule was broken.
-    func broke(_ invariant: String, _ text: String) {
+    package func broke(_ invariant: String, _ text: String) {
         report.violations.append(Violation(invariant, text))
         note("VIOLATION \(invariant): \(text)")
     }
 
     /// What is not done.
     private var pending: String {
-        let steps = doing.sorted { $0.key < $1.key }.map { "step \($0.value) of client \($0.key)" }
+        let steps = doing.sorted { $0.key < $1.key }.map { "step \($0.key) of client \($0.value)" }
         let down = (1...plan.settings.nodeCount).filter { !keepers[$0 - 1].isServing }
         return (steps + down.map { "n\($0) does not serve" }).joined(separator: ", ")
     }
 
     /// Writes a line into the trace, and into the notes of the report.
-    func note(_ text: String) {
+    package func note(_ text: String) {
         if isOver { return }
         simulator.trace(text)
         let line = "\(Fault.seconds(now))  \(text)"

@@ -35,6 +35,12 @@ struct RunPlan {
         settings.loopCount = options.loops ?? loopCount
         settings.identity.sharedDevice = isFirst ? .first : .quarantine
 
+        // Days end at any time of a run, not only when profiles do.
+        if random.oneIn(2) {
+            settings.start = LogTime(
+                settings.start.rawValue + Int64(random.below(UInt64(86_400_000))))
+        }
+
         var generator = WorkloadGenerator(
             seed: options.seed, settings: settings, steps: options.steps ?? steps)
         let isCrowded = choice.isMerging && merging.oneIn(3)
@@ -45,6 +51,7 @@ struct RunPlan {
         }
         work = generator.plan()
         faults = .none
+        hasten()
         shrinkLimits()
         if choice.isMerging {
             settings.cables.delayNanoseconds =
@@ -53,7 +60,7 @@ struct RunPlan {
         if isCrowded { settings.tuning.identifiersMax = 2 + merging.below(4) }
         faults = FaultSchedule.drawn(
             seed: options.seed, nodeCount: settings.nodeCount,
-            stepTimes: work.steps.map(\.at), choice: choice)
+            stepTimes: work.steps.map(\.at), passes: work.passes, choice: choice)
         if let only = options.onlyFaults { faults.faults.removeAll { !only.contains($0.number) } }
         if let only = options.onlySteps { work.steps.removeAll { !only.contains($0.number) } }
         if let clients = options.clients { work.steps.removeAll { $0.client > clients } }
@@ -62,6 +69,18 @@ struct RunPlan {
     private static func drawsKeepingClocks(_ seed: UInt64) -> Bool {
         var random = Xoshiro256(seed: seed, label: "clocks")
         return random.oneIn(2)
+    }
+
+    /// In half of all runs some clients send batches without waiting for the answers to others.
+    private mutating func hasten() {
+        var random = Xoshiro256(seed: settings.seed, label: "haste")
+        guard random.oneIn(2) else { return }
+        let clients = work.steps.map(\.client).max() ?? 0
+        let isHasty = (0...clients).map { _ in random.oneIn(2) }
+        for place in work.steps.indices where isHasty[work.steps[place].client] {
+            guard case .ingest = work.steps[place].action else { continue }
+            work.steps[place].isHasty = true
+        }
     }
 
     /// Makes limits small, each in some runs, so that what is rare happens often. Behind the plan:
@@ -122,8 +141,9 @@ struct RunPlan {
 
     /// Wrong places to begin, among the identifiers of the work.
     private func hints(_ random: inout Xoshiro256) -> [(leaf: LeafID, root: LeafID)] {
+        let places = IdentifierPlaces(settings)
         let leaves = work.questions.filter { !$0.isQuarantine }.compactMap {
-            settings.leaf(of: $0.identifier.namespace, $0.identifier.value, space: $0.space)
+            places.leaf(of: $0.identifier.namespace, $0.identifier.value, space: $0.space)
         }
         return leaves.compactMap { leaf in
             let root = leaves[random.below(leaves.count)]
@@ -139,4 +159,13 @@ struct RunPlan {
 
     /// When work and faults are over, in nanoseconds from the begin of the run.
     var end: UInt64 { max(work.steps.last?.at ?? 0, faults.end) }
+}
+
+extension PlannedWork {
+    /// When wall clocks go ahead, ascending.
+    fileprivate var passes: [UInt64] {
+        steps.compactMap { step in
+            if case .pass = step.action { step.at } else { nil }
+        }
+    }
 }

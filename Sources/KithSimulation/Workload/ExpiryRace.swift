@@ -13,9 +13,13 @@ struct ExpiryRace: Workload {
         let persons = 2 + plan.random.below(8)
         let edge = plan.times.passes.first?.at ?? plan.times.end / 2
         let percent = max(1, min(90, edge / max(1, plan.times.end / 100)))
+        // The first life: of the first wall time less a few milliseconds. Where clocks do not jump,
+        // it began so long ago that it ends when it would end with them.
+        let birth =
+            plan.times.passes.isEmpty
+            ? plan.times.start - plan.times.retention + Int64(edge / 1_000_000) : plan.times.start
         for at in plan.moments(count / 3, from: 0, to: percent) {
-            // The first life: of the first wall time less a few milliseconds.
-            let time = plan.times.start - Int64(plan.random.below(UInt64(8)))
+            let time = birth - Int64(plan.random.below(UInt64(8)))
             write(plan.random.below(persons), at, time: min(time, plan.times.wall(at)), &plan)
         }
         for at in plan.moments(count - count / 3, from: percent, to: 100) {
@@ -32,7 +36,7 @@ struct ExpiryRace: Workload {
                 continue
             }
             let wall = plan.times.wall(at)
-            let times = [wall, wall - 1, plan.times.start, plan.times.start - 3]
+            let times = [wall, wall - 1, birth, birth - 3]
             write(person, at, time: min(wall, plan.pick(times)), &plan)
         }
     }

@@ -47,9 +47,13 @@ struct PlanWriter {
 
     // MARK: Steps
 
-    /// Client `client` of the workload, from 0, sends a batch.
-    mutating func ingest(client: Int, at: UInt64, _ events: [PlannedEvent]) {
+    /// Client `client` of the workload, from 0, sends a batch; a hasty one before those that it
+    /// sent are answered.
+    mutating func ingest(
+        client: Int, at: UInt64, _ events: [PlannedEvent], isHasty: Bool = false
+    ) {
         append(client: own(client), at: at, .ingest(space: space, events))
+        steps[steps.count - 1].isHasty = isHasty
     }
 
     /// Client `client` of the workload asks for a profile.

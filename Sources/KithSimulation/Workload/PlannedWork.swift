@@ -4,7 +4,7 @@ public import KithWire
 /// plan that can be run, which is how a failing seed is shrunk.
 public struct PlannedWork: Sendable {
     /// Ascending by time. One client's steps are taken in this order, each when its time has come
-    /// and the one before is answered.
+    /// and those before are answered, or sent at least (`Step.isHasty`).
     public var steps: [Step]
 
     /// A plan of these steps.
@@ -20,6 +20,9 @@ public struct PlannedWork: Sendable {
         public var at: UInt64
         /// What.
         public var action: Action
+        /// A batch that is sent although batches before it are not answered yet. They are of one
+        /// connection as long as that holds; what has no certain answer is sent again out of order.
+        public var isHasty = false
 
         /// That action of that client at that time.
         public init(number: Int, client: Int, at: UInt64, action: Action) {

@@ -7,6 +7,13 @@ public struct WorkloadGenerator {
     private let steps: Int
     /// Names of the workloads to mix; nil for all.
     public var names: [String]?
+    /// How many to mix; nil for what the seed says.
+    public var count: Int?
+    /// When the last step is due, in nanoseconds; nil for what the seed says.
+    public var end: UInt64?
+    /// Whether wall clocks can be made to jump forward. Real ones cannot: then anonymous profiles
+    /// end in mid-plan because they began so long ago, and no plan lasts for hours.
+    public var hasJumps = true
 
     /// Plans of about so many steps.
     public init(seed: UInt64, settings: ClusterSettings, steps: Int) {
@@ -21,6 +28,7 @@ public struct WorkloadGenerator {
             Browsing.self, HotIdentifiers.self, LinkStorm.self, DeviceRace.self, ShopTablet.self,
             AliasChain.self, LateRetries.self, LateEvents.self, ExpiryRace.self,
             HostileInput.self, SlowClients.self, Import.self, SameStrings.self, TraitContest.self,
+            Stream.self, Watch.self,
         ]
     }
 
@@ -32,15 +40,17 @@ public struct WorkloadGenerator {
         var random = Xoshiro256(seed: seed, label: "workloads")
         let known = Self.all.filter { names?.contains($0.name) ?? true }
         var chosen: [any Workload.Type] = []
-        for _ in 0..<(1 + random.below(4)) where !known.isEmpty {
+        let mixed = 1 + random.below(4)
+        for _ in 0..<(count ?? mixed) where !known.isEmpty {
             chosen.append(known[random.below(known.count)])
         }
         var passing = chosen.map { $0.passing }.max() ?? .anything
         if passing == .anything, random.oneIn(4) { passing = .hours }
+        if !hasJumps { passing = .anything }
         // Of one step a millisecond, or of ten, or one in ten.
         let density: UInt64 = [100_000, 1_000_000, 1_000_000, 10_000_000][random.below(4)]
         let times = WorkloadTimes(
-            passing, end: UInt64(steps) * density + 1_000, start: settings.start.rawValue,
+            passing, end: end ?? UInt64(steps) * density + 1_000, start: settings.start.rawValue,
             retention: Int64(settings.anonymousDays) * 86_400_000, &random)
         var plan = PlanWriter(
             settings: settings, times: times, random: Xoshiro256(seed: seed, label: "steps"))

@@ -43,7 +43,14 @@ struct LoadReport: Sendable {
             Words.grouped(Int(Double(tally.answered) / max(seconds, 1e-9))) + " average",
             "p99 " + Words.latency(Double(latency.value(at: 0.99)) / 1e3),
             Words.grouped(tally.errors) + " errors",
-        ].joined(separator: "   ")
+        ].joined(separator: "   ") + (silence(tally).map { "   \($0)" } ?? "")
+    }
+
+    /// Which nodes did not answer at some time; nil where all did.
+    private static func silence(_ tally: LoadTally) -> String? {
+        guard !tally.silentNodes.isEmpty else { return nil }
+        let names = tally.silentNumbers.map { "node \($0)" }.joined(separator: ", ")
+        return "\(names) did not answer"
     }
 
     /// The summary, without the last line end.
@@ -74,6 +81,7 @@ struct LoadReport: Sendable {
                             + "the clock started" : "")
             ),
         ]
+        if let silence = Self.silence(tally) { rows.append(("not all answered", silence)) }
         if tally.breaks > 0 { rows.append(("connections broken", Words.grouped(tally.breaks))) }
         let heading =
             style.bold("\(Words.grouped(Int(rate))) \(unit)/s")
@@ -161,6 +169,7 @@ struct LoadReport: Sendable {
             CBORMember("refused", count(tally.refused)),
             CBORMember("errors", count(tally.errors)),
             CBORMember("connectionsBroken", count(tally.breaks)),
+            CBORMember("silentNodes", .array(tally.silentNumbers.map { .unsigned($0) })),
             CBORMember("seed", .unsigned(workload.seed)),
             CBORMember("visitors", count(workload.visitors)),
             CBORMember("skew", .double(workload.skew)),

@@ -1,3 +1,4 @@
+package import KithBytes
 import KithWire
 
 /// What became of the events, or reads, of a load test.
@@ -22,6 +23,8 @@ package struct LoadTally: Equatable, Sendable {
     package var refused = 0
     /// Connections that broke.
     package var breaks = 0
+    /// Nodes that did not answer the one that was asked.
+    package var silentNodes: Set<NodeID> = []
 
     package init() {}
 
@@ -31,6 +34,9 @@ package struct LoadTally: Equatable, Sendable {
     package var settled: Int { answered + errors }
     /// Was acknowledged, or read.
     package var answered: Int { ok + duplicate + notKept + notFound }
+
+    /// The numbers of the nodes that did not answer, ascending.
+    package var silentNumbers: [UInt64] { silentNodes.map { UInt64($0.rawValue) }.sorted() }
 
     mutating func count(_ result: IngestResult) {
         switch result {

@@ -17,6 +17,7 @@ package enum KithCommand {
         [
             ServeCommand.self, IngestCommand.self, GetCommand.self, StatsCommand.self,
             StatusCommand.self, BenchCommand.self, CheckConfigCommand.self, SimulateCommand.self,
+            ChaosCommand.self,
         ]
     }
 

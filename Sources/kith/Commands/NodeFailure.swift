@@ -15,6 +15,8 @@ enum NodeFailure {
         case .identity(.disk(let error)), .identity(.failed(let error)): disk(error)
         case .network(.cannotListen(let address, let message)):
             "cannot listen on \(address): \(message)"
+                + (message == String(cString: strerror(EADDRINUSE))
+                    ? "; end the program that has the port, or give another --port" : "")
         case .identity, .unknownNode, .otherCluster, .logOrder, .network: error.description
         }
     }

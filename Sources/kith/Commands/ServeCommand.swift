@@ -119,6 +119,9 @@ enum ServeCommand: Command {
         _ settings: NodeSettings, data: String, _ runtime: Runtime, _ console: Console
     ) async -> ExitCode {
         guard let disk = runtime.disk else { preconditionFailure("a runtime without a disk") }
+        #if KITH_PLANTED
+        PlantedNode.plant(in: runtime)
+        #endif
         let ports = NodePorts(
             disk: disk, network: runtime.network, clock: runtime.clock,
             randomness: runtime.randomness, loops: runtime.loops)

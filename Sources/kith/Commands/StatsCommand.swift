@@ -36,7 +36,8 @@ enum TreeAnswer {
         _ bytes: [UInt8], isJSON: Bool, _ console: Console
     ) throws(ByteError) -> String {
         let map = try CBORValue(decoding: bytes.span.bytes)
-        return isJSON
-            ? JSONText.make(map) : TreeText.make(map, style: Style(isOn: console.hasColours))
+        let style = Style(isOn: console.hasColours)
+        if isJSON { return JSONText.make(map) }
+        return StatusText.make(map, style) ?? TreeText.make(map, style: style)
     }
 }

@@ -38,7 +38,7 @@ enum StatusCommand: Command {
                     // A node that comes back is shown again.
                     text = "kith status: \(Words.printable(error.description))"
                 }
-                console.drawPage(text)
+                guard console.drawPage(text) else { return .done }
                 try await runtime.clock.sleep(nanoseconds: 1_000_000_000, on: runtime.loops[0])
             }
         }

@@ -88,8 +88,8 @@ package struct IngestTally: Equatable, Sendable {
         }
         if overloaded > 0 {
             text +=
-                "\n\(Self.events(overloaded)) \(overloaded == 1 ? "was" : "were") not taken: the cluster "
-                + "is overloaded. "
+                "\n\(Self.events(overloaded)) \(overloaded == 1 ? "was" : "were") not taken: nodes had "
+                + "no room or did not answer. "
                 + "Ingest them again later: events with a messageId count once."
         }
         if unsent > 0 {

@@ -71,7 +71,7 @@ struct SimulationRequest: Sendable {
     }
 
     /// Names of kinds and of groups of kinds; `none` is no kind.
-    private static func kinds(_ text: String) throws(UsageError) -> Set<FaultKind> {
+    static func kinds(_ text: String) throws(UsageError) -> Set<FaultKind> {
         var kinds: Set<FaultKind> = []
         for name in text.split(separator: ",") where name != "none" {
             if let kind = FaultKind(rawValue: String(name)) {

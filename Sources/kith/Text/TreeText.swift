@@ -5,7 +5,7 @@
 //     total      10,214             accepted   98,304
 //
 // A map is a section, an array of maps a table with a column for each key, in the order of the
-// first.
+// fullest row, so that one row's problem comes last; a column that says no in all rows is left out.
 
 package import KithBytes
 
@@ -78,10 +78,16 @@ package enum TreeText {
 
     private static func table(_ items: [CBORValue], _ style: Style) -> String {
         var columns: [String] = []
-        for case .map(let members) in items {
+        let fullest = items.max { memberCount($0) < memberCount($1) }
+        for case .map(let members) in (fullest.map { [$0] } ?? []) + items {
             for member in members where !columns.contains(name(member.key)) {
                 columns.append(name(member.key))
             }
+        }
+        // What is so nowhere is not worth a column.
+        columns.removeAll { column in
+            items.contains { $0[column] != nil }
+                && items.allSatisfy { $0[column] == nil || $0[column] == .bool(false) }
         }
         guard !columns.isEmpty else {
             return items.map { "  " + scalar($0, "") }.joined(separator: "\n")
@@ -98,6 +104,10 @@ package enum TreeText {
             }.joined(separator: "  ")
             return "  " + (number == 0 ? style.dim(text) : text)
         }.joined(separator: "\n")
+    }
+
+    private static func memberCount(_ value: CBORValue) -> Int {
+        if case .map(let members) = value { members.count } else { 0 }
     }
 
     /// A value in a cell; what its key says of its unit is used.

@@ -68,7 +68,8 @@ package enum Words {
         return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day)
     }
 
-    /// A time as it lies from `now`: `3 days ago`, `in 2 hours`, `now`.
+    /// A time as it lies from `now`: `3 days ago`, `in 2 hours`, `now`. Days up to 99, so that a
+    /// retention of 90 is seen to be that.
     package static func relative(_ milliseconds: Int64, now: Int64) -> String {
         let seconds = (milliseconds - now) / 1000
         let magnitude = seconds.magnitude
@@ -76,7 +77,11 @@ package enum Words {
             ("year", 31_557_600), ("month", 2_629_800), ("day", 86_400), ("hour", 3_600),
             ("minute", 60), ("second", 1),
         ]
-        guard let unit = units.first(where: { magnitude >= $0.seconds }) else { return "now" }
+        guard
+            let unit = units.first(where: {
+                magnitude >= $0.seconds && ($0.name != "month" || magnitude >= 100 * 86_400)
+            })
+        else { return "now" }
         let count = magnitude / unit.seconds
         let amount = "\(count) \(unit.name)\(count == 1 ? "" : "s")"
         return seconds < 0 ? "\(amount) ago" : "in \(amount)"

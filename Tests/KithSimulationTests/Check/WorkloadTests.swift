@@ -67,6 +67,32 @@ import Testing
         }
     }
 
+    /// Real clocks cannot be made to jump: `kith chaos`.
+    @Test(arguments: 1...10 as ClosedRange<UInt64>)
+    func `a plan for real clocks has no jumps, ends in time, and has profiles that end in it`(
+        seed: UInt64
+    ) {
+        let settings = ClusterSettings(seed: seed)
+        let start = settings.start.rawValue
+        var generator = WorkloadGenerator(seed: seed, settings: settings, steps: 400)
+        generator.hasJumps = false
+        generator.end = 10_000_000_000
+        generator.names = ["expiry", "late", "retries", "browsing"]
+        generator.count = 30
+        let work = generator.plan()
+
+        let jumps = work.steps.filter { if case .pass = $0.action { true } else { false } }
+        #expect(jumps.isEmpty, "seed \(seed)")
+        // Heaps of steps reach a little beyond.
+        #expect(work.steps.allSatisfy { $0.at <= 10_500_000_000 }, "seed \(seed)")
+        #expect(Self.events(work).allSatisfy { $0.0.time <= start }, "seed \(seed)")
+        let retention = Int64(settings.anonymousDays) * 86_400_000
+        let ends = Self.events(work).filter {
+            start + 1_000..<start + 10_000 ~= $0.0.time + retention
+        }
+        #expect(!ends.isEmpty, "seed \(seed)")
+    }
+
     @Test(arguments: 1...40 as ClosedRange<UInt64>)
     func `no event is of a time after its arrival, and repetitions are the same bytes`(
         seed: UInt64

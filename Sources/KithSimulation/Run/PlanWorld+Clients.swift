@@ -1,36 +1,55 @@
 // What clients do: each performs its steps in order, each step when its time has come, and tries
-// again until it has a certain answer. Every try is in the history.
+// again until it has a certain answer. Some send batches ahead of the answers to those before. Every
+// try is in the history.
 
-internal import KithBytes
+package import KithBytes
 internal import KithClient
-internal import KithCore
+package import KithCore
 internal import KithPorts
 internal import KithWire
 
-extension ClusterRun {
+extension PlanWorld {
     /// The longest pause between two tries, in milliseconds.
-    private static let pauseMillisMax: UInt64 = 1_000
+    private static var pauseMillisMax: UInt64 { 1_000 }
 
     /// Begins a root task for each client.
-    func startClients() {
-        let greatest = plan.work.steps.map(\.client).max() ?? 0
+    package func startClients() {
+        let greatest = work.steps.map(\.client).max() ?? 0
         for number in stride(from: 1, through: greatest, by: 1) {
-            let steps = plan.work.steps.filter { $0.client == number }
+            let steps = work.steps.filter { $0.client == number }
             if steps.isEmpty { continue }
-            // The same node first, and a number that the cluster takes.
-            let client = cluster.client(number + plan.settings.nodeCount)
+            let client = client(of: number)
             clientsLeft += 1
-            cluster.clientLane.start { [self] in
-                for step in steps {
-                    if now < step.at {
-                        await simulator.wait(
-                            nanoseconds: step.at - now, subject: UInt64(step.number))
-                    }
-                    doing[number] = step.number
-                    await perform(step, client)
-                }
-                doing[number] = nil
+            start { [self] in
+                await take(steps, client)
                 clientsLeft -= 1
+            }
+        }
+    }
+
+    /// Batches of one client that are not answered while it sends the next: more than a node has in
+    /// work and reads ahead.
+    private static var hastyMax: Int { 10 }
+
+    /// A batch that is sent ahead is a task of its own. Its request is made in the order of the
+    /// steps, since tasks and requests of a lane run in the order in which they came.
+    private func take(_ steps: [PlannedWork.Step], _ client: Client) async {
+        await withTaskGroup(of: Void.self) { tasks in
+            var open = 0
+            for step in steps {
+                if now < step.at {
+                    await wait(nanoseconds: step.at - now, subject: UInt64(step.number))
+                }
+                while open > (step.isHasty ? Self.hastyMax - 1 : 0) {
+                    await tasks.next()
+                    open -= 1
+                }
+                doing[step.number] = step.client
+                open += 1
+                tasks.addTask { [self] in
+                    await perform(step, client)
+                    doing[step.number] = nil
+                }
             }
         }
     }
@@ -57,19 +76,18 @@ extension ClusterRun {
             await stall(requests, nanoseconds, client)
         case .pass(let milliseconds):
             note("step \(step.number): \(milliseconds) ms pass")
-            cluster.clientClock.advance(by: milliseconds)
-            for node in cluster.nodes { node.clock.advance(by: milliseconds) }
+            passTime(milliseconds: milliseconds)
         }
     }
 
     /// A CBOR item as the wire has it. In a function of its own: a span of what was awaited makes
     /// the optimiser of Swift 6.3.1 produce a broken module.
-    static func value(_ bytes: [UInt8]) throws(ByteError) -> CBORValue {
+    package static func value(_ bytes: [UInt8]) throws(ByteError) -> CBORValue {
         try CBORValue(decoding: bytes.span.bytes)
     }
 
     /// A profile as the wire has it.
-    static func profile(_ bytes: [UInt8]?) throws(ByteError) -> Profile? {
+    package static func profile(_ bytes: [UInt8]?) throws(ByteError) -> Profile? {
         guard let bytes else { return nil }
         var reader = ByteReader(bytes.span.bytes)
         return try Profile(decoding: &reader)
@@ -91,6 +109,7 @@ extension ClusterRun {
             var batch = IngestBatchWriter(space: space)
             for place in sent { batch.append(bytes: events[place].bytes) }
             let invoked = now
+            trace("step \(step.number) sends \(Self.names(sent.map { events[$0] }))")
             switch await Self.result(of: batch.payload, client) {
             case .success(let reply):
                 var results: [(event: Int, result: IngestResult)] = []
@@ -106,6 +125,14 @@ extension ClusterRun {
                 if case .tooLarge = error { return }
             }
         }
+    }
+
+    /// The events of a batch, for the trace.
+    private static func names(_ events: [PlannedEvent]) -> String {
+        events.map { event in
+            let identifiers = event.identifiers.map { "\($0.namespace):\($0.value)" }
+            return "\(event.mark) {\(identifiers.joined(separator: ", "))}"
+        }.joined(separator: " · ")
     }
 
     /// The first results that are not certain, for a note.
@@ -170,7 +197,7 @@ extension ClusterRun {
 
     private func pause(_ tries: Int) async {
         let most = min(Self.pauseMillisMax, 20 << UInt64(min(tries, 6)))
-        await simulator.wait(
+        await wait(
             nanoseconds: random.within(1_000_000...most * 1_000_000), subject: UInt64(tries))
     }
 
@@ -184,13 +211,11 @@ extension ClusterRun {
     // MARK: Clients that do not behave
 
     /// How long a client that sent raw bytes waits for what comes back.
-    private static let listenNanoseconds: UInt64 = 200_000_000
+    private static var listenNanoseconds: UInt64 { 200_000_000 }
 
     private func send(_ bytes: [UInt8], to step: PlannedWork.Step) async {
-        let node = step.client % plan.settings.nodeCount + 1
         // Refused where the node is down.
-        let connected = try? await cluster.network.host("client").connect(
-            host: "127.0.0.1", port: UInt16(7100 + node), loop: cluster.clientLane)
+        let connected = try? await connect(to: step.client % nodeCount + 1)
         guard let stream = connected else { return note("step \(step.number): no connection") }
         await impose(on: stream, for: Self.listenNanoseconds) {
             try await stream.write(bytes)
@@ -226,7 +251,7 @@ extension ClusterRun {
                 // However it ends: the node may close a connection that misbehaves.
                 try? await body()
             }
-            await simulator.wait(nanoseconds: nanoseconds, subject: 0)
+            await wait(nanoseconds: nanoseconds, subject: 0)
             stream.close()
         }
     }

@@ -1,0 +1,111 @@
+import Foundation
+import Glibc
+import KithBytes
+import Testing
+import kith
+
+/// `kith chaos` as a process: a short run of a cluster that is killed and cut off, and one with a
+/// fault planted in every node, which must be noticed. Longer ones: `kith chaos --seeds 10`.
+@Suite(.enabled(if: Built.isThere, Built.note), .serialized) struct ChaosProcessTests {
+    /// The program beside the tests, which is built as they are: with faults that can be planted.
+    private static let planted: String? = {
+        let tests = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        let program = tests.map {
+            URL(fileURLWithPath: $0).deletingLastPathComponent().appendingPathComponent("kith").path
+        }
+        return program.flatMap { FileManager.default.isExecutableFile(atPath: $0) ? $0 : nil }
+    }()
+
+    @Test func `processes that are killed and cut off keep every promise, and none is left`() throws
+    {
+        let run = try Run(["chaos", "--seconds", "6", "--seed", "5", "--json"])
+        let end = run.end()
+
+        let result = try JSONTranscoder.tree(Array(end.output.utf8))
+        #expect(end.code == 0, "\(end.output)\n\(end.error)")
+        #expect(result["ok"] == .bool(true))
+        #expect(Self.number(result["acknowledged"]) > 100)
+        // Each node was killed once at least, for the last check.
+        #expect(Self.number(result["kills"]) >= 3)
+        #expect(Self.number(result["starts"]) >= 6)
+        guard case .map(let faults)? = result["faults"] else { return }
+        #expect(faults.count > 1)
+        #expect(Self.processes(of: try #require(Self.text(result["folder"]))).isEmpty)
+    }
+
+    /// Answers that were made up are found by what nodes say in the end, or by another client.
+    @Test(.enabled(if: planted != nil, "needs kith beside the tests"))
+    func `a planted fault is noticed, and what happened is kept`() throws {
+        let run = try Run(
+            [
+                "chaos", "--seconds", "4", "--seed", "2", "--planted", "newmessageids",
+                "--faults", "reset,kill",
+            ], program: Self.planted)
+        let end = run.end()
+
+        let folder = try #require(
+            end.error.split(separator: "\n").first?.components(separatedBy: " in ").last)
+        // Leftovers in a temporary folder do no harm.
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        #expect(end.code == 1, "\(end.output)\n\(end.error)")
+        #expect(end.output.contains("seed 2 FAILED"))
+        #expect(end.output.contains("counted twice"))
+        #expect(end.output.contains("kith chaos --seed 2"))
+        let log = try String(contentsOfFile: folder + "/run.log", encoding: .utf8)
+        #expect(log.contains("VIOLATION"))
+        #expect(FileManager.default.fileExists(atPath: folder + "/node-3.log"))
+        #expect(Self.processes(of: folder).isEmpty)
+    }
+
+    @Test func `a signal ends the run and its nodes, and keeps the data`() throws {
+        let run = try Run(["chaos", "--seconds", "60", "--data", Self.folder()])
+        let folder = run.process.arguments?.last ?? ""
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        for _ in 0..<1_000 where Self.processes(of: folder).count < 3 { usleep(10_000) }
+        #expect(Self.processes(of: folder).count == 3)
+
+        run.signal(SIGINT)
+        let end = run.end()
+
+        #expect(end.code == 130, "\(end.error)")
+        for _ in 0..<500 where !Self.processes(of: folder).isEmpty { usleep(10_000) }
+        #expect(Self.processes(of: folder).isEmpty)
+        #expect(FileManager.default.fileExists(atPath: folder + "/run.log"))
+    }
+
+    @Test func `wrong usage says what there is`() throws {
+        let folder = Self.folder()
+        let end = try Run(["chaos", "--faults", "earthquake"]).end()
+        let both = try Run(["chaos", "--seeds", "2", "--data", folder]).end()
+
+        #expect(end.code == 2 && end.error.contains("reset-mid-frame"))
+        #expect(both.code == 2 && both.error.contains("--data"))
+    }
+
+    // MARK: Steps
+
+    private static func folder() -> String {
+        FileManager.default.temporaryDirectory
+            .appendingPathComponent("kith-chaos-test-" + UUID().uuidString).path
+    }
+
+    /// Processes that were told of a path in `folder`.
+    private static func processes(of folder: String) -> [String] {
+        let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return all.filter { id in
+            guard Int(id) != nil,
+                let words = FileManager.default.contents(atPath: "/proc/\(id)/cmdline")
+            else { return false }
+            let text = String(decoding: words, as: UTF8.self)
+            return text.contains("serve\0") && text.contains(folder + "/")
+        }
+    }
+
+    private static func number(_ value: CBORValue?) -> UInt64 {
+        if case .unsigned(let number)? = value { number } else { 0 }
+    }
+
+    private static func text(_ value: CBORValue?) -> String? {
+        if case .text(let text)? = value { text } else { nil }
+    }
+}
