@@ -29,7 +29,7 @@ actor MergeCoordinator {
         self.group = group
         self.router = router
         self.clock = clock
-        loop = group.loop
+        loop = group.loop.forActor()
         driver = MergeDriver(group: group.id, table: table)
     }
 

@@ -85,7 +85,7 @@ actor PeerLink {
     ) {
         peer = node.id
         address = (node.host, node.port)
-        self.loop = loop
+        self.loop = loop.forActor()
         self.ports = ports
         self.greeting = greeting
     }

@@ -74,7 +74,7 @@ public final class ClusterRun: @unchecked Sendable {
         return report
     }
 
-    private init(_ options: RunOptions) {
+    init(_ options: RunOptions) {
         plan = RunPlan(options)
         cluster = SimulatedCluster(plan.settings)
         report = RunReport(options)
@@ -82,13 +82,15 @@ public final class ClusterRun: @unchecked Sendable {
         keepers = (1...plan.settings.nodeCount).map { _ in NodeKeeper() }
     }
 
-    private func run() -> RunReport {
+    /// Runs it; once.
+    func run() -> RunReport {
         report.summary = plan.summary
         report.schedule = plan.faults.faults
         report.stepNumbers = plan.work.steps.map(\.number)
         report.nodes = plan.settings.nodeCount
         report.groups = plan.settings.groups
         report.loops = plan.settings.loopCount
+        report.hasLanePerActor = plan.settings.world.hasLanePerActor
         report.clients = plan.work.steps.map(\.client).max() ?? 0
         do {
             try runAll()
@@ -115,6 +117,8 @@ public final class ClusterRun: @unchecked Sendable {
         report.steps = cluster.simulator.stepCount
         report.nanoseconds = cluster.simulator.nanoseconds
         report.calls = history.calls.count
+        report.events = history.acknowledged
+        report.workNanoseconds = history.calls.last?.returned ?? 0
         report.faults = FaultKind.allCases.compactMap { kind in
             injected[kind].map { (kind, $0) }
         }

@@ -27,9 +27,13 @@ struct RunPlan {
         settings.groups = options.groups ?? groups
         settings.loopCount = options.loops ?? loopCount
         settings.identity.sharedDevice = isFirst ? .first : .quarantine
+        var lanes = Xoshiro256(seed: options.seed, label: "lanes")
+        settings.world.hasLanePerActor = options.hasLanePerActor ?? lanes.oneIn(4)
 
         var generator = WorkloadGenerator(
             seed: options.seed, settings: settings, steps: options.steps ?? steps)
+        generator.names = options.workloads
+        generator.rate = options.rate
         work = generator.plan()
         faults = .none
         shrinkLimits()
@@ -71,7 +75,8 @@ struct RunPlan {
 
     /// `3 nodes, 5 groups, 2 loops, 64 steps, 4 faults`.
     var summary: String {
-        "\(settings.nodeCount) nodes, \(settings.groups) groups, \(settings.loopCount) loops, "
+        "\(settings.nodeCount) nodes, \(settings.groups) groups, \(settings.loopCount) loops"
+            + (settings.world.hasLanePerActor ? " with a lane an actor, " : ", ")
             + "\(work.steps.count) steps, \(faults.faults.count) faults"
     }
 

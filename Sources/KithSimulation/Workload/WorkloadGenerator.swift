@@ -7,6 +7,8 @@ public struct WorkloadGenerator {
     private let steps: Int
     /// Names of the workloads to mix; nil for all.
     public var names: [String]?
+    /// Steps a second of virtual time, evenly spread; nil for what the seed says.
+    public var rate: Int?
 
     /// Plans of about so many steps.
     public init(seed: UInt64, settings: ClusterSettings, steps: Int) {
@@ -38,12 +40,14 @@ public struct WorkloadGenerator {
         var passing = chosen.map { $0.passing }.max() ?? .anything
         if passing == .anything, random.oneIn(4) { passing = .hours }
         // Of one step a millisecond, or of ten, or one in ten.
-        let density: UInt64 = [100_000, 1_000_000, 1_000_000, 10_000_000][random.below(4)]
+        let drawn: UInt64 = [100_000, 1_000_000, 1_000_000, 10_000_000][random.below(4)]
+        let density = rate.map { 1_000_000_000 / UInt64($0) } ?? drawn
         let times = WorkloadTimes(
             passing, end: UInt64(steps) * density + 1_000, start: settings.start.rawValue,
             retention: Int64(settings.anonymousDays) * 86_400_000, &random)
         var plan = PlanWriter(
             settings: settings, times: times, random: Xoshiro256(seed: seed, label: "steps"))
+        plan.isEven = rate != nil
         for (place, type) in chosen.enumerated() {
             plan.begin("w\(place)")
             var workload = type.init(&plan)
