@@ -65,7 +65,7 @@ public actor Client {
         self.options = options
         self.network = network
         self.clock = clock
-        self.loop = loop
+        self.loop = loop.forActor()
     }
 
     /// Runs a client for as long as `body` runs. Throws what `body` throws; requests that are

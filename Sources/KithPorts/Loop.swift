@@ -14,6 +14,15 @@ public protocol Loop: SerialExecutor {
     /// Runs `body` as a root task whose nonisolated parts run on this loop. The only place where
     /// Kith starts unstructured work; everything else is a child in a task group of such a task.
     func start(_ body: @escaping @Sendable () async -> Void)
+
+    /// The executor of one more actor of this loop: in production the loop itself. A simulated loop
+    /// may give each actor a queue of its own, so that more orders are tried than a thread has.
+    /// Actors that reach into each other without `await` share one.
+    func forActor() -> Self
+}
+
+extension Loop {
+    public func forActor() -> Self { self }
 }
 
 /// Time, from outside. Every wait goes through it, so that simulated time can jump.

@@ -36,6 +36,25 @@ import Testing
         #expect(end.error.contains("torn-write"))
     }
 
+    @Test func `a search ends with what it came to, at what load and how fast`() throws {
+        let end = try run(
+            "--seeds", "3", "--steps", "40", "--rate", "20", "--workloads", "browsing")
+
+        let sum = try #require(end.lines.first { $0.hasPrefix("3 seeds, 0 failed: ") })
+        for part in [" s of one core", "times real time", "requests and", "events a simulated"] {
+            #expect(sum.contains(part), "\(sum)")
+        }
+    }
+
+    @Test func `a wrong name of a workload is wrong usage, and the names are listed`() throws {
+        let run = try Run(["simulate", "--seed", "1", "--workloads", "browsing,sleeping"])
+        let end = run.end()
+
+        #expect(end.code == 2)
+        #expect(end.error.contains("sleeping"))
+        #expect(end.error.contains("tablet"))
+    }
+
     @Test func `seed and seeds together are wrong usage`() throws {
         #expect(try run("--seed", "1", "--seeds", "2").status == 2)
         #expect(try run("--json").status == 2)

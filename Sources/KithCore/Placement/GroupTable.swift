@@ -21,8 +21,10 @@ public struct GroupTable: Equatable, Sendable {
 
     /// The shards of a group, ascending.
     public func shards(of group: GroupID) -> [ShardID] {
-        (0..<ShardID.count).lazy.filter { $0 % groupCount == Int(group.rawValue) }
-            .map { ShardID(UInt8($0)) }
+        guard Int(group.rawValue) < groupCount else { return [] }
+        return stride(from: Int(group.rawValue), to: ShardID.count, by: groupCount).map {
+            ShardID(UInt8($0))
+        }
     }
 
     public var groups: [GroupID] { (0..<groupCount).map { GroupID(UInt16($0)) } }

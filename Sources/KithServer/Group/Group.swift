@@ -104,6 +104,7 @@ actor Group {
     ) {
         self.id = id
         self.table = table
+        let loop = loop.forActor()
         self.loop = loop
         self.clock = clock
         self.entryClock = entryClock

@@ -33,7 +33,7 @@ actor MergeCoordinator {
         self.group = group
         self.router = router
         self.clock = clock
-        loop = group.loop
+        loop = group.loop.forActor()
         driver = MergeDriver(group: group.id, table: table)
         if let goal = tuning.mergeBytesGoal { driver.partBytesGoal = goal }
         marksNanoseconds = tuning.marksNanoseconds

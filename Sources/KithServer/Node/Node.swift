@@ -175,7 +175,7 @@ public actor Node {
         }
         hints = ports.loops.map { _ in HintCache(settings.tuning.hints) }
         router = Router(table: table, places: places, clock: ports.clock)
-        loop = ports.loops[0]
+        loop = ports.loops[0].forActor()
         port = listener.port
         startedAt = ports.clock.monotonicNanoseconds()
     }

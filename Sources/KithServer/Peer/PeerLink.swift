@@ -87,7 +87,7 @@ actor PeerLink {
     ) {
         peer = node.id
         address = (node.host, node.port)
-        self.loop = loop
+        self.loop = loop.forActor()
         self.ports = ports
         self.greeting = greeting
         self.tuning = tuning

@@ -50,6 +50,18 @@ public struct History: Sendable {
 
     /// Adds a call that has returned.
     public mutating func add(_ call: Call) { calls.append(call) }
+
+    /// Distinct events that were answered `ok` or `duplicate`.
+    public var acknowledged: Int {
+        var events: Set<Int> = []
+        for call in calls {
+            guard case .results(let results) = call.answer else { continue }
+            for (event, result) in results where result == .ok || result == .duplicate {
+                events.insert(event)
+            }
+        }
+        return events.count
+    }
 }
 
 /// What every node says once all is healed and quiet.

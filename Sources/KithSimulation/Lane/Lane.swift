@@ -60,7 +60,9 @@ public final class Lane: Loop, @unchecked Sendable {
     public func forActor() -> Lane {
         guard simulator.settings.hasLanePerActor else { return self }
         actorLanes += 1
-        return simulator.addLane(name: "\(name).\(actorLanes)", family: family)
+        let lane = simulator.addLane(name: "\(name).\(actorLanes)", family: family)
+        lane.isPaused = isPaused
+        return lane
     }
 
     /// Takes a job of an actor that is pinned here.
@@ -100,14 +102,14 @@ public final class Lane: Loop, @unchecked Sendable {
         }
     }
 
-    /// Runs no job of this lane until `resume`: a stopped process or a hung thread. Jobs gather.
+    /// Runs no job of this loop until `resume`: a stopped process or a hung thread. Jobs gather.
     public func pause() {
-        simulator.enter("pause lane \(name)") { simulator.setPaused(true, self) }
+        simulator.enter("pause lane \(name)") { simulator.setPaused(true, family: family) }
     }
 
     /// Ends `pause`.
     public func resume() {
-        simulator.enter("resume lane \(name)") { simulator.setPaused(false, self) }
+        simulator.enter("resume lane \(name)") { simulator.setPaused(false, family: family) }
     }
 }
 

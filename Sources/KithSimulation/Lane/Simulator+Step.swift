@@ -91,6 +91,11 @@ extension Simulator {
         if lane.jobs.count == 1 && !lane.isPaused && !lane.isHeld { runnable.append(number) }
     }
 
+    /// Stops or goes on choosing the lanes of a loop, those of its actors too.
+    func setPaused(_ isPaused: Bool, family: Int) {
+        for lane in lanes where lane.family == family { setPaused(isPaused, lane) }
+    }
+
     /// Stops or goes on choosing `lane`.
     func setPaused(_ isPaused: Bool, _ lane: Lane) {
         guard lane.isPaused != isPaused else { return }

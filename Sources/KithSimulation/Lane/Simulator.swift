@@ -27,8 +27,8 @@ public final class Simulator: @unchecked Sendable {
         /// Virtual time that one job takes, so that timers fall due between the jobs of a busy
         /// lane.
         public var stepNanoseconds: UInt64 = 1_000
-        /// Gives each actor that asks with `Lane.forActor` a lane of its own. Explores more
-        /// interleavings than production has.
+        /// Gives each actor that takes its loop from `Loop.forActor` a lane of its own. Explores
+        /// more interleavings than production has.
         public var hasLanePerActor = false
         /// Once in so many jobs the lane stands still for up to `holdNanosecondsMax`, as if its
         /// thread had lost the processor; 0 for never.

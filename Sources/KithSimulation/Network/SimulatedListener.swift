@@ -36,7 +36,13 @@ public final class SimulatedListener: Listener, @unchecked Sendable {
         precondition(acceptor == nil, "two tasks accept on \(address.host):\(address.port)")
         while !isClosed {
             if let stream = backlog.popFirst() { return stream }
-            await withUnsafeContinuation { acceptor = $0 }
+            await withUnsafeContinuation { continuation in
+                if isClosed || !backlog.isEmpty {
+                    continuation.resume()
+                } else {
+                    acceptor = continuation
+                }
+            }
         }
         return nil
     }
@@ -52,10 +58,11 @@ public final class SimulatedListener: Listener, @unchecked Sendable {
     /// False when a connection that arrives now is refused.
     var hasRoom: Bool { !isClosed && backlog.count < network.settings.backlogMax }
 
-    /// The loop of the next stream, round robin.
+    /// The loop of the next stream, round robin; with a lane an actor a lane of its own there, for
+    /// the actor that serves the connection.
     func nextLoop() -> any Loop {
         defer { accepted += 1 }
-        return loops[accepted % loops.count]
+        return loops[accepted % loops.count].forActor()
     }
 
     /// Takes a connection into the backlog.

@@ -69,8 +69,18 @@ public final class SimulatedStream: ByteStream, @unchecked Sendable {
             if !received.isEmpty { return takeReceived(atMost) }
             if hasEnded { return [] }
             if case .reset(let message) = state { throw .reset(message: message) }
-            await withUnsafeContinuation { reader = $0 }
+            // Looked at again in here: a task that visits from another lane may be suspended on its
+            // way in, and what it would wait for come meanwhile.
+            await withUnsafeContinuation { continuation in
+                if mayRead { continuation.resume() } else { reader = continuation }
+            }
         }
+    }
+
+    /// A read has something to return or to throw.
+    private var mayRead: Bool {
+        guard case .open = state else { return true }
+        return hasEnded || !received.isEmpty
     }
 
     /// Returns once all bytes are on the way, at once when there is room for them.
@@ -90,9 +100,17 @@ public final class SimulatedStream: ByteStream, @unchecked Sendable {
                 transmit(rest.prefix(room), to: remote)
                 rest = rest.dropFirst(room)
             } else {
-                await withUnsafeContinuation { writer = $0 }
+                await withUnsafeContinuation { continuation in
+                    if mayWrite { continuation.resume() } else { writer = continuation }
+                }
             }
         }
+    }
+
+    /// A write has room, or something to throw.
+    private var mayWrite: Bool {
+        guard case .open = state, let remote else { return true }
+        return remote.occupied < network.settings.streamBytesMax
     }
 
     /// Closes both directions; waiting readers and writers throw `closed`. Safe to call twice.

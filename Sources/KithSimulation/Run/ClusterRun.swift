@@ -78,7 +78,7 @@ public final class ClusterRun: PlanWorld, @unchecked Sendable {
         return report
     }
 
-    private init(_ options: RunOptions) {
+    init(_ options: RunOptions) {
         plan = RunPlan(options)
         cluster = SimulatedCluster(plan.settings)
         report = RunReport(options)
@@ -86,13 +86,15 @@ public final class ClusterRun: PlanWorld, @unchecked Sendable {
         keepers = (1...plan.settings.nodeCount).map { _ in NodeKeeper() }
     }
 
-    private func run() -> RunReport {
+    /// Runs it; once.
+    func run() -> RunReport {
         report.summary = plan.summary
         report.schedule = plan.faults.faults
         report.stepNumbers = plan.work.steps.map(\.number)
         report.nodes = plan.settings.nodeCount
         report.groups = plan.settings.groups
         report.loops = plan.settings.loopCount
+        report.hasLanePerActor = plan.settings.world.hasLanePerActor
         report.clients = plan.work.steps.map(\.client).max() ?? 0
         do {
             try runAll()
@@ -119,6 +121,8 @@ public final class ClusterRun: PlanWorld, @unchecked Sendable {
         report.steps = cluster.simulator.stepCount
         report.nanoseconds = cluster.simulator.nanoseconds
         report.calls = history.calls.count
+        report.events = history.acknowledged
+        report.workNanoseconds = history.calls.last?.returned ?? 0
         report.faults = FaultKind.allCases.compactMap { kind in
             injected[kind].map { (kind, $0) }
         }

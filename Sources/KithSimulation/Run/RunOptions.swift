@@ -7,6 +7,12 @@ public struct RunOptions: Sendable {
     public var groups: Int?
     /// Event loops a node.
     public var loops: Int?
+    /// Each actor has a lane of its own, or all of a loop share one.
+    public var hasLanePerActor: Bool?
+    /// Names of the workloads to mix.
+    public var workloads: [String]?
+    /// Steps of the work a second of virtual time, evenly spread.
+    public var rate: Int?
     /// Steps of the work.
     public var steps: Int?
     /// Clients with a greater number do nothing.

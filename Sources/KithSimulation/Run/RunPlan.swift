@@ -34,6 +34,8 @@ struct RunPlan {
         settings.groups = options.groups ?? groups
         settings.loopCount = options.loops ?? loopCount
         settings.identity.sharedDevice = isFirst ? .first : .quarantine
+        var lanes = Xoshiro256(seed: options.seed, label: "lanes")
+        settings.world.hasLanePerActor = options.hasLanePerActor ?? lanes.oneIn(4)
 
         // Days end at any time of a run, not only when profiles do.
         if random.oneIn(2) {
@@ -43,10 +45,12 @@ struct RunPlan {
 
         var generator = WorkloadGenerator(
             seed: options.seed, settings: settings, steps: options.steps ?? steps)
+        generator.names = options.workloads
+        generator.rate = options.rate
         let isCrowded = choice.isMerging && merging.oneIn(3)
         if isCrowded {
-            generator.names = ["storm"]
-        } else if choice.isMerging, merging.oneIn(2) {
+            generator.names = options.workloads ?? ["storm"]
+        } else if options.workloads == nil, choice.isMerging, merging.oneIn(2) {
             generator.names = ["storm", "hot", "alias", "race", "expiry", "late"]
         }
         work = generator.plan()
@@ -153,7 +157,8 @@ struct RunPlan {
 
     /// `3 nodes, 5 groups, 2 loops, 64 steps, 4 faults`.
     var summary: String {
-        "\(settings.nodeCount) nodes, \(settings.groups) groups, \(settings.loopCount) loops, "
+        "\(settings.nodeCount) nodes, \(settings.groups) groups, \(settings.loopCount) loops"
+            + (settings.world.hasLanePerActor ? " with a lane an actor, " : ", ")
             + "\(work.steps.count) steps, \(faults.faults.count) faults"
     }
 

@@ -12,6 +12,10 @@ public struct RunReport: Sendable {
     public var nanoseconds: UInt64 = 0
     /// Requests that clients made, tries counted one by one.
     public var calls = 0
+    /// Distinct events that were acknowledged.
+    public var events = 0
+    /// Virtual time from the first step of the work to the answer of the last.
+    public var workNanoseconds: UInt64 = 0
     /// How often each kind of fault was injected, in the order of the kinds; none that was not.
     public var faults: [(kind: FaultKind, count: Int)] = []
     /// The schedule, as it was laid out.
@@ -28,6 +32,7 @@ public struct RunReport: Sendable {
     public var nodes = 0
     public var groups = 0
     public var loops = 0
+    public var hasLanePerActor = false
     /// The greatest number of a client.
     public var clients = 0
 

@@ -13,6 +13,8 @@ struct PlanWriter {
     private(set) var prefix = ""
     /// The space that steps are about.
     var space = "default"
+    /// Moments are never in heaps.
+    var isEven = false
     private(set) var steps: [PlannedWork.Step] = []
     private var clientsMax = 0
     private var eventCount = 0
@@ -87,7 +89,7 @@ struct PlanWriter {
         let width = max(1, times.end / 100 * (to - from))
         // In a third of all plans in heaps: more happens at once.
         let heaps: [UInt64]? =
-            random.oneIn(3) ? (0..<3).map { _ in first + random.below(width) } : nil
+            random.oneIn(3) && !isEven ? (0..<3).map { _ in first + random.below(width) } : nil
         return (0..<count).map { _ in
             guard let heaps else { return first + random.below(width) }
             return heaps[random.below(heaps.count)] + random.below(width / 50 + 1)

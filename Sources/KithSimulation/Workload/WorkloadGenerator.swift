@@ -14,6 +14,8 @@ public struct WorkloadGenerator {
     /// Whether wall clocks can be made to jump forward. Real ones cannot: then anonymous profiles
     /// end in mid-plan because they began so long ago, and no plan lasts for hours.
     public var hasJumps = true
+    /// Steps a second of virtual time, evenly spread; nil for what the seed says.
+    public var rate: Int?
 
     /// Plans of about so many steps.
     public init(seed: UInt64, settings: ClusterSettings, steps: Int) {
@@ -48,12 +50,14 @@ public struct WorkloadGenerator {
         if passing == .anything, random.oneIn(4) { passing = .hours }
         if !hasJumps { passing = .anything }
         // Of one step a millisecond, or of ten, or one in ten.
-        let density: UInt64 = [100_000, 1_000_000, 1_000_000, 10_000_000][random.below(4)]
+        let drawn: UInt64 = [100_000, 1_000_000, 1_000_000, 10_000_000][random.below(4)]
+        let density = rate.map { 1_000_000_000 / UInt64($0) } ?? drawn
         let times = WorkloadTimes(
             passing, end: end ?? UInt64(steps) * density + 1_000, start: settings.start.rawValue,
             retention: Int64(settings.anonymousDays) * 86_400_000, &random)
         var plan = PlanWriter(
             settings: settings, times: times, random: Xoshiro256(seed: seed, label: "steps"))
+        plan.isEven = rate != nil
         for (place, type) in chosen.enumerated() {
             plan.begin("w\(place)")
             var workload = type.init(&plan)

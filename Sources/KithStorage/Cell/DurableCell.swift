@@ -73,7 +73,7 @@ public actor DurableCell {
         precondition(valueBytes > 0 && valueBytes <= Self.valueBytesMax, "\(valueBytes) bytes")
         self.disk = disk
         self.path = path
-        self.loop = loop
+        self.loop = loop.forActor()
         self.valueBytes = valueBytes
         let used = Self.headerBytes + valueBytes + LogFormat.checksumBytes
         // Slots start at sectors of their own, so that writing one cannot tear the other.

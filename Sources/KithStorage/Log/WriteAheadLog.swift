@@ -113,7 +113,7 @@ public actor WriteAheadLog {
         onFailure: @escaping @Sendable (DiskError) -> Void
     ) {
         self.disk = disk
-        self.loop = loop
+        self.loop = loop.forActor()
         self.options = options
         self.onFailure = onFailure
         tails = recovered.report.tails

@@ -22,6 +22,14 @@ enum SimulateCommand: Command {
             CommandSyntax.Option("nodes", value: "N", help: "so many nodes"),
             CommandSyntax.Option("groups", value: "N", help: "so many groups"),
             CommandSyntax.Option("loops", value: "N", help: "so many event loops a node"),
+            CommandSyntax.Option(
+                "lane-per-actor", help: "the actors of a loop take turns as the seed says"),
+            CommandSyntax.Option(
+                "lane-per-loop", help: "the actors of a loop take turns as in production"),
+            CommandSyntax.Option(
+                "workloads", value: "A,B…", help: "only these kinds of work, mixed by the seed"),
+            CommandSyntax.Option(
+                "rate", value: "N", help: "so many steps of work a simulated second, evenly"),
             CommandSyntax.Option("steps", value: "N", help: "about so many steps of work"),
             CommandSyntax.Option("clients", value: "N", help: "only the first clients"),
             CommandSyntax.Option(
@@ -42,6 +50,7 @@ enum SimulateCommand: Command {
                     let kinds = FaultKind.allCases.filter { $0.group == group }
                     return "\(group.rawValue): " + kinds.map(\.rawValue).joined(separator: " ")
                 }.joined(separator: "; ") + ".",
+            "Workloads: " + WorkloadGenerator.list.map(\.name).joined(separator: " ") + ".",
         ],
         examples: [
             "kith simulate --seed 7", "kith simulate --seeds 1000 --start 1",
@@ -64,7 +73,9 @@ enum SimulateCommand: Command {
         let pool = SeedPool(request)
         var isOk = true
         var coverage = MarkReport()
+        var totals = SeedTotals()
         pool.run { result in
+            totals.add(result)
             coverage.add(result.report.coverage, seed: result.seed)
             if request.isJSON {
                 console.print(result.json)
@@ -81,7 +92,10 @@ enum SimulateCommand: Command {
             console.print(request.isJSON ? smallest.json : smallest.line)
             console.print(smallest.story)
         }
-        if !request.isJSON, coverage.runs > 1 { console.print(coverage.text) }
+        if !request.isJSON, coverage.runs > 1 {
+            console.print(totals.line)
+            console.print(coverage.text)
+        }
         let missed = request.goal?.missing(in: coverage) ?? []
         if !missed.isEmpty {
             let file = arguments["reach"] ?? ""

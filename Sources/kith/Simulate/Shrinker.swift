@@ -43,6 +43,7 @@ struct Shrinker {
             if attempt({ $0.groups = groups }) { break }
         }
         if report.loops > 1 { attempt { $0.loops = 1 } }
+        if report.hasLanePerActor { attempt { $0.hasLanePerActor = false } }
         for clients in 0..<report.clients where attempt({ $0.clients = clients }) { break }
     }
 

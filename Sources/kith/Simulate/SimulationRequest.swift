@@ -31,6 +31,15 @@ struct SimulationRequest: Sendable {
         options.nodes = try arguments.number("nodes", in: 1...9)
         options.groups = try arguments.number("groups", in: 1...64)
         options.loops = try arguments.number("loops", in: 1...64)
+        if arguments.has("lane-per-actor") { options.hasLanePerActor = true }
+        if arguments.has("lane-per-loop") {
+            guard options.hasLanePerActor == nil else {
+                throw UsageError("--lane-per-actor or --lane-per-loop, not both")
+            }
+            options.hasLanePerActor = false
+        }
+        if let names = arguments["workloads"] { options.workloads = try Self.workloads(names) }
+        options.rate = try arguments.number("rate", in: 1...100_000)
         options.steps = try arguments.number("steps", in: 1...100_000)
         options.clients = try arguments.number("clients", in: 0...1_000)
         options.onlySteps = try Self.numbers("only-steps", arguments)
@@ -86,6 +95,16 @@ struct SimulationRequest: Sendable {
         return kinds
     }
 
+    private static func workloads(_ text: String) throws(UsageError) -> [String] {
+        let known = WorkloadGenerator.list.map(\.name)
+        let names = text.split(separator: ",").map(String.init)
+        if let wrong = names.first(where: { !known.contains($0) }) ?? (names.isEmpty ? "" : nil) {
+            throw UsageError(
+                "no workload \"\(wrong)\"; there are \(known.joined(separator: " "))")
+        }
+        return names
+    }
+
     /// `3,5-9`; `none` is no number.
     private static func numbers(
         _ option: String, _ arguments: Arguments
@@ -112,6 +131,11 @@ extension RunOptions {
         if let nodes { words.append("--nodes \(nodes)") }
         if let groups { words.append("--groups \(groups)") }
         if let loops { words.append("--loops \(loops)") }
+        if let hasLanePerActor {
+            words.append(hasLanePerActor ? "--lane-per-actor" : "--lane-per-loop")
+        }
+        if let workloads { words.append("--workloads \(workloads.joined(separator: ","))") }
+        if let rate { words.append("--rate \(rate)") }
         if let steps { words.append("--steps \(steps)") }
         if let clients { words.append("--clients \(clients)") }
         if let only = faults.only { words.append("--faults \(Self.list(only))") }

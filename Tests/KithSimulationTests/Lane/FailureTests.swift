@@ -161,13 +161,3 @@ import Testing
         #expect(leftover == nil)
     }
 }
-
-/// Runs `body` on a real thread of its own and returns when it is done.
-private func onForeignThread(_ body: @escaping @Sendable () -> Void) {
-    let done = DispatchSemaphore(value: 0)
-    Thread {
-        body()
-        done.signal()
-    }.start()
-    done.wait()
-}

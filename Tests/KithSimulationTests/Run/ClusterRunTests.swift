@@ -63,6 +63,44 @@ import Testing
         #expect(some.violations.isEmpty, "\(some.violations)")
     }
 
+    @Test(arguments: 1...6 as ClosedRange<UInt64>)
+    func `with a lane an actor a seed repeats itself too, in another order`(seed: UInt64) {
+        var split = options(seed)
+        split.hasLanePerActor = true
+        var shared = options(seed)
+        shared.hasLanePerActor = false
+        var lanes: Set<String> = []
+        let first = ClusterRun.run(split) { _, lane in lanes.insert(lane) }
+        let second = ClusterRun.run(split)
+
+        #expect(first.violations.isEmpty, "seed \(seed): \(first.violations)")
+        #expect(first.hash == second.hash, "seed \(seed)")
+        #expect(first.hash != ClusterRun.run(shared).hash, "seed \(seed)")
+        // The node, its log, its groups, their coordinators, links, connections.
+        #expect(lanes.filter { $0.hasPrefix("n1/0.") }.count >= 4, "seed \(seed): \(lanes)")
+    }
+
+    @Test func `some seeds give each actor a lane`() {
+        let reports = (1...12).map { ClusterRun.run(options($0)) }
+
+        #expect(Set(reports.map(\.hasLanePerActor)).count == 2)
+    }
+
+    @Test func `steps come at the rate asked for`() {
+        var options = RunOptions(seed: 1)
+        options.nodes = 3
+        options.workloads = ["browsing"]
+        options.rate = 50
+        options.steps = 200
+        options.faults.only = []
+        let report = ClusterRun.run(options)
+
+        #expect(report.violations.isEmpty, "\(report.violations)")
+        #expect(3_000_000_000...4_500_000_000 ~= report.workNanoseconds)
+        #expect(report.calls == 200)
+        #expect(report.events > 150)
+    }
+
     @Test func `a run without faults injects none`() {
         var none = options(3)
         none.faults.only = []

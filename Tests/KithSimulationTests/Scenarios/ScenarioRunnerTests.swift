@@ -43,8 +43,8 @@ import Testing
         #expect(first.traceHash != second.traceHash)
     }
 
-    /// C12 needs a seal that is held up, and C14 several clocks; both belong to the cluster's own
-    /// simulation.
+    /// C12 needs a seal that is held up: `MergeRetentionTests`. Of C14 the scenario shows what one
+    /// node can; `ClockJumpTests` have several clocks.
     @Test(
         arguments: (1...18).map { "A\($0)" } + (1...8).map { "B\($0)" }
             + ((1...11).map { "C\($0)" } + ["C13", "C14", "C15"]) + (1...8).map { "D\($0)" })
