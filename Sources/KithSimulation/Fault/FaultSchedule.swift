@@ -81,7 +81,7 @@ public struct FaultSchedule: Sendable {
             .tornWrite, .lostWrites, .reorderedWrites, .staleBytes, .tightBudgets:
             random.logarithmic(1_000_000...5_000_000_000)
         // Within the time that a plan takes: what was seen before is asked for again.
-        case .swing: random.logarithmic(100_000...500_000_000)
+        case .swing: random.logarithmic(1_000_000...2_000_000_000)
         case .reset, .resetMidFrame, .halfOpen, .bitFlip, .lostAccept: 0
         default: random.logarithmic(1_000_000...15_000_000_000)
         }
