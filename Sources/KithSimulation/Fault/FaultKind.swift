@@ -128,7 +128,7 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .jumpForward: "a node's wall clock goes 91 days ahead"
         case .jumpBack: "a node's wall clock goes up to a day back"
         case .freeze: "a node's wall clock stands still"
-        case .swing: "a node's wall clock goes ahead by up to 91 days, and soon back again"
+        case .swing: "a node's wall clock goes ahead by up to 91 days and back, again and again"
         case .bitRot: "a bit in the middle of a log changes: the node must refuse to start"
         case .lostLog: "the files of a log are gone: the node must refuse to start"
         case .lostSegment:

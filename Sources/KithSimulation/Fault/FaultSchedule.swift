@@ -95,7 +95,7 @@ public struct FaultSchedule: Sendable {
             random.logarithmic(1_000_000...5_000_000_000)
         case .reset, .resetMidFrame, .halfOpen, .bitFlip, .lostAccept, .roughStart: 0
         // Within the time that a plan takes: what was seen before is asked for again.
-        case .swing: random.logarithmic(100_000...500_000_000)
+        case .swing: random.logarithmic(1_000_000...2_000_000_000)
         default: random.logarithmic(1_000_000...15_000_000_000)
         }
     }

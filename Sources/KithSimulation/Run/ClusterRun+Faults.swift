@@ -212,18 +212,36 @@ extension ClusterRun {
         }
     }
 
-    /// Ahead, mostly by little, so that some profiles end and most do not; then back by as much.
+    /// Ahead, mostly by little, so that some profiles end and most do not; then back by as much, and
+    /// so on until the fault is over.
     private func swing(_ fault: Fault, _ chance: inout Xoshiro256) {
-        let clock = cluster.node(fault.node).clock
         let millis = Int64(
             chance.oneIn(4)
                 ? chance.logarithmic(60_000...91 * 86_400_000) : chance.logarithmic(1...60_000))
-        clock.advance(by: millis)
-        simulator.schedule(after: fault.nanoseconds, subject: UInt64(fault.node)) { [self] in
+        let phases = (0..<Self.swingsMax).map { _ in chance.logarithmic(200_000...20_000_000) }
+        swing(fault, by: millis, phases[...], until: simulator.nanoseconds + fault.nanoseconds)
+    }
+
+    /// How often a clock swings in one fault.
+    private static let swingsMax = 32
+
+    private func swing(
+        _ fault: Fault, by millis: Int64, _ phases: ArraySlice<UInt64>, until end: UInt64
+    ) {
+        guard !isHealed, let phase = phases.first, simulator.nanoseconds < end else { return }
+        setAhead(fault.node, by: millis)
+        simulator.schedule(after: phase, subject: UInt64(fault.node)) { [self] in
             guard !isHealed else { return }
-            measureClocks()
-            clock.advance(by: -millis)
-            measureClocks()
+            setAhead(fault.node, by: -millis)
+            simulator.schedule(after: phase, subject: UInt64(fault.node)) { [self] in
+                swing(fault, by: millis, phases.dropFirst(), until: end)
+            }
         }
+    }
+
+    private func setAhead(_ number: Int, by millis: Int64) {
+        measureClocks()
+        cluster.node(number).clock.advance(by: millis)
+        measureClocks()
     }
 }
