@@ -281,7 +281,7 @@ actor Group {
             default:
                 mark(.groupLogFailed)
                 // Stored or not is not known. The node stops, and says why.
-                answer(batches, .unknown)
+                if !planted(.answeredBeforeSync) { answer(batches, .unknown) }
                 if !isStopped { tell(error) }
                 stop()
                 return true

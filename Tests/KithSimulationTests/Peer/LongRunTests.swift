@@ -33,7 +33,7 @@ import Testing
             batch.append(bytes: event.encoded())
         }
         let payload = batch.payload
-        #expect(payload.count > 7 << 20)
+        #expect(payload.count > 6 << 20)
 
         var reply: IngestReply?
         for _ in 0..<3 where reply?.results.contains(where: \.wantsRetry) ?? true {
