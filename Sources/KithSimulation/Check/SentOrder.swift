@@ -116,7 +116,7 @@ struct SentOrder {
             return
         }
         merges += 1
-        for (identifier, owner) in person where owner == loser { person[identifier] = winner }
+        person = person.mapValues { $0 == loser ? winner : $0 }
     }
 
     private func hasAccount(_ identifier: Int, _ evidence: Evidence) -> Bool {

@@ -212,8 +212,8 @@ extension ClusterRun {
         }
     }
 
-    /// Ahead, mostly by little, so that some profiles end and most do not; then back by as much, and
-    /// so on until the fault is over.
+    /// Ahead, mostly by little, so that some profiles end and most do not; then back by as much,
+    /// and so on until the fault is over.
     private func swing(_ fault: Fault, _ chance: inout Xoshiro256) {
         let millis = Int64(
             chance.oneIn(4)

@@ -1,6 +1,6 @@
 // What clients do: each performs its steps in order, each step when its time has come, and tries
-// again until it has a certain answer. Some send batches ahead of the answers to those before. Every
-// try is in the history.
+// again until it has a certain answer. Some send batches ahead of the answers to those before.
+// Every try is in the history.
 
 package import KithBytes
 internal import KithClient
