@@ -192,6 +192,16 @@ public final class Simulator: @unchecked Sendable {
         }
     }
 
+    /// Tells who follows the trace, if anybody does, what is no part of it: the hash is the same
+    /// whether or not somebody looks.
+    func tell(_ text: @autoclosure () -> String) {
+        guard let onTrace else { return }
+        onTrace(
+            TraceRecord(
+                step: stepCount, nanoseconds: nanoseconds, kind: .note, subject: 0, detail: 0,
+                text: text()))
+    }
+
     /// Adds one line to the trace.
     func record(_ kind: TraceKind, _ subject: UInt64, _ detail: UInt64, _ text: String = "") {
         hash.mix(kind, subject, detail, at: nanoseconds)

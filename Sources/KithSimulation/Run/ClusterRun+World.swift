@@ -25,7 +25,7 @@ extension ClusterRun {
     }
 
     package func trace(_ text: @autoclosure () -> String) {
-        if simulator.onTrace != nil { simulator.trace(text()) }
+        simulator.tell(text())
     }
 
     package func passTime(milliseconds: Int64) {
