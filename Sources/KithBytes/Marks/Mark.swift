@@ -34,6 +34,8 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case absorbDeclined
     /// The same within one entry.
     case absorbDeclinedLocally
+    /// The leaf sealed into has parted from the one that the link named.
+    case absorbEndGone
     /// The winner has no record.
     case absorbIntoAbsent
     /// The winner's record holds a ledger and no facet.
@@ -386,6 +388,8 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case peerConnectRefused
     /// It did not answer the time before either.
     case peerStillSilent
+    /// Nor yet: requests do not wait for it any longer, the attempt goes on.
+    case peerNotWaitedFor
     /// It greeted this node: tried again at once.
     case peerTriedByGreeting
     /// Another node answers at that address.

@@ -89,13 +89,14 @@ extension NodeFault {
     @inlinable public static var contestedDropped: NodeFault { NodeFault(29) }
     /// Events do not wait for earlier ones that share an identifier.
     @inlinable public static var orderIgnored: NodeFault { NodeFault(30) }
-
     /// A root that a hint led to is believed that a leaf has no profile.
     @inlinable public static var hintBelieved: NodeFault { NodeFault(33) }
     /// Events do not wait for those of earlier requests of their connection.
     @inlinable public static var gateIgnored: NodeFault { NodeFault(34) }
     /// An event is carried out though what it depends on in its run has not settled.
     @inlinable public static var runsIgnored: NodeFault { NodeFault(35) }
+    /// What was on its way to a group that stops is never answered.
+    @inlinable public static var latecomersUnheard: NodeFault { NodeFault(36) }
 
     // MARK: Between nodes
     /// Replies of other nodes are matched by order, not by their ids.
@@ -118,7 +119,7 @@ extension NodeFault {
         "shiftresults", "okunknown", "okoverload", "silentdone", "nolinks", "dropcontested",
         "noorder",
         "replyorder", "clientorder",
-        "hintabsent", "nogate", "norun",
+        "hintabsent", "nogate", "norun", "latecomers",
     ]
 
     /// The fault of that name; nil where none has it.

@@ -341,8 +341,7 @@ public struct GroupMachine: Sendable {
         case .declined:
             return .again
         case .absorbed:
-            // Since its find the winner may have been dropped and with it the other end's facet, or
-            // it swallowed the loser: then the link is not settled by this.
+            // The winner may have swallowed the loser: then the link is not settled by this.
             let winner = shards.machine(order.winner.shard)
             guard let slot = winner.table.find(order.winner),
                 winner.table.hasFacet(slot, order.loserEnd.leaf),

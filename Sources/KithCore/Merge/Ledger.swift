@@ -2,7 +2,7 @@ public import KithBytes
 
 /// What a record knows beside its facets, and keeps when they are dropped.
 ///
-///  * `absorbed`: the seals whose facets this record took in, or declined for want of room. A late
+///  * `absorbed`: the seals whose facets this record took in, or declined. A late
 ///    second copy of an absorb is answered from it. An entry leaves once its version is below the
 ///    settled mark of its group.
 ///  * `remembered`: of dropped leaves, the time they were forgotten at and whether they were

@@ -17,6 +17,7 @@ public struct PlantedFaults: OptionSet, Sendable {
         "duplinks",
         "expsealed", "swallowroot", "twofinds", "contsealed", "contskip", "contstay", "aliasall",
         "refsalias", "refsfirst", "stalelo", "declforget", "reopnover", "noroom",
+        "endgone",
     ]
 
     public init?(name: String) {
@@ -119,4 +120,6 @@ public struct PlantedFaults: OptionSet, Sendable {
     public static let reopenWithoutVersion = bit(42)
     /// An absorb is never declined.
     public static let neverDeclined = bit(43)
+    /// An absorb is taken in though the leaf that its link named has parted from this one.
+    public static let absorbWithoutItsEnd = bit(44)
 }

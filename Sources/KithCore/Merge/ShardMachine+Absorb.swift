@@ -190,6 +190,11 @@ extension ShardMachine {
             seal.eventTime <= forgetTime && !context.planted(.absorbRevives)
             && !(context.planted(.absorbRevivesBesideLife) && facetsBefore > 0)
 
+        if !isSwallowed, !isStillLinked(seal, slot, context) {
+            mark(.absorbEndGone)
+            if !isLocal { decline(order, slot, ledger, context) }
+            return .declined
+        }
         if !isSwallowed, !hasRoom(for: order, slot, context), !context.planted(.neverDeclined) {
             mark(isLocal ? .absorbDeclinedLocally : .absorbDeclined)
             if !isLocal { decline(order, slot, ledger, context) }
@@ -281,6 +286,18 @@ extension ShardMachine {
         return .absorbed(by: w)
     }
 
+    /// Whether the leaf that the loser was sealed into is still with the one that the link named.
+    /// They part when their profile ends, and with it its links: the loser is linked to another
+    /// leaf than this then, or to none (decision 0023).
+    private func isStillLinked(
+        _ seal: SealNote, _ slot: SlotIndex?, _ context: ApplyContext
+    ) -> Bool {
+        if seal.winnerEnd == seal.into { return true }
+        if let slot, table.hasFacet(slot, seal.winnerEnd) { return true }
+        return context.planted(.absorbWithoutItsEnd) || context.planted(.absorbAtAnyRoot)
+            || context.planted(.anyRootSpeaks)
+    }
+
     /// Whether the record may take the facets in: exactly for the number of identifiers, and for
     /// bytes with so much to spare that what two finds let pass always fits when nothing comes
     /// between. The loser's own numbers decide no more than they would in a find.
@@ -303,7 +320,7 @@ extension ShardMachine {
     /// absorb's facets and its ledger, and as much again.
     static let recordBytesMax = 2 * (payloadBytesMax + 2 * absorbBytesMax)
 
-    /// Remembers that there was no room: every later copy is answered alike, so that the loser can
+    /// Remembers that it took nothing in: every later copy is answered alike, so that the loser can
     /// be a root again without ever being absorbed at that version.
     private func decline(
         _ order: AbsorbOrder, _ slot: SlotIndex?, _ known: Ledger, _ context: ApplyContext

@@ -161,12 +161,13 @@ actor Group {
 
     // MARK: Submitting
 
-    /// Logs operations and answers with their outcomes once they are durable and applied.
+    /// Logs operations; answers with their outcomes once they are durable and applied.
     func submit(_ operations: OperationWriter, isIngest: Bool) async -> SubmitAnswer {
-        await withCheckedContinuation { continuation in
-            // In here, not before: a task of another loop may be suspended on its way in, and the
-            // group stop meanwhile, after which nobody answers.
-            if isStopped {
+        let early = isStopped
+        return await withCheckedContinuation { continuation in
+            // Not before: a task of another loop may be suspended on its way in here, and the
+            // group stop meanwhile; then nobody answers.
+            if planted(.latecomersUnheard) ? early : isStopped {
                 mark(.groupStopped)
                 continuation.resume(returning: .unknown)
             } else if isIngest, pendingBytes + operations.byteCount > tuning.pendingBytesMax {

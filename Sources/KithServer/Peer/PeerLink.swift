@@ -39,7 +39,7 @@ actor PeerLink {
     /// Until when requests fail at once, in nanoseconds of the monotonic clock.
     private var silentUntil: UInt64 = 0
     private var pauseMillis = PeerLink.pauseMillisMin
-    /// The node did not answer last time: the next attempt gets less time.
+    /// The node did not answer last time: nobody waits long for the next attempt.
     private var isSuspect = false
     /// Since when the other node owes an answer and has sent nothing; nil while it owes none.
     private var silentSince: UInt64?
@@ -56,7 +56,8 @@ actor PeerLink {
     static let inFlightMax = 512
     /// Milliseconds for a connection and both greetings.
     static let connectMillisMax: UInt64 = 1_000
-    /// The same for a node that did not answer last time: what asks for it meanwhile waits so long.
+    /// Milliseconds that requests wait for an attempt at a node that did not answer last time. The
+    /// attempt itself goes on: three round trips to a far node may take longer than that.
     static let suspectMillisMax: UInt64 = 100
     /// Milliseconds of the first pause after a failure.
     static let pauseMillisMin: UInt64 = 50
@@ -199,12 +200,12 @@ actor PeerLink {
                 continue
             }
             let began = now
-            let millis = isSuspect ? Self.suspectMillisMax : Self.connectMillisMax
-            switch await open(within: millis) {
+            switch await open() {
             case .success(let opened):
                 stream = opened.stream
                 isOpen = true
                 isSuspect = false
+                silentUntil = 0
                 silentSince = nil
                 let text = await converse(opened)
                 isOpen = false
@@ -216,7 +217,7 @@ actor PeerLink {
                 if isSuspect { mark(.peerStillSilent) }
                 isSuspect = true
                 failAll(failure.text)
-                let isSilent = now - began >= millis * 1_000_000
+                let isSilent = now - began >= Self.connectMillisMax * 1_000_000
                 mark(isSilent ? .peerConnectSilent : .peerConnectRefused)
                 rest(atMost: isSilent ? Self.pauseMillisMax : Self.refusedPauseMillisMax)
             }
@@ -243,24 +244,52 @@ actor PeerLink {
         var decoder: FrameDecoder
     }
 
-    /// Connects and exchanges greetings.
-    private func open(within millis: UInt64) async -> Result<Opened, PeerFailure> {
-        let late = PeerFailure.notSent("no answer within \(millis) ms")
-        return await withTaskGroup(of: Result<Opened, PeerFailure>.self) { [ports, loop] tasks in
-            tasks.addTask { await self.connect() }
+    /// Connects and exchanges greetings, within `connectMillisMax`.
+    private func open() async -> Result<Opened, PeerFailure> {
+        let late = PeerFailure.notSent("no answer within \(Self.connectMillisMax) ms")
+        // A sleep that throws was cancelled: the connection came first.
+        return await withTaskGroup(of: Attempt.self) { [ports, loop, isSuspect] tasks in
+            tasks.addTask { .ended(await self.connect()) }
             tasks.addTask {
-                // A sleep that throws was cancelled: the connection came first.
-                try? await ports.clock.sleep(nanoseconds: millis * 1_000_000, on: loop)
-                return .failure(late)
+                try? await ports.clock.sleep(
+                    nanoseconds: Self.connectMillisMax * 1_000_000, on: loop)
+                return .ended(.failure(late))
             }
-            let first = await tasks.next() ?? .failure(late)
-            if case .failure = first { stream?.close() }
+            if isSuspect {
+                tasks.addTask {
+                    try? await ports.clock.sleep(
+                        nanoseconds: Self.suspectMillisMax * 1_000_000, on: loop)
+                    return .goesOn
+                }
+            }
+            var first: Result<Opened, PeerFailure>?
+            while first == nil, let attempt = await tasks.next() {
+                switch attempt {
+                case .ended(let result): first = result
+                case .goesOn: giveUpWaiting()
+                }
+            }
+            if case .failure? = first { stream?.close() }
             tasks.cancelAll()
-            if case .failure = first, case .success(let opened)? = await tasks.next() {
-                opened.stream.close()
+            // What came through after its time.
+            while case .failure? = first, let attempt = await tasks.next() {
+                if case .ended(.success(let opened)) = attempt { opened.stream.close() }
             }
-            return first
+            return first ?? .failure(late)
         }
+    }
+
+    private enum Attempt: Sendable {
+        case ended(Result<Opened, PeerFailure>)
+        /// What waits for it has waited long enough.
+        case goesOn
+    }
+
+    /// Answers what waits for an attempt that goes on; until it is over requests fail at once.
+    private func giveUpWaiting() {
+        mark(.peerNotWaitedFor)
+        failAll("no answer within \(Self.suspectMillisMax) ms")
+        silentUntil = now + (Self.connectMillisMax - Self.suspectMillisMax) * 1_000_000
     }
 
     private func connect() async -> Result<Opened, PeerFailure> {

@@ -6,14 +6,12 @@ enum SameAnswersRule: Checker.Rule {
         var problems: [String] = []
         for (question, answers) in run.final.profiles {
             for (node, answer) in answers.enumerated() where answer != answers[0] {
-                problems.append(
-                    "nodes 1 and \(node + 1) differ on \(question.space)/"
-                        + "\(question.identifier.namespace):\(question.identifier.value)"
-                        + (question.isQuarantine ? " in quarantine" : ""))
+                problems.append("nodes 1 and \(node + 1) differ on \(question)")
             }
         }
         for (node, totals) in run.final.totals.enumerated() where totals != run.final.totals[0] {
-            problems.append("nodes 1 and \(node + 1) differ on the totals")
+            let difference = FinalState.difference(run.final.totals[0], totals)
+            problems.append("nodes 1 and \(node + 1) differ on the totals: \(difference)")
         }
         return problems
     }

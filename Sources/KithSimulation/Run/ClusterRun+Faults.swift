@@ -212,12 +212,16 @@ extension ClusterRun {
         }
     }
 
-    /// Ahead, mostly by little, so that some profiles end and most do not; then back by as much,
-    /// and so on until the fault is over.
+    /// Ahead, past the end of all anonymous profiles, or by little, so that some end and most do
+    /// not; then back by as much, and so on until the fault is over.
     private func swing(_ fault: Fault, _ chance: inout Xoshiro256) {
-        let millis = Int64(
-            chance.oneIn(4)
-                ? chance.logarithmic(60_000...91 * 86_400_000) : chance.logarithmic(1...60_000))
+        let drawn =
+            switch chance.below(4) {
+            case 0: 91 * 86_400_000 as UInt64
+            case 1: chance.logarithmic(60_000...91 * 86_400_000)
+            default: chance.logarithmic(1...60_000)
+            }
+        let millis = Int64(drawn)
         let phases = (0..<Self.swingsMax).map { _ in chance.logarithmic(200_000...20_000_000) }
         swing(fault, by: millis, phases[...], until: simulator.nanoseconds + fault.nanoseconds)
     }

@@ -99,10 +99,11 @@ extension PlanWorld {
         where first.answers != second.answers {
             broke(
                 "1 restart",
-                "\(first.question): \(first.answers) before, \(second.answers) after")
+                "\(first.question), \(FinalState.difference(first.answers, second.answers))")
         }
         if before.totals != after.totals {
-            broke("1 restart", "totals: \(before.totals) before, \(after.totals) after")
+            let pairs = zip(before.totals, after.totals).map { FinalState.difference($0, $1) }
+            broke("1 restart", pairs.first { !$0.isEmpty } ?? "fewer nodes gave their totals")
         }
     }
 }

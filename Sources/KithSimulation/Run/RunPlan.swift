@@ -59,7 +59,7 @@ struct RunPlan {
         shrinkLimits()
         if choice.isMerging {
             settings.cables.delayNanoseconds =
-                20_000...(1_000_000 << UInt64(merging.below(4)))
+                20_000...(1_000_000 << UInt64(merging.below(7)))
         }
         if isCrowded { settings.tuning.identifiersMax = 2 + merging.below(4) }
         faults = FaultSchedule.drawn(
@@ -132,7 +132,7 @@ struct RunPlan {
             if random.oneIn(2) { settings.tuning.pendingBytesMax = 2_048 << random.below(3) }
         }
         if random.oneIn(4) {
-            settings.cables.delayNanoseconds = 20_000...(1_000_000 << UInt64(random.below(4)))
+            settings.cables.delayNanoseconds = 20_000...(1_000_000 << UInt64(random.below(7)))
         }
         if random.oneIn(6) { settings.tuning.messageBytesGoal = 1 + random.below(1_024) }
         if random.oneIn(6) { settings.tuning.messageFindsMax = 1 + random.below(4) }

@@ -152,6 +152,36 @@ import Testing
         #expect(Self.absorbBehindAnExpiredRoot())
     }
 
+    /// A profile expires before an absorb arrives whose link named another leaf than the one that
+    /// the loser was sealed into. Whether the winner's root holds the loser, and its own.
+    static func absorbBehindAnExpiredLink(
+        fault: String? = nil
+    ) -> (winner: Bool, own: Bool) {
+        let script = MergeScript(groupCount: 2, fault: fault)
+        let day: Int64 = 86_400_000
+        let winner = script.name("device_id", group: 1)
+        let end = script.name("device_id", group: 1, above: winner.leaf)
+        let loser = script.name("anonymous_id", group: 0, above: winner.leaf)
+        script.send(winner, end)
+        script.now += 80 * day
+        script.send(loser)
+        script.now -= 80 * day
+        script.send(end, loser, driving: false)
+        script.now += 91 * day
+        script.touch(winner)
+        script.settle()
+        return (
+            script.flags(of: loser, at: winner) != nil, script.flags(of: loser, at: loser) != nil
+        )
+    }
+
+    @Test func `an absorb does not join leaves whose link has ended`() {
+        let holds = Self.absorbBehindAnExpiredLink()
+
+        #expect(!holds.winner)
+        #expect(holds.own)
+    }
+
     /// A winner fills up before an absorb arrives, declines it, and is forgotten later than the
     /// link was made. What a late copy of the absorb comes to then.
     static func lateCopyOfADeclinedAbsorb(fault: String? = nil) -> Outcome {
@@ -221,5 +251,7 @@ import Testing
         let outcome = script.apply(0) { $0.seal(order, stamp: OperationWriter.noStamp) }
 
         #expect(outcome == .again)
+        #expect(script.flags(of: device, at: account) == nil)
+        #expect(script.flags(of: device, at: device) != nil)
     }
 }

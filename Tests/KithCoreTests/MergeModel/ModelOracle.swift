@@ -250,6 +250,7 @@ extension Model {
             if oracle.erased[seal.winner] != never, seal.time <= oracle.erased[seal.winner] {
                 fail("an absorb revives a forgotten leaf")
             }
+            if hasLinkEnded(loser, at: winner) { fail("absorbed though its link has ended") }
             justify(seal.winner, loser, 2)
         } else if moved == 0 {
             oracle.swallowed += 1
@@ -263,6 +264,13 @@ extension Model {
         }
     }
 
+    /// The leaf that the loser was sealed into has parted from the one that the link named.
+    private func hasLinkEnded(_ loser: Int, at root: Int) -> Bool {
+        let seal = oracle.seals[loser]
+        guard let end = seal.link?.y, end != seal.winner else { return false }
+        return !views[root].holds(end)
+    }
+
     /// A seal has one end: it is declined for ever, or absorbed.
     private func observeDecline(_ operation: ModelOperation, _ outcome: Outcome) {
         let loser = operation.other
@@ -274,7 +282,9 @@ extension Model {
             if !oracle.isDeclined[loser] {
                 oracle.declined += 1
                 let held = views[operation.record].facets.count
-                if max(held, 1) + views[loser].facets.count <= identifiersMax {
+                if max(held, 1) + views[loser].facets.count <= identifiersMax,
+                    !hasLinkEnded(loser, at: operation.record)
+                {
                     fail("declined for no reason")
                 }
                 if let place = oracle.justified.lastIndex(where: { $0 == oracle.seals[loser].link })

@@ -18,7 +18,7 @@ import Testing
         ("relnover", 100), ("acknover", 5_500), ("members", 60), ("duplinks", 40),
         ("swallowroot", 4_000), ("twofinds", 150), ("contsealed", 1_700), ("contstay", 460),
         ("aliasall", 1_200), ("refsalias", 340), ("stalelo", 1_500), ("declforget", 5_000),
-        ("reopnover", 9_600), ("noroom", 200),
+        ("reopnover", 9_600), ("noroom", 200), ("endgone", 2_000),
     ]
     /// The same for faults that a directed story notices in the ordinary run of tests.
     static let foundLate: [(fault: String, runs: Int)] = [
@@ -97,6 +97,10 @@ import Testing
 
     @Test func `an absorb at any root is noticed`() {
         #expect(!`Merge stories`.absorbBehindAnExpiredRoot(fault: "absany"))
+    }
+
+    @Test func `an absorb that joins leaves whose link has ended is noticed`() {
+        #expect(`Merge stories`.absorbBehindAnExpiredLink(fault: "endgone").winner)
     }
 
     @Test func `a declined absorb that is not remembered is noticed`() {

@@ -59,6 +59,23 @@ import Testing
         try world.end()
     }
 
+    /// A greeting is three round trips, longer here than anybody waits for a node that was silent.
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func `a far node that was silent once is found again`(seed: UInt64) throws {
+        let world = PeerWorld(seed: seed, delay: 25_000_000)
+        try world.cluster.startAll()
+        let person = world.person("far", cookieAt: 1, accountAt: 2)
+        world.cluster.pause(2)
+        let reply = try world.ingest(person.events.map(\.event), at: 1)
+        #expect(reply.silentNodes == [NodeID(2)])
+        world.cluster.resume(2)
+
+        let results = try world.ingestAll(person.events.map(\.event), at: 1)
+
+        #expect(results.allSatisfy { !$0.wantsRetry }, "seed \(seed): \(results)")
+        try world.end()
+    }
+
     @Test(arguments: [1, 2], [false, true])
     func `a node that hangs takes no more than a deadline from who needs it, and others go on`(
         seed: UInt64, isConnected: Bool

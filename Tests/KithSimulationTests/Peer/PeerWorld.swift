@@ -10,9 +10,10 @@ struct PeerWorld {
     let cluster: SimulatedCluster
     let settings: ClusterSettings
 
-    /// Three nodes that are down.
-    init(seed: UInt64) {
+    /// Three nodes that are down. `delay`: nanoseconds that a segment is under way between them.
+    init(seed: UInt64, delay: UInt64? = nil) {
         var settings = ClusterSettings(seed: seed)
+        if let delay { settings.cables.delayNanoseconds = delay...delay }
         settings.nodeCount = 3
         settings.groups = 3
         self.settings = settings
