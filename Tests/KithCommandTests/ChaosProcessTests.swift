@@ -72,6 +72,32 @@ import kith
         #expect(FileManager.default.fileExists(atPath: folder + "/run.log"))
     }
 
+    /// The work of ten minutes takes about a second to lay out, in one piece.
+    @Test func `a signal also ends a run that is busy with itself`() throws {
+        for _ in 0..<5 {
+            let run = try Run(
+                ["chaos", "--seconds", "600", "--nodes", "1", "--data", Self.folder()])
+            let folder = run.process.arguments?.last ?? ""
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            func log() -> String {
+                String(
+                    decoding: FileManager.default.contents(atPath: folder + "/run.log") ?? Data(),
+                    as: UTF8.self)
+            }
+            for _ in 0..<10_000 where !log().contains("n1 serves") { usleep(1_000) }
+            let wasLaidOut = log().contains("steps of work")
+            run.signal(SIGTERM)
+
+            #expect(run.end().code == 143)
+            #expect(Self.processes(of: folder).isEmpty)
+            // Too late to tell: once more.
+            if wasLaidOut { continue }
+            #expect(!log().contains("steps of work"))
+            return
+        }
+        Issue.record("never seen in time")
+    }
+
     @Test func `wrong usage says what there is`() throws {
         let folder = Self.folder()
         let end = try Run(["chaos", "--faults", "earthquake"]).end()
