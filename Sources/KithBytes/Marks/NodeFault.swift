@@ -97,6 +97,14 @@ extension NodeFault {
     @inlinable public static var runsIgnored: NodeFault { NodeFault(35) }
     /// What was on its way to a group that stops is never answered.
     @inlinable public static var latecomersUnheard: NodeFault { NodeFault(36) }
+    /// Profiles end 50 ms after their retention.
+    @inlinable public static var endsLate: NodeFault { NodeFault(37) }
+    /// Limits of namespaces are not looked at.
+    @inlinable public static var limitsIgnored: NodeFault { NodeFault(38) }
+    /// An old event of a member's device counts as expired on arrival.
+    @inlinable public static var oldOfMembersExpires: NodeFault { NodeFault(39) }
+    /// Of a trait's values the one that arrives last wins.
+    @inlinable public static var lastTraitWins: NodeFault { NodeFault(40) }
 
     // MARK: Between nodes
     /// Replies of other nodes are matched by order, not by their ids.
@@ -120,6 +128,7 @@ extension NodeFault {
         "noorder",
         "replyorder", "clientorder",
         "hintabsent", "nogate", "norun", "latecomers",
+        "endslate", "nolimit", "oldmember", "lasttrait",
     ]
 
     /// The fault of that name; nil where none has it.

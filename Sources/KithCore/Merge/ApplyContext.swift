@@ -42,7 +42,7 @@ public struct ApplyContext: Sendable {
     public func isOverdue(_ seen: Int64) -> Bool {
         // Saturating: an event time may be the least value there is.
         let (due, overflow) = seen.addingReportingOverflow(retentionMillis)
-        return overflow ? seen < 0 : due <= now.rawValue
+        return overflow ? seen < 0 : due <= now.rawValue - (KithBytes.planted(.endsLate) ? 50 : 0)
     }
 
     /// The latest time that `isOverdue`.

@@ -91,7 +91,10 @@ extension ShardMachine {
             return .contested
         }
         let isLive = slot.map { table.facetCount($0) > 0 } ?? false
-        if !isLive, w.identifierClass == .anonymous, context.isOverdue(time) {
+        let mayEnd =
+            w.identifierClass == .anonymous && !isLive
+            || planted(.oldOfMembersExpires) && leaf.identifierClass == .anonymous
+        if mayEnd, context.isOverdue(time) {
             mark(.eventExpiredOnArrival)
             statistics.expiredOnArrival += 1
             return .expiredOnArrival
@@ -115,7 +118,7 @@ extension ShardMachine {
         table.touch(facet, eventTime: time)
         table.addToWindow(&facet, messageHash: body.messageHash, at: context.now)
         table.count(&facet, name: body.counterName)
-        setTraits(&facet, body, time)
+        setTraits(&facet, body, planted(.lastTraitWins) ? context.now.rawValue : time)
         statistics.accepted += 1
         if target.isQuarantine { mark(.eventQuarantined) }
         if target.isQuarantine { statistics.quarantined += 1 }

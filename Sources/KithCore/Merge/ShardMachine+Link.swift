@@ -327,7 +327,7 @@ extension ShardMachine {
         guard table.facetCount(slot) < context.identifiersMax,
             table.payloadBytes(slot) < Self.payloadBytesMax - Self.attachBytesMax
         else { return false }
-        return isAlias
+        return isAlias || planted(.limitsIgnored)
             || table.namespaceCount(slot, namespace: other.namespace) < Int(other.limit)
     }
 

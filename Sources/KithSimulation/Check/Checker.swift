@@ -11,7 +11,9 @@ internal import KithCore
 public struct Checker {
     private let work: PlannedWork
     private let settings: ClusterSettings
-    /// How far a node's clock may have been before what the plan says, in milliseconds.
+    /// What each node's clock showed; where that is not known, what the plan says.
+    package var clocks: [WallClock] = []
+    /// How far a node's clock may have been before that, in milliseconds.
     public var clockAhead: Int64 = 0
     /// How far behind.
     public var clockBehind: Int64 = 0
@@ -55,7 +57,7 @@ public struct Checker {
     static var rules: [any Rule.Type] {
         [
             LossRule.self, CountRule.self, InventionRule.self, OneProfileRule.self,
-            PartitionRule.self, OrderRule.self, ConfluenceRule.self, FoldRule.self,
+            PartitionRule.self, LimitRule.self, OrderRule.self, ConfluenceRule.self, FoldRule.self,
             RetentionRule.self,
             SameAnswersRule.self, LinearizabilityRule.self, LivenessRule.self, ResultsRule.self,
             TotalsRule.self,
@@ -64,11 +66,11 @@ public struct Checker {
 
     /// All that is wrong, in a fixed order; nothing where all is well.
     public mutating func check(history: History, final: FinalState) -> [Violation] {
-        let clock = PlannedClock(
-            work, start: settings.start.rawValue, end: final.wallTime, ahead: clockAhead,
-            behind: clockBehind)
-        let evidence = Evidence(work: work, settings: settings, clock: clock, history: history)
-        let components = Components(evidence, wallTime: final.wallTime)
+        let clocks = WallClocks(
+            work, known: clocks, start: settings.start.rawValue, final: final.wallTime,
+            ahead: clockAhead, behind: clockBehind)
+        let evidence = Evidence(work: work, settings: settings, clocks: clocks, history: history)
+        let components = Components(evidence)
         let run = Run(
             evidence: evidence, components: components, answers: Ownership(final, evidence),
             sent: components.list.map { SentOrder($0, evidence) }, history: history, final: final,
@@ -83,13 +85,13 @@ extension Checker.Run {
     /// Whether a profile that the event touched is there for certain: a member never ends, an
     /// anonymous one not before its time.
     func mustLive(_ event: Evidence.Event) -> Bool {
-        mustLive(event, at: final.wallTime + evidence.clock.ahead)
+        mustLive(event, at: components.of(event).latest)
     }
 
-    /// The same at an earlier moment, when no clock showed more than `wall`.
+    /// The same at an earlier moment, when no clock that matters had shown more than `wall`.
     func mustLive(_ event: Evidence.Event, at wall: Int64) -> Bool {
         !evidence.identifiers[event.first].isAnonymous
-            || (wall != .max && event.time.lowerBound + evidence.retention > wall)
+            || event.time.lowerBound + evidence.retention > wall
     }
 
     /// For certain not contested: nothing can have made it so, or its profile says that it is not.

@@ -9,6 +9,10 @@ struct Components {
         var identifiers: [Int] = []
         /// Possible events, in the order of the plan.
         var events: [Int] = []
+        /// Nodes whose clocks say when a profile of it ends, ascending.
+        var leaders: [Int] = []
+        /// The latest that one of these showed.
+        var latest = Int64.min
         /// Identifiers that may be contested are in it: two accounts that no alias joins before any
         /// of their other links can matter.
         var isRacing = false
@@ -28,6 +32,8 @@ struct Components {
     private(set) var ofIdentifier: [Int]
     /// Identifiers of class 3 that an event can have made contested.
     private(set) var mayBeContested: [Bool]
+    /// By account: the least of those that possible aliases join with it.
+    private var aliased: [Int]
     /// Events that may count twice: tries further apart than message ids are remembered.
     private(set) var mayRepeat: [Bool]
 
@@ -35,19 +41,23 @@ struct Components {
     static let rememberedMillis: Int64 = 86_400_000
     static let rememberedCount = 64
 
-    /// The components of a run that ended at that wall time.
-    init(_ evidence: Evidence, wallTime: Int64) {
+    /// The components of a run.
+    init(_ evidence: Evidence) {
         let count = evidence.identifiers.count
         var whole = UnionFind(count)
         var withoutAliases = UnionFind(count)
+        var aliases = UnionFind(count)
         for event in evidence.events where event.isPossible {
             for (ordinal, other) in event.identifiers.enumerated().dropFirst() {
                 whole.unite(event.first, other)
                 if !(event.planned.isAlias && ordinal == 1) {
                     withoutAliases.unite(event.first, other)
+                } else if evidence.settings.identity.alias == .merge {
+                    aliases.unite(event.first, other)
                 }
             }
         }
+        aliased = (0..<count).map { aliases.find($0) }
         ofIdentifier = Array(repeating: -1, count: count)
         for place in 0..<count {
             let root = whole.find(place)
@@ -58,6 +68,13 @@ struct Components {
                 ofIdentifier[place] = ofIdentifier[root]
             }
             list[ofIdentifier[place]].identifiers.append(place)
+        }
+        for place in list.indices {
+            let leaders = list[place].identifiers.reduce(into: Set<Int>()) {
+                $0.formUnion(evidence.leaders(of: $1))
+            }
+            list[place].leaders = leaders.sorted()
+            list[place].latest = evidence.clocks.greatest(to: .max, of: list[place].leaders)
         }
 
         // Two accounts that more than aliases between them connect, or that no alias may join.
@@ -75,7 +92,7 @@ struct Components {
                 list[own].isUncertain = true
             }
             if evidence.identifiers[event.first].isAnonymous,
-                event.time.lowerBound + evidence.retention <= wallTime + evidence.clock.ahead
+                event.time.lowerBound + evidence.retention <= list[own].latest
             {
                 list[own].isExpiring = true
             }
@@ -105,8 +122,8 @@ struct Components {
             for identifier in event.identifiers { tries[identifier] += count }
         }
         return evidence.events.map { event in
-            let first = evidence.clock.least(event.sent)
-            let last = evidence.clock.greatest(event.returned)
+            let first = evidence.clocks.least(from: event.sent, to: event.returned)
+            let last = evidence.clocks.greatest(to: event.returned)
             return event.okCount + event.duplicateCount + event.uncertainCount > 1
                 && last - first >= rememberedMillis
                 && event.identifiers.contains { tries[$0] > rememberedCount }
@@ -122,6 +139,14 @@ struct Components {
             } > namespace.limit
         }
     }
+
+    /// Whether aliases that may have counted join two accounts.
+    func mayBeOneAccount(_ first: Int, _ second: Int) -> Bool {
+        aliased[first] == aliased[second]
+    }
+
+    /// The component of an identifier.
+    func of(identifier: Int) -> Component { list[ofIdentifier[identifier]] }
 
     /// The component that the event's identifiers are in.
     func of(_ event: Evidence.Event) -> Component { list[ofIdentifier[event.first]] }

@@ -62,7 +62,9 @@ struct Evidence {
     let retention: Int64
     /// What places identifiers in the graph.
     let hashKey: HashKey
-    let clock: PlannedClock
+    let clocks: WallClocks
+    /// Where identifiers lie.
+    private let homes: IdentifierPlaces
     private(set) var identifiers: [Identifier] = []
     /// In the order of the plan, which is that in which a client sends them first.
     private(set) var events: [Event] = []
@@ -70,6 +72,8 @@ struct Evidence {
     private var eventPlaces: [Int: Int] = [:]
     /// Questions asked in the run, and their answers.
     private(set) var gets: [Get] = []
+    /// Totals asked for in the run, in the order of the answers.
+    private(set) var totals: [(call: History.Call, totals: CBORValue)] = []
     /// No request failed, and none was answered by anything but a certain result.
     private(set) var isSmooth = true
 
@@ -83,10 +87,11 @@ struct Evidence {
 
     /// Reads plan and history.
     init(
-        work: PlannedWork, settings: ClusterSettings, clock: PlannedClock, history: History
+        work: PlannedWork, settings: ClusterSettings, clocks: WallClocks, history: History
     ) {
         self.settings = settings
-        self.clock = clock
+        self.clocks = clocks
+        homes = IdentifierPlaces(settings)
         hashKey = settings.configuration().hashKey
         retention = Int64(settings.anonymousDays) * 86_400_000
         var steps: [Int: PlannedWork.Step] = [:]
@@ -178,12 +183,14 @@ struct Evidence {
                 guard let place = eventPlaces[number] else { continue }
                 take(result, at: place, call)
             }
-        case (.failed, .ingest(_, let list)):
+        case (.failed(_, let events), .ingest):
             isSmooth = false
-            for event in list {
-                guard let place = eventPlaces[event.number] else { continue }
+            for number in events {
+                guard let place = eventPlaces[number] else { continue }
                 take(.unknown, at: place, call)
             }
+        case (.totals(let totals), .stats):
+            self.totals.append((call, totals))
         case (.profile(let profile), .get(let space, let identifier, let isQuarantine)):
             gets.append(
                 Get(
@@ -218,8 +225,19 @@ struct Evidence {
     }
 
     private func range(of event: Event) -> ClosedRange<Int64> {
-        let lower = min(event.planned.time, clock.least(event.sent))
         let last = event.acknowledged ?? event.returned
-        return lower...max(lower, min(event.planned.time, clock.greatest(last)))
+        let lower = min(event.planned.time, clocks.least(from: event.sent, to: last))
+        return lower...max(lower, min(event.planned.time, clocks.greatest(to: last)))
+    }
+
+    /// The nodes that keep the identifier's records, its own and that of its quarantine.
+    func leaders(of identifier: Int) -> Set<Int> {
+        let identifier = identifiers[identifier]
+        let (space, name) = (identifier.space, identifier.name)
+        return Set(
+            [
+                homes.home(of: name.namespace, name.value, space: space),
+                homes.quarantineHome(of: name.namespace, name.value, space: space),
+            ].compactMap { $0 })
     }
 }

@@ -41,8 +41,9 @@ public struct History: Sendable {
         case profile(Profile?)
         /// The totals.
         case totals(CBORValue)
-        /// Refused, or no answer: whether it took effect is unknown.
-        case failed(String)
+        /// Refused, or no answer: whether it took effect is unknown. With the numbers of the events
+        /// that were sent.
+        case failed(String, events: [Int] = [])
     }
 
     /// Nothing asked.

@@ -1,7 +1,7 @@
 internal import KithCore
 
 /// 3. No invention: what a profile counts was sent, in this space, and not refused; what it lists,
-/// some event of it carries.
+/// some event of it carries; and nobody is shown with whom no links connect, at no time.
 enum InventionRule: Checker.Rule {
     static let name = "3 no invention"
 
@@ -15,9 +15,38 @@ enum InventionRule: Checker.Rule {
         for get in run.evidence.gets {
             guard let profile = get.profile else { continue }
             let space = run.evidence.identifiers[get.identifier].space
-            problems += Self.problems(profile, space, run).map {
+            problems += (Self.problems(profile, space, run) + strangers(get, profile, run)).map {
                 "the answer to step \(get.call.step) \($0)"
             }
+        }
+        return problems
+    }
+
+    /// What an answer shows though nothing that was sent connects it with who was asked for.
+    private static func strangers(
+        _ get: Evidence.Get, _ profile: Profile, _ run: Checker.Run
+    ) -> [String] {
+        let (evidence, components) = (run.evidence, run.components)
+        let space = evidence.identifiers[get.identifier].space
+        let own = components.ofIdentifier[get.identifier]
+        var problems: [String] = []
+        var accounts: [Int] = []
+        for entry in profile.identifiers {
+            let name = PlannedIdentifier(entry.namespace, entry.value)
+            guard let place = evidence.place(space, name) else { continue }
+            if components.ofIdentifier[place] != own {
+                problems.append("lists \(evidence.name(identifier: place)), a stranger")
+            }
+            if evidence.identifiers[place].identifierClass == .account { accounts.append(place) }
+        }
+        for entry in ProfileFold.counted(profile, evidence)
+        where components.ofIdentifier[evidence.events[entry.event].first] != own {
+            problems.append("counts \(evidence.name(event: entry.event)), a stranger's")
+        }
+        for other in accounts.dropFirst()
+        where !components.mayBeOneAccount(accounts[0], other) {
+            let names = [accounts[0], other].map { evidence.name(identifier: $0) }
+            problems.append("shows \(names[0]) and \(names[1]), which no alias joins")
         }
         return problems
     }

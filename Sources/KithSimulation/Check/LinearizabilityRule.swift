@@ -80,7 +80,8 @@ enum LinearizabilityRule: Checker.Rule {
         _ seen: Seen, _ component: Components.Component, _ run: Checker.Run
     ) -> [String] {
         let evidence = run.evidence
-        let wall = evidence.clock.greatest(seen.get.call.returned)
+        let wall = evidence.clocks.greatest(
+            to: seen.get.call.returned, of: component.leaders)
         var limit = seen.get.call.invoked
         for event in seen.events.sorted() where !component.isExpiring {
             limit = max(limit, evidence.events[event].sent)

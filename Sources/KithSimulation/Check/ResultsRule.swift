@@ -26,11 +26,31 @@ enum ResultsRule: Checker.Rule {
             guard event.expiredCount > 0 else { continue }
             let isOld =
                 event.time.lowerBound + evidence.retention
-                <= evidence.clock.greatest(event.returned)
+                <= evidence.clocks.greatest(
+                    to: event.returned, of: run.components.of(event).leaders)
             if !isOld || !evidence.identifiers[event.first].isAnonymous {
                 problems.append("\(name) was answered expired")
+            } else if let member = membership(before: event, run) {
+                problems.append(
+                    "\(name) was answered expired, though "
+                        + "\(evidence.name(event: member)) had made it a member's")
             }
         }
         return problems
+    }
+
+    /// An event that for certain has made the other's first identifier a member's before that was
+    /// sent at all.
+    private static func membership(before event: Evidence.Event, _ run: Checker.Run) -> Int? {
+        let (evidence, component) = (run.evidence, run.components.of(event))
+        guard !component.isLimited, !component.isRacing, run.isUncontested(event.first) else {
+            return nil
+        }
+        return component.events.first { place in
+            let other = evidence.events[place]
+            return other.acknowledged.map { $0 < event.sent } ?? false
+                && !evidence.identifiers[other.first].isAnonymous
+                && other.identifiers.contains(event.first)
+        }
     }
 }

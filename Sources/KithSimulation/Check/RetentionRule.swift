@@ -19,15 +19,20 @@ enum RetentionRule: Checker.Rule {
         let evidence = run.evidence
         var problems: [String] = []
         for (place, owner) in run.answers.owners.enumerated() {
-            guard let end = owner.profile.expiresAt else { continue }
-            if end <= run.final.wallTime - evidence.clock.behind {
-                problems.append(
-                    "\(run.name(owner: place)) ended at \(end), and it is \(run.final.wallTime)")
+            guard let end = owner.profile.expiresAt,
+                let identifier = (owner.identifiers + owner.quarantined).first
+            else { continue }
+            let wall = evidence.clocks.least(
+                from: .max, to: .max, of: run.components.of(identifier: identifier).leaders)
+            if end <= wall {
+                problems.append("\(run.name(owner: place)) ended at \(end), and it is \(wall)")
             }
         }
         for get in evidence.gets {
             guard let end = get.profile?.expiresAt else { continue }
-            let wall = evidence.clock.least(get.call.invoked)
+            let wall = evidence.clocks.least(
+                from: get.call.invoked, to: get.call.returned,
+                of: run.components.of(identifier: get.identifier).leaders)
             if end <= wall {
                 problems.append(
                     "the answer to step \(get.call.step) ended at \(end), before \(wall)")
@@ -51,7 +56,7 @@ enum RetentionRule: Checker.Rule {
                 for place in component.events where place != gone {
                     let other = evidence.events[place]
                     guard let acknowledged = other.acknowledged,
-                        evidence.clock.greatest(acknowledged) < end,
+                        evidence.clocks.greatest(to: acknowledged, of: component.leaders) < end,
                         // Not counted again in a later life.
                         other.okCount == 1, other.uncertainCount == 0,
                         !run.components.mayRepeat[place]
@@ -77,13 +82,18 @@ enum RetentionRule: Checker.Rule {
         return problems
     }
 
+    /// After a `pass` is due, in nanoseconds, it has mostly taken effect: its client waits for nothing
+    /// but its time.
+    private static let lateness: UInt64 = 2_000_000
+
     private static func revived(_ run: Checker.Run) -> [String] {
         let evidence = run.evidence
         var problems: [String] = []
         for (number, component) in run.components.list.enumerated() where component.isExpiring {
-            for pass in evidence.clock.passes {
-                let moment = pass.at + PlannedClock.lateness
-                let wall = evidence.clock.least(moment + 1)
+            for pass in evidence.clocks.passes {
+                let moment = pass + Self.lateness
+                let wall = evidence.clocks.least(
+                    from: moment + 1, to: .max, of: component.leaders)
                 let before = component.events.filter { evidence.events[$0].sent <= moment }
                 // No member, nothing with time left, and no link that was under way then.
                 let isGap = before.allSatisfy { place in
@@ -91,7 +101,7 @@ enum RetentionRule: Checker.Rule {
                     return evidence.identifiers[event.first].isAnonymous
                         && event.time.upperBound + evidence.retention <= wall
                         && (event.identifiers.count == 1
-                            || event.acknowledged.map { $0 <= pass.at } ?? false)
+                            || event.acknowledged.map { $0 <= pass } ?? false)
                 }
                 guard isGap else { continue }
                 let ended = before.filter { place in

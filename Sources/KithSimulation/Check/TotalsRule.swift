@@ -3,7 +3,8 @@ internal import KithCore
 internal import KithWire
 
 /// The totals are those of what is there: profiles and identifiers as the answers show them, events
-/// as they were acknowledged, merges as many as links can have made.
+/// as they were acknowledged, merges as many as links can have made. At any time they hold what was
+/// acknowledged before, nothing that was not sent yet, and what counts never falls.
 enum TotalsRule: Checker.Rule {
     static let name = "totals are those of what is there"
 
@@ -11,7 +12,10 @@ enum TotalsRule: Checker.Rule {
         guard let totals = run.final.totals.first else { return [] }
         var problems: [String] = []
         func expect(_ path: String, _ range: ClosedRange<Int64>) {
-            let value = number(totals, path)
+            guard let value = number(totals, path) else {
+                problems.append("\(path) is not told")
+                return
+            }
             if !range.contains(value) {
                 let wanted =
                     range.lowerBound == range.upperBound
@@ -22,17 +26,63 @@ enum TotalsRule: Checker.Rule {
         profiles(run, expect)
         events(run, expect)
         merges(run, expect)
-        return problems
+        return problems + underWay(run)
     }
 
-    private static func number(_ totals: CBORValue, _ path: String) -> Int64 {
+    /// Of maps that list only what there is an absent entry is 0.
+    private static func number(_ totals: CBORValue, _ path: String) -> Int64? {
         var value: CBORValue? = totals
-        for name in path.split(separator: ".") { value = value?[String(name)] }
+        var isListing = false
+        for name in path.split(separator: ".") {
+            isListing =
+                ["byNamespace", "rejectedByReason"].contains(name) && value?[String(name)] != nil
+                || isListing
+            value = value?[String(name)]
+        }
         switch value {
         case .unsigned(let count): return Int64(clamping: count)
         case .negative(let count): return -1 - Int64(clamping: count)
-        default: return 0
+        default: return isListing ? 0 : nil
         }
+    }
+
+    /// Counters that never fall.
+    private static let counters = [
+        "events.accepted", "events.duplicate", "events.expiredOnArrival", "events.quarantined",
+        "merges.completed", "merges.refused", "expired",
+    ]
+
+    /// Totals that clients asked for while others were at work.
+    private static func underWay(_ run: Checker.Run) -> [String] {
+        let evidence = run.evidence
+        var problems: [String] = []
+        for (place, one) in evidence.totals.enumerated() {
+            let accepted = number(one.totals, "events.accepted") ?? 0
+            let least = evidence.events.count {
+                $0.acknowledged.map { $0 < one.call.invoked } ?? false
+            }
+            let most = evidence.events.reduce(0) {
+                $0 + ($1.isPossible && $1.sent <= one.call.returned ? max(1, $1.tries) : 0)
+            }
+            if accepted < least || accepted > most {
+                problems.append(
+                    "step \(one.call.step) was told of \(accepted) accepted events, not of \(least) "
+                        + "to \(most)")
+            }
+            for other in evidence.totals[..<place] where other.call.returned < one.call.invoked {
+                for path in counters {
+                    let (was, now) = (
+                        number(other.totals, path) ?? 0, number(one.totals, path) ?? 0
+                    )
+                    if now < was {
+                        problems.append(
+                            "\(path) fell from \(was) to \(now), by the answers to steps "
+                                + "\(other.call.step) and \(one.call.step)")
+                    }
+                }
+            }
+        }
+        return problems
     }
 
     private static func profiles(

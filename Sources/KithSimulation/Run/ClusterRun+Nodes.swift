@@ -168,16 +168,7 @@ extension ClusterRun {
         for node in cluster.nodes { node.clock.setDrift(partsPerMillion: partsPerMillion) }
     }
 
-    /// Looks how wrong wall clocks are. They are wrongest right before or after a fault.
-    func measureClocks() {
-        let right = cluster.clientClock.wallTime().rawValue
-        for clock in cluster.nodes.map(\.clock) {
-            let error = clock.wallTime().rawValue - right
-            clockAhead = max(clockAhead, error)
-            clockBehind = max(clockBehind, -error)
-            latestClock = max(latestClock, clock.wallTime())
-        }
-    }
+    func measureClocks() {}
 
     /// Ends all faults. Wall clocks stand still from now on: all at the latest time that one of
     /// them has shown or, in part of the runs, each where it is. A group's log time is that of its
@@ -186,10 +177,10 @@ extension ClusterRun {
         note("all is healed")
         isHealed = true
         cluster.network.weather.clear()
-        measureClocks()
         setClocks(partsPerMillion: -1_000_000)
         if !plan.keepsClocks {
-            let latest = max(latestClock, cluster.clientClock.wallTime())
+            let clocks = [cluster.clientClock] + cluster.nodes.map(\.clock)
+            let latest = LogTime(clocks.map { $0.wall.greatest(to: .max) }.max() ?? 0)
             cluster.clientClock.setWallTime(latest)
             for place in cluster.nodes { place.clock.setWallTime(latest) }
         }

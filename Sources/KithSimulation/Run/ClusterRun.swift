@@ -22,8 +22,6 @@ public final class ClusterRun: PlanWorld, @unchecked Sendable {
     package var random: Xoshiro256
     /// The virtual time at which clients began.
     var began: UInt64 = 0
-    /// The latest time that a wall clock showed.
-    var latestClock = LogTime(0)
     /// The run has failed or is done: nobody tries anything again.
     package var isOver = false
     /// The clients of the steps that are not done, by the steps' numbers.
@@ -32,10 +30,6 @@ public final class ClusterRun: PlanWorld, @unchecked Sendable {
     var knownLeaves: [Int: [LeafID]] = [:]
     /// Clients that are not done.
     package var clientsLeft = 0
-    /// How far a node's wall clock was before a right one, at most so far, in milliseconds.
-    var clockAhead: Int64 = 0
-    /// The same, behind it.
-    var clockBehind: Int64 = 0
     /// What waits for a merge to be at a step.
     var watches: [MergeWatch] = []
     /// All faults are over.
@@ -166,8 +160,7 @@ public final class ClusterRun: PlanWorld, @unchecked Sendable {
 
     private func check(_ final: FinalState) {
         var checker = Checker(work: plan.work, settings: plan.settings)
-        checker.clockAhead = clockAhead
-        checker.clockBehind = clockBehind
+        checker.clocks = cluster.nodes.map { $0.clock.wall.counted(from: began) }
         checker.hasFaults = !plan.faults.faults.isEmpty
         for violation in checker.check(history: history, final: final) {
             broke(violation.invariant, violation.text)

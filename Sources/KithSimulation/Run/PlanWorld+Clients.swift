@@ -101,11 +101,16 @@ extension PlanWorld {
         // Some clients send the whole batch again, some only what has no certain answer.
         let sendsAll = random.oneIn(2)
         var isCertain = [Bool](repeating: false, count: events.count)
+        // Fewer at a time where a node takes no larger frames.
+        var countMax = events.count
         var tries = 0
         while isCertain.contains(false), !isOver {
             if tries > 0 { await pause(tries) }
             tries += 1
-            let sent = events.indices.filter { sendsAll || !isCertain[$0] }
+            var sent = events.indices.filter { sendsAll || !isCertain[$0] }
+            if sent.count > countMax {
+                sent = Array(events.indices.filter { !isCertain[$0] }.prefix(countMax))
+            }
             var batch = IngestBatchWriter(space: space)
             for place in sent { batch.append(bytes: events[place].bytes) }
             let invoked = now
@@ -120,8 +125,15 @@ extension PlanWorld {
                 add(step, invoked, .results(results))
                 note("step \(step.number): ingest of \(sent.count)\(Self.open(results))")
             case .failure(let error):
-                add(step, invoked, .failed("\(error)"))
                 note("step \(step.number): ingest of \(sent.count) failed: \(error)")
+                // Of what was not sent nothing can have taken effect.
+                if case .tooLarge = error, sent.count > 1 {
+                    countMax = sent.count / 2
+                    tries = 0
+                    continue
+                }
+                add(step, invoked, .failed("\(error)", events: sent.map { events[$0].number }))
+                if isBreach(error, step) { return }
                 if case .tooLarge = error { return }
             }
         }
@@ -167,6 +179,7 @@ extension PlanWorld {
             case .failure(let error):
                 add(step, invoked, .failed("\(error)"))
                 note("step \(step.number): \(error)")
+                if isBreach(error, step) { return }
                 guard Self.isWorthAnother(error) else { return }
             }
         }
@@ -180,6 +193,22 @@ extension PlanWorld {
         } catch {
             return .failure(error)
         }
+    }
+
+    /// Whether no node may ever answer so, whatever is wrong at the moment; and says it.
+    private func isBreach(_ error: any Error, _ step: PlannedWork.Step) -> Bool {
+        let isBreach =
+            switch error as? ClientError {
+            case .refused(_, let code, _, _):
+                [
+                    .notHello, .wrongCluster, .unknownType, .unknownNamespace, .badSpace,
+                    .wrongClock,
+                ].contains(code)
+            case nil: error is ByteError
+            default: false
+            }
+        if isBreach { broke("answers are those of the contract", "step \(step.number): \(error)") }
+        return isBreach
     }
 
     /// Whether the same question may be answered later.

@@ -16,9 +16,8 @@ public final class SimulatedClock: Clock, @unchecked Sendable {
 
     private let simulator: Simulator
     private let monotonicBase: UInt64
-    private var wallAnchor: Int64
-    private var virtualAnchor: UInt64 = 0
-    private var driftPartsPerMillion: Int64 = 0
+    /// All that the wall clock has shown.
+    package private(set) var wall: WallClock
 
     /// The clock of the node called `node`, right at the beginning but for `skewMilliseconds`. The
     /// wall clock is taken to have shown `start` at virtual time 0.
@@ -27,17 +26,14 @@ public final class SimulatedClock: Clock, @unchecked Sendable {
         skewMilliseconds: Int64 = 0
     ) {
         self.simulator = simulator
-        wallAnchor = start.rawValue &+ skewMilliseconds
+        wall = WallClock(wall: start.rawValue &+ skewMilliseconds)
         var random = simulator.random("clock of \(node)")
         monotonicBase = random.below(UInt64(1) << 50)
     }
 
     /// The wall clock, in milliseconds since 1970.
     public func wallTime() -> LogTime {
-        let passed = Int64(simulator.nanoseconds - virtualAnchor) / 1_000_000
-        let wide = passed.multipliedFullWidth(by: 1_000_000 + driftPartsPerMillion)
-        let scaled = Int64(1_000_000).dividingFullWidth(wide).quotient
-        return LogTime(wallAnchor &+ scaled)
+        LogTime(wall.current.wallTime(at: simulator.nanoseconds))
     }
 
     /// Nanoseconds that only go forward.
@@ -47,8 +43,7 @@ public final class SimulatedClock: Clock, @unchecked Sendable {
 
     /// Sets the wall clock; it goes on from there.
     public func setWallTime(_ time: LogTime) {
-        wallAnchor = time.rawValue
-        virtualAnchor = simulator.nanoseconds
+        wall.set(wall: time.rawValue, drift: wall.current.drift, at: simulator.nanoseconds)
     }
 
     /// Moves the wall clock by `milliseconds`, back if negative. Virtual time does not move.
@@ -62,8 +57,7 @@ public final class SimulatedClock: Clock, @unchecked Sendable {
         precondition(
             (-1_000_000...1_000_000).contains(partsPerMillion), "no clock drifts \(partsPerMillion)"
         )
-        setWallTime(wallTime())
-        driftPartsPerMillion = partsPerMillion
+        wall.set(wall: wallTime().rawValue, drift: partsPerMillion, at: simulator.nanoseconds)
     }
 
     /// Returns after `nanoseconds` of virtual time; throws `CancellationError` in the very step in

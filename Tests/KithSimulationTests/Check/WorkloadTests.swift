@@ -99,11 +99,11 @@ import Testing
     ) {
         let settings = ClusterSettings(seed: seed)
         let work = Self.plan(seed)
-        let clock = PlannedClock(
-            work, start: settings.start.rawValue, end: 0, ahead: 0, behind: 0)
+        let clocks = WallClocks(
+            work, known: [], start: settings.start.rawValue, final: 0, ahead: 0, behind: 0)
         var known: [Int: [UInt8]] = [:]
         for (event, _, at) in Self.events(work) {
-            #expect(event.time <= clock.greatest(at), "seed \(seed), \(event.mark)")
+            #expect(event.time <= clocks.greatest(to: at), "seed \(seed), \(event.mark)")
             let first = known[event.number, default: event.bytes]
             #expect(first == event.bytes, "seed \(seed), \(event.mark)")
             known[event.number] = event.bytes
