@@ -46,5 +46,5 @@ extension FaultKind {
     }
 
     /// Whether it takes at least two nodes.
-    var needsTwoNodes: Bool { self == .oneWayPartition || self == .partition }
+    package var needsTwoNodes: Bool { self == .oneWayPartition || self == .partition }
 }
