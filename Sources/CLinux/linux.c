@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -36,30 +37,43 @@ static void forward(int number) {
     errno = saved;
 }
 
-void kith_forward_stop_signals(int socket) {
+static void forward_unless_ignored(int number, const struct sigaction *action) {
+    struct sigaction old;
+    if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        sigaction(number, action, NULL);
+}
+
+void kith_forward_stop_signals(int socket, int hang_up) {
     stop_socket = socket;
-    struct sigaction action, old;
+    struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = forward;
     action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
     sigaction(SIGTERM, &action, NULL);
-    if (sigaction(SIGINT, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-        sigaction(SIGINT, &action, NULL);
-    sigset_t both;
-    sigemptyset(&both);
-    sigaddset(&both, SIGTERM);
-    sigaddset(&both, SIGINT);
-    pthread_sigmask(SIG_UNBLOCK, &both, NULL);
+    forward_unless_ignored(SIGINT, &action);
+    if (hang_up) forward_unless_ignored(SIGHUP, &action);
+    sigset_t taken;
+    sigemptyset(&taken);
+    sigaddset(&taken, SIGTERM);
+    sigaddset(&taken, SIGINT);
+    if (hang_up) sigaddset(&taken, SIGHUP);
+    pthread_sigmask(SIG_UNBLOCK, &taken, NULL);
 }
 
 void kith_restore_stop_signals(void) {
     struct sigaction old;
-    int numbers[] = {SIGTERM, SIGINT};
-    for (int i = 0; i < 2; i++)
+    int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    for (int i = 0; i < 3; i++)
         if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler == forward)
             signal(numbers[i], SIG_DFL);
     stop_socket = -1;
+}
+
+int kith_end_with_parent(int parent) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return -1;
+    /* One that ended before this has sent nothing. */
+    return getppid() == parent ? 0 : -1;
 }
 
 _Thread_local uint32_t *kith_board;

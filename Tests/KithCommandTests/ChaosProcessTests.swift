@@ -7,15 +7,6 @@ import kith
 /// `kith chaos` as a process: a short run of a cluster that is killed and cut off, and one with a
 /// fault planted in every node, which must be noticed. Longer ones: `kith chaos --seeds 10`.
 @Suite(.enabled(if: Built.isThere, Built.note), .serialized) struct ChaosProcessTests {
-    /// The program beside the tests, which is built as they are: with faults that can be planted.
-    private static let planted: String? = {
-        let tests = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        let program = tests.map {
-            URL(fileURLWithPath: $0).deletingLastPathComponent().appendingPathComponent("kith").path
-        }
-        return program.flatMap { FileManager.default.isExecutableFile(atPath: $0) ? $0 : nil }
-    }()
-
     @Test func `processes that are killed and cut off keep every promise, and none is left`() throws
     {
         let run = try Run(["chaos", "--seconds", "6", "--seed", "5", "--json"])
@@ -34,13 +25,13 @@ import kith
     }
 
     /// Answers that were made up are found by what nodes say in the end, or by another client.
-    @Test(.enabled(if: planted != nil, "needs kith beside the tests"))
+    @Test(.enabled(if: Built.planted != nil, "needs kith beside the tests"))
     func `a planted fault is noticed, and what happened is kept`() throws {
         let run = try Run(
             [
                 "chaos", "--seconds", "4", "--seed", "2", "--planted", "newmessageids",
                 "--faults", "reset,kill",
-            ], program: Self.planted)
+            ], program: Built.planted)
         let end = run.end()
 
         let folder = try #require(
@@ -50,27 +41,61 @@ import kith
         #expect(end.code == 1, "\(end.output)\n\(end.error)")
         #expect(end.output.contains("seed 2 FAILED"))
         #expect(end.output.contains("counted twice"))
-        #expect(end.output.contains("kith chaos --seed 2"))
+        #expect(
+            end.output.contains(
+                "kith chaos --seed 2 --seconds 4 --nodes 3 --rate 40 --faults reset,kill "
+                    + "--planted newmessageids"))
         let log = try String(contentsOfFile: folder + "/run.log", encoding: .utf8)
         #expect(log.contains("VIOLATION"))
         #expect(FileManager.default.fileExists(atPath: folder + "/node-3.log"))
         #expect(Self.processes(of: folder).isEmpty)
     }
 
-    @Test func `a signal ends the run and its nodes, and keeps the data`() throws {
+    @Test(
+        arguments: [(SIGINT, 130), (SIGTERM, 143), (SIGHUP, 129), (SIGKILL, 9)] as [(Int32, Int32)])
+    func `a signal ends the run and its nodes, and keeps the data`(
+        signal: Int32, code: Int32
+    ) throws {
+        if Self.isIgnored(signal) { return }
         let run = try Run(["chaos", "--seconds", "60", "--data", Self.folder()])
         let folder = run.process.arguments?.last ?? ""
         defer { try? FileManager.default.removeItem(atPath: folder) }
         for _ in 0..<1_000 where Self.processes(of: folder).count < 3 { usleep(10_000) }
         #expect(Self.processes(of: folder).count == 3)
 
-        run.signal(SIGINT)
+        run.signal(signal)
         let end = run.end()
 
-        #expect(end.code == 130, "\(end.error)")
+        #expect(end.code == code, "\(end.error)")
         for _ in 0..<500 where !Self.processes(of: folder).isEmpty { usleep(10_000) }
         #expect(Self.processes(of: folder).isEmpty)
         #expect(FileManager.default.fileExists(atPath: folder + "/run.log"))
+    }
+
+    /// The work of ten minutes takes about a second to lay out, in one piece.
+    @Test func `a signal also ends a run that is busy with itself`() throws {
+        for _ in 0..<5 {
+            let run = try Run(
+                ["chaos", "--seconds", "600", "--nodes", "1", "--data", Self.folder()])
+            let folder = run.process.arguments?.last ?? ""
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            func log() -> String {
+                String(
+                    decoding: FileManager.default.contents(atPath: folder + "/run.log") ?? Data(),
+                    as: UTF8.self)
+            }
+            for _ in 0..<10_000 where !log().contains("n1 serves") { usleep(1_000) }
+            let wasLaidOut = log().contains("steps of work")
+            run.signal(SIGTERM)
+
+            #expect(run.end().code == 143)
+            #expect(Self.processes(of: folder).isEmpty)
+            // Too late to tell: once more.
+            if wasLaidOut { continue }
+            #expect(!log().contains("steps of work"))
+            return
+        }
+        Issue.record("never seen in time")
     }
 
     @Test func `wrong usage says what there is`() throws {
@@ -82,11 +107,67 @@ import kith
         #expect(both.code == 2 && both.error.contains("--data"))
     }
 
+    @Test(arguments: [
+        ["--faults", "crash,disk"], ["--faults", "partition", "--nodes", "1"],
+        ["--without", "network,process"], ["--faults", "kill", "--without", "process"],
+    ])
+    func `a choice that leaves no fault is wrong usage, and what is left is listed`(
+        choice: [String]
+    ) throws {
+        let end = try Run(["chaos", "--seconds", "2"] + choice).end()
+
+        #expect(end.code == 2)
+        #expect(end.error.contains("restart-storm") && end.error.contains("--faults none"))
+        #expect(end.error.contains(" partition ") == !choice.contains("1"))
+    }
+
+    @Test func `faults that processes cannot have are left out aloud, and the rest is done`() throws
+    {
+        let end = try Run(
+            [
+                "chaos", "--seconds", "2", "--nodes", "1", "--faults", "crash,partition,process",
+                "--without", "stop", "--json",
+            ]
+        ).end()
+
+        #expect(end.code == 0, "\(end.output)\n\(end.error)")
+        #expect(end.error.contains("left out") && end.error.contains("crash partition\n"))
+        let result = try JSONTranscoder.tree(Array(end.output.utf8))
+        #expect(
+            Self.text(result["command"])
+                == "kith chaos --seed 1 --seconds 2 --nodes 1 --rate 40 "
+                + "--faults kill,crash-all,restart-storm,pause,stop --without stop")
+    }
+
+    @Test func `more work than can be judged is wrong usage, and the rate that can be is told`()
+        throws
+    {
+        let end = try Run(["chaos", "--seconds", "600", "--rate", "1000"]).end()
+
+        #expect(end.code == 2 && end.error.contains("a rate of 40,"), "\(end.error)")
+    }
+
+    @Test func `output that nobody reads ends the runs`() throws {
+        let run = try Run(["chaos", "--seconds", "2", "--seeds", "100", "--nodes", "1"])
+        run.stopReading()
+        run.process.waitUntilExit()
+
+        #expect(run.process.terminationReason == .exit && run.process.terminationStatus == 1)
+    }
+
     // MARK: Steps
 
     private static func folder() -> String {
         FileManager.default.temporaryDirectory
             .appendingPathComponent("kith-chaos-test-" + UUID().uuidString).path
+    }
+
+    /// Whether processes of this one begin with the signal ignored, as those of `nohup` do.
+    private static func isIgnored(_ signal: Int32) -> Bool {
+        let status = FileManager.default.contents(atPath: "/proc/self/status") ?? Data()
+        let lines = String(decoding: status, as: UTF8.self).split(separator: "\n")
+        let digits = lines.first { $0.hasPrefix("SigIgn:") }?.split(separator: "\t").last
+        return (digits.flatMap { UInt64($0, radix: 16) } ?? 0) >> UInt64(signal - 1) & 1 == 1
     }
 
     /// Processes that were told of a path in `folder`.

@@ -14,6 +14,15 @@ enum Built {
     static let note: Comment = "needs the built program: set KITH_BINARY, as scripts/test does"
     static let isThere = program != nil
 
+    /// The program beside the tests, which is built as they are: with faults that can be planted.
+    static let planted: String? = {
+        let tests = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        let program = tests.map {
+            URL(fileURLWithPath: $0).deletingLastPathComponent().appendingPathComponent("kith").path
+        }
+        return program.flatMap { FileManager.default.isExecutableFile(atPath: $0) ? $0 : nil }
+    }()
+
     /// The folder of real event files, beside the repository unless KITH_DATA_DIR says otherwise.
     static let data: String = {
         if let folder = ProcessInfo.processInfo.environment["KITH_DATA_DIR"] { return folder }

@@ -55,6 +55,42 @@ import Testing
         #expect(end.error.contains("tablet"))
     }
 
+    @Test func `a trace that cannot be made is wrong usage, and one that is cut short fails`()
+        throws
+    {
+        let absent = try Run(["simulate", "--seed", "1", "--trace", "/no/such/folder/t"]).end()
+        let full = try Run(["simulate", "--seed", "1", "--trace", "/dev/full"]).end()
+
+        #expect(absent.code == 2 && absent.error.contains("/no/such/folder/t: No such file"))
+        #expect(absent.output.isEmpty)
+        #expect(full.code == 1 && full.error.contains("/dev/full: No space left"))
+        #expect(full.output.contains("seed 1 ok"))
+    }
+
+    @Test func `a trace has a line for every step`() throws {
+        let path = FileManager.default.temporaryDirectory
+            .appendingPathComponent("kith-trace-" + UUID().uuidString).path
+        // Leftovers in a temporary folder do no harm.
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let end = try run("--seed", "1", "--steps", "12", "--json", "--trace", path)
+        let object = try JSONSerialization.jsonObject(with: Data(end.lines[0].utf8))
+        let steps = try #require((object as? [String: Any])?["steps"] as? Int)
+
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        #expect(text.hasSuffix("\n"))
+        let last = text.split(separator: "\n").last?.split(separator: "\t").first
+        #expect(last.flatMap { Int($0) } ?? 0 >= steps - 1 && steps > 0)
+    }
+
+    @Test(.enabled(if: Built.planted != nil, "needs kith beside the tests"))
+    func `the command that repeats a run names the planted fault`() throws {
+        let run = try Run(
+            ["simulate", "--seed", "1", "--steps", "3", "--planted", "nolinks", "--json"],
+            program: Built.planted)
+
+        #expect(run.end().output.contains("--steps 3 --planted nolinks\""))
+    }
+
     @Test func `seed and seeds together are wrong usage`() throws {
         #expect(try run("--seed", "1", "--seeds", "2").status == 2)
         #expect(try run("--json").status == 2)

@@ -33,14 +33,19 @@ int kith_processor_count(void);
 /* `accept4`, for a non-blocking descriptor that no child process inherits; -1 and `errno`. */
 int kith_accept(int listener, struct sockaddr *peer, socklen_t *length);
 
-/* From now on SIGTERM and SIGINT send their number as one byte to `socket` (non-blocking, from
- * whichever thread the signal arrives on). SIGINT stays ignored where it was ignored. The calling thread
- * takes both from here on: whoever started the process may have blocked them, and a process inherits
- * that. */
-void kith_forward_stop_signals(int socket);
+/* From now on SIGTERM and SIGINT, and SIGHUP where `hang_up` is not 0, send their number as one byte
+ * to `socket` (non-blocking, from whichever thread the signal arrives on). SIGINT and SIGHUP stay ignored
+ * where they were ignored. The calling thread takes them from here on: whoever started the process may
+ * have blocked them, and a process inherits that. */
+void kith_forward_stop_signals(int socket, int hang_up);
 
-/* Gives SIGTERM and SIGINT their default meaning again. */
+/* Gives the signals that are forwarded their default meaning again. */
 void kith_restore_stop_signals(void);
+
+/* Has the kernel kill this process (SIGKILL) when the thread that started it ends. The calling thread
+ * must live as long as the process. 0, or -1 where that cannot be done or process `parent` has ended
+ * already: then nothing will come. */
+int kith_end_with_parent(int parent);
 
 /* The board of the calling thread, on which a simulated world counts the branches it comes to
  * (`MarkBoard` in KithBytes), or null: always null outside simulations. */

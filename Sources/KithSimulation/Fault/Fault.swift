@@ -47,7 +47,9 @@ extension FaultKind {
     }
 
     /// Whether it takes at least two nodes.
-    var needsTwoNodes: Bool { self == .oneWayPartition || self == .partition || needsTwoLeaders }
+    package var needsTwoNodes: Bool {
+        self == .oneWayPartition || self == .partition || needsTwoLeaders
+    }
 
     /// Whether it takes two nodes that lead groups.
     var needsTwoLeaders: Bool { self == .cutInMerge }

@@ -199,7 +199,10 @@ extension ClusterRun {
     /// Counts the faults whose failures have happened on the node's present disk.
     private func countDiskFaults(_ number: Int) {
         for fired in cluster.node(number).disk.takeFired() {
-            if let fault = plan.faults.faults.first(where: { $0.number == fired }) { countInjected(fault) }
+            guard let fault = plan.faults.faults.first(where: { $0.number == fired }) else {
+                continue
+            }
+            countInjected(fault)
         }
     }
 

@@ -36,11 +36,7 @@ struct ChaosReport {
         }
     }
 
-    private var command: String {
-        var words = ["kith chaos --seed \(run.seed) --seconds \(run.chaos.seconds)"]
-        words.append("--nodes \(run.nodeCount) --rate \(run.chaos.rate)")
-        return words.joined(separator: " ")
-    }
+    private var command: String { run.chaos.commandLine(seed: run.seed) }
 
     private var line: String {
         let faults = faults.map { "\($0.name) \($0.count)" }.joined(separator: ", ")

@@ -2,6 +2,7 @@
 // simulations; of the others `kill -9`, SIGSTOP and SIGTERM are all that there is.
 
 import Glibc
+import KithPorts
 import KithSimulation
 
 extension ChaosRun {
@@ -38,14 +39,14 @@ extension ChaosRun {
         guard let process = node(fault.node).process, !node(fault.node).isEndExpected else {
             return
         }
+        let end = clock.monotonicNanoseconds() + fault.nanoseconds
+        nodes[fault.node - 1].pause(until: end)
         process.signal(SIGSTOP)
         await wait(nanoseconds: fault.nanoseconds, subject: 0)
-        resume(process)
-    }
-
-    /// Lets a process go on, unless it has ended meanwhile.
-    private func resume(_ process: ChildProcess) {
-        if nodes.contains(where: { $0.process?.id == process.id }) { process.signal(SIGCONT) }
+        // Another pause may hold it for longer, and it may be another process by now.
+        if nodes[fault.node - 1].endPause(at: clock.monotonicNanoseconds()) {
+            node(fault.node).process?.signal(SIGCONT)
+        }
     }
 
     /// Ends all faults.
@@ -57,7 +58,8 @@ extension ChaosRun {
             nodes[place.number - 1].storm = []
             nodes[place.number - 1].killAt = nil
             nodes[place.number - 1].downUntil = 0
-            if let process = place.process { resume(process) }
+            nodes[place.number - 1].forgetPause()
+            place.process?.signal(SIGCONT)
         }
     }
 }

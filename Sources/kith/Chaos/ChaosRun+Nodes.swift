@@ -84,6 +84,7 @@ extension ChaosRun {
         } else if place.stopDeadline != nil, end != .exited(0) {
             broke("1 nodes go on", "n\(number) was told to stop: \(end); \(lastWords(number))")
         }
+        note("n\(number) has ended")
         proxy.targets[number] = nil
         let soonest = clock.monotonicNanoseconds() + Self.restartNanoseconds
         change(number) {
@@ -91,6 +92,7 @@ extension ChaosRun {
             $0.isServing = false
             $0.stopDeadline = nil
             $0.killAt = nil
+            $0.forgetPause()
             $0.downUntil = max($0.downUntil, soonest)
         }
     }
@@ -122,7 +124,10 @@ extension ChaosRun {
         else { return kill(number, down: down) }
         note("n\(number) is told to stop")
         process.signal(SIGTERM)
+        // To one that stands still it comes when that goes on.
+        process.signal(SIGCONT)
         change(number) {
+            $0.forgetPause()
             $0.downUntil = max($0.downUntil, time + down)
             $0.isEndExpected = true
             $0.isServing = false
@@ -130,14 +135,9 @@ extension ChaosRun {
         }
     }
 
-    /// Kills all processes.
-    func killAll() {
-        for place in nodes { place.process?.signal(SIGKILL) }
-    }
-
     /// Kills all processes, and waits until there are none.
     func endProcesses() async {
-        killAll()
+        for place in nodes { place.process?.signal(SIGKILL) }
         for number in 1...nodeCount {
             while let process = node(number).process {
                 if process.reap() != nil { change(number) { $0.process = nil } }
@@ -175,6 +175,7 @@ extension ChaosRun {
 
     private var variables: [String] {
         var variables = ProcessInfo.processInfo.environment
+        variables[ChildProcess.parentVariable] = "\(getpid())"
         #if KITH_PLANTED
         variables[PlantedNode.variable] = chaos.planted
         #endif

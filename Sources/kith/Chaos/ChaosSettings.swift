@@ -11,6 +11,10 @@ struct ChaosSettings: Sendable {
     /// Steps of work a second.
     var rate: Int
     var faults = FaultSchedule.Choice()
+    /// Kinds that `--without` names.
+    private var without: Set<FaultKind> = []
+    /// What `--faults` names and so many processes cannot have.
+    private(set) var leftOut: [String] = []
     /// Where data and logs lie; nil for a folder that is removed after a run without a failure.
     var folder: String?
     var isKeeping: Bool
@@ -34,17 +38,16 @@ struct ChaosSettings: Sendable {
         nodes = try arguments.number("nodes", in: 1...9) ?? 3
         seconds = try arguments.number("seconds", in: 2...600) ?? 30
         rate = try arguments.number("rate", in: 1...1_000) ?? Self.standardRate
-        let real = Set(Self.kinds)
-        if let only = arguments["faults"] {
-            faults.only = try SimulationRequest.kinds(only).intersection(real)
-        }
-        faults.without = Set(FaultKind.allCases).subtracting(real)
-        if let without = arguments["without"] {
-            faults.without.formUnion(try SimulationRequest.kinds(without))
+        let steps = seconds * rate
+        guard steps <= Self.stepsMax else {
+            throw UsageError(
+                "\(seconds) seconds at a rate of \(rate) are \(steps) steps, and \(Self.stepsMax) are "
+                    + "possible: a rate of \(Self.stepsMax / seconds), or fewer seconds")
         }
         folder = arguments["data"]
         isKeeping = arguments.has("keep")
         isJSON = arguments.has("json")
+        try chooseFaults(arguments)
         #if KITH_PLANTED
         planted = arguments["planted"]
         if let planted, !PlantedFault.names.contains(planted) {
@@ -58,6 +61,40 @@ struct ChaosSettings: Sendable {
     }
 
     static let standardRate = 40
+    /// Steps of work of a run: what its checkers judge within a minute.
+    static let stepsMax = 24_000
+
+    private mutating func chooseFaults(_ arguments: Arguments) throws(UsageError) {
+        let possible = Set(Self.kinds.filter { nodes > 1 || !$0.needsTwoNodes })
+        var isNone = false
+        if let names = arguments["faults"] {
+            isNone = names == "none"
+            faults.only = try SimulationRequest.kinds(names).intersection(possible)
+            for name in names.split(separator: ",").map(String.init) where name != "none" {
+                let kinds = try SimulationRequest.kinds(name)
+                if kinds.isDisjoint(with: possible) { leftOut.append(name) }
+            }
+        }
+        if let names = arguments["without"] { without = try SimulationRequest.kinds(names) }
+        faults.without = Set(FaultKind.allCases).subtracting(possible).union(without)
+        let left = (faults.only ?? possible).subtracting(without)
+        guard !left.isEmpty || isNone else {
+            throw UsageError(
+                "no fault is left; \(nodes == 1 ? "one process" : "processes") can have "
+                    + RunOptions.list(possible).replacing(",", with: " ")
+                    + ", and --faults none is a run without")
+        }
+    }
+
+    /// The command that tries the same again.
+    func commandLine(seed: UInt64) -> String {
+        var words = ["kith chaos --seed \(seed) --seconds \(seconds) --nodes \(nodes)"]
+        words.append("--rate \(rate)")
+        if let only = faults.only { words.append("--faults \(RunOptions.list(only))") }
+        if !without.isEmpty { words.append("--without \(RunOptions.list(without))") }
+        if let planted { words.append("--planted \(planted)") }
+        return words.joined(separator: " ")
+    }
 }
 
 /// What one run of `kith chaos` will do, drawn from its seed, but for the times, which are real.
@@ -70,6 +107,8 @@ struct ChaosPlan: Sendable {
 
     /// Steps of work for each workload that is mixed in: of few persons, as in simulations.
     private static let workloadSteps = 80
+    /// Clients of a run. Where workloads have more, some do the work of several.
+    private static let clientsMax = 256
 
     /// The cluster of the seed. What is done to it `begin` says.
     init(_ chaos: ChaosSettings, seed: UInt64) {
@@ -97,6 +136,10 @@ struct ChaosPlan: Sendable {
         generator.end = end
         generator.count = max(3, steps / Self.workloadSteps)
         work = generator.plan()
+        // Client 1 is none of a workload.
+        for place in work.steps.indices where work.steps[place].client > 1 {
+            work.steps[place].client = 2 + (work.steps[place].client - 2) % Self.clientsMax
+        }
         var random = Xoshiro256(seed: settings.seed, label: "chaos faults")
         faults = FaultSchedule.drawn(
             seed: settings.seed, nodeCount: chaos.nodes, stepTimes: work.steps.map(\.at),

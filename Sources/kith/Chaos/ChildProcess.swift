@@ -5,6 +5,9 @@ import Glibc
 struct ChildProcess: Sendable {
     let id: pid_t
 
+    /// Names in the environment of a child the process that it is to end with.
+    static let parentVariable = "KITH_PARENT_PROCESS"
+
     /// How it ended.
     enum End: Equatable, Sendable {
         case exited(Int32)
@@ -20,7 +23,9 @@ struct ChildProcess: Sendable {
     }
 
     /// Starts `program` under the name `name`. What it says goes to the end of the file `log`. It
-    /// gets a process group of its own, so that control-C at a terminal reaches its parent only.
+    /// gets a process group of its own, so that control-C at a terminal reaches its parent only, no
+    /// blocked signals, and the default meaning of SIGPIPE. A `kith serve` whose environment has
+    /// `parentVariable` ends with the thread that calls this, at the latest.
     static func start(
         _ program: String, as name: String, _ arguments: [String], variables: [String], log: String
     ) throws(Failure) -> ChildProcess {
@@ -36,7 +41,13 @@ struct ChildProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, flags, 0o644)
         posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+        let kinds = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF
+        posix_spawnattr_setflags(&attributes, Int16(kinds))
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        sigaddset(&signals, SIGPIPE)
+        posix_spawnattr_setsigdefault(&attributes, &signals)
         posix_spawnattr_setpgroup(&attributes, 0)
 
         var words = ([name] + arguments).map { strdup($0) } + [nil]

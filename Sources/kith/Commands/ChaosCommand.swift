@@ -44,6 +44,8 @@ enum ChaosCommand: Command {
                 + "kernel what was written and not synced.",
             "A seed says what is tried; with real time, what happens differs from run to run. A run that "
                 + "breaks a rule prints it and keeps run.log, node-N.log and the data folders.",
+            "SIGINT, SIGTERM and SIGHUP end it and its nodes at once (exit codes 130, 143 and 129), and "
+                + "however it ends, its nodes end with it.",
         ],
         examples: [
             "kith chaos", "kith chaos --seconds 60 --seed 7 --nodes 5",
@@ -62,9 +64,19 @@ enum ChaosCommand: Command {
 
     static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
         let settings = try ChaosSettings(arguments)
+        if !settings.leftOut.isEmpty {
+            console.complain(
+                "kith chaos: left out, since \(settings.nodes == 1 ? "a process" : "processes") cannot "
+                    + "have them: \(settings.leftOut.joined(separator: " "))")
+        }
+        // Whoever read what is printed may have gone: that is seen where it is written.
+        signal(SIGPIPE, SIG_IGN)
+        // What there is must do.
+        _ = DescriptorLimit.raise(to: ServeCommand.descriptorsMax)
         for seed in settings.seeds {
             guard let folder = makeFolder(settings, seed, console) else { return .failed }
-            let code = NodeChoice.withRuntime("chaos", console, loopCount: 1) { runtime in
+            // The second loop is for signals: the first is at times busy for seconds.
+            let code = NodeChoice.withRuntime("chaos", console, loopCount: 2) { runtime in
                 await run(settings, seed: seed, folder: folder, runtime, console)
             }
             if code == .done, settings.folder == nil, !settings.isKeeping {
@@ -104,27 +116,28 @@ enum ChaosCommand: Command {
             loop: runtime.loops[0], console: console)
         console.complain("kith chaos: seed \(seed): data and logs in \(folder)")
         do {
-            let watch = try SignalWatch(loop: runtime.loops[0])
-            return await withTaskGroup(of: Bool.self) { group in
-                group.addTask { await watch.next() != nil }
-                group.addTask {
-                    await run.run()
-                    return false
+            let watch = try SignalWatch(loop: runtime.loops[1], withHangUp: true)
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask(executorPreference: runtime.loops[1].tasks) {
+                    await obey(watch, folder: folder, console)
                 }
-                let isInterrupted = await group.next() ?? false
-                if isInterrupted {
-                    run.killAll()
-                    console.complain("kith chaos: stopped; data and logs are in \(folder)")
-                    _exit(130)
-                }
-                watch.close()
-                let report = ChaosReport(run)
-                console.print(settings.isJSON ? report.json : report.text)
-                return report.isOk ? .done : .failed
+                await run.run()
+                group.cancelAll()
             }
+            watch.close()
         } catch {
             console.complain("kith chaos: \(error)")
             return .failed
         }
+        let report = ChaosReport(run)
+        let isRead = console.print(settings.isJSON ? report.json : report.text)
+        return report.isOk && isRead ? .done : .failed
+    }
+
+    /// Ends the process at the first signal. Its nodes end with it.
+    private static func obey(_ watch: SignalWatch, folder: String, _ console: Console) async {
+        guard let signal = await watch.next() else { return }
+        console.complain("kith chaos: stopped; data and logs are in \(folder)")
+        _exit(signal.exitCode)
     }
 }

@@ -44,6 +44,7 @@ enum ServeCommand: Command {
         exitCodes: [.done, .failed, .usage])
 
     static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
+        guard endsWithParent(console) else { return .failed }
         let file = try required("config", arguments)
         let data = try required("data", arguments)
         _ = try required("node", arguments)
@@ -77,6 +78,17 @@ enum ServeCommand: Command {
         return .failed
     }
 
+    /// Has the process end with `kith chaos`, where that has started it; false, after a word to the
+    /// user, where `kith chaos` has ended already.
+    private static func endsWithParent(_ console: Console) -> Bool {
+        guard let text = getenv(ChildProcess.parentVariable).map({ String(cString: $0) }),
+            let parent = Int32(text)
+        else { return true }
+        if ParentProcess.endWith(parent) { return true }
+        console.complain("kith serve: process \(parent), which started this one, has ended")
+        return false
+    }
+
     /// Lets SIGTERM and SIGINT through, before there is any other thread: a parent that blocks
     /// them, as the threads of some libraries do, passes that on.
     private static func unblockStopSignals() {
@@ -88,7 +100,7 @@ enum ServeCommand: Command {
     }
 
     /// Descriptors that a node asks for: several times what its connections and files need.
-    private static let descriptorsMax = 65_536
+    static let descriptorsMax = 65_536
     /// Descriptors that connections leave alone: a log that cannot open its next segment takes no
     /// more events.
     private static let descriptorsReserved = 128
@@ -179,7 +191,7 @@ enum ServeCommand: Command {
         var isStopping = false
         while let signal = await watch.next() {
             guard !isStopping, let node = running.node.withLock({ $0 }) else {
-                _exit(128 + (signal == .interrupt ? SIGINT : SIGTERM))
+                _exit(signal.exitCode)
             }
             isStopping = true
             await node.stop()

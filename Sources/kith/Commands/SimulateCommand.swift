@@ -72,6 +72,8 @@ enum SimulateCommand: Command {
         SeedAlarm.install()
         let pool = SeedPool(request)
         var isOk = true
+        // What is shrunk: the first run that broke a rule.
+        var broken: SeedResult?
         var coverage = MarkReport()
         var totals = SeedTotals()
         pool.run { result in
@@ -84,13 +86,14 @@ enum SimulateCommand: Command {
                 if !result.isOk { console.print(result.story) }
             }
             if !result.isOk { isOk = false }
+            if broken == nil, !result.report.isOk { broken = result }
         }
-        if !isOk, request.isShrinking, let failed = pool.firstFailure {
-            var shrinker = Shrinker(failed, console)
-            let smallest = shrinker.run()
-            console.print("the smallest run found that breaks the same rule:")
-            console.print(request.isJSON ? smallest.json : smallest.line)
-            console.print(smallest.story)
+        if !isOk, request.isShrinking { shrink(broken, request, console) }
+        if let failure = request.trace?.failure {
+            console.complain(
+                "kith simulate: the trace is not whole: \(arguments["trace"] ?? ""): \(failure.text)"
+            )
+            isOk = false
         }
         if !request.isJSON, coverage.runs > 1 {
             console.print(totals.line)
@@ -104,5 +107,21 @@ enum SimulateCommand: Command {
             isOk = false
         }
         return isOk ? .done : .failed
+    }
+
+    /// Prints the smallest run that breaks the same rule.
+    private static func shrink(
+        _ broken: SeedResult?, _ request: SimulationRequest, _ console: Console
+    ) {
+        guard let broken, var shrinker = Shrinker(broken, console) else {
+            console.complain(
+                "kith simulate: no rule was broken, so there is nothing to shrink: the hashes of two "
+                    + "runs differ; write --trace of one seed twice, and compare the two files")
+            return
+        }
+        let smallest = shrinker.run()
+        console.print("the smallest run found that breaks the same rule:")
+        console.print(request.isJSON ? smallest.json : smallest.line)
+        console.print(smallest.story)
     }
 }

@@ -9,8 +9,6 @@ final class SeedPool: @unchecked Sendable {
     private var next: UInt64?
     private var results: [UInt64: SeedResult] = [:]
     private var isStopping = false
-    /// The first seed that failed, as it was printed.
-    private(set) var firstFailure: SeedResult?
 
     /// Bytes of stack of a thread.
     private static let stackBytes = 16 << 20
@@ -38,7 +36,6 @@ final class SeedPool: @unchecked Sendable {
         while true {
             let result = wait(for: wanted)
             take(result)
-            if !result.isOk, firstFailure == nil { firstFailure = result }
             if wanted == request.seeds.upperBound || !result.isOk && !request.isKeepingGoing {
                 condition.withLock {
                     isStopping = true
@@ -85,7 +82,7 @@ final class SeedPool: @unchecked Sendable {
         while let seed = takeSeed() {
             var options = request.options
             options.seed = seed
-            let result = Self.run(options, isTwice: request.isTwice, trace: request.tracePath)
+            let result = Self.run(options, isTwice: request.isTwice, trace: request.trace)
             condition.withLock {
                 results[seed] = result
                 condition.broadcast()
@@ -94,15 +91,16 @@ final class SeedPool: @unchecked Sendable {
     }
 
     /// Runs one seed on this thread.
-    static func run(_ options: RunOptions, isTwice: Bool, trace: String?) -> SeedResult {
+    static func run(
+        _ options: RunOptions, isTwice: Bool, trace: TraceWriter?
+    ) -> SeedResult {
         SeedAlarm.begin(options.seed)
         defer { SeedAlarm.end() }
-        let writer = trace.flatMap { TraceWriter($0) }
         let clock = ContinuousClock()
         let begin = clock.now
-        let report = ClusterRun.run(options, onTrace: writer.map { writer in writer.take })
+        let report = ClusterRun.run(options, onTrace: trace.map { writer in writer.take })
         let duration = begin.duration(to: clock.now)
-        writer?.finish()
+        trace?.finish()
         let seconds =
             Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
         let secondHash = isTwice ? ClusterRun.run(options).hash : nil

@@ -15,11 +15,12 @@ struct Shrinker {
     /// Runs at most.
     private static let runsMax = 400
 
-    /// To shrink that run, which failed.
-    init(_ failed: SeedResult, _ console: Console) {
+    /// To shrink that run; nil where it broke no rule.
+    init?(_ failed: SeedResult, _ console: Console) {
+        guard let broken = failed.report.violations.first else { return nil }
         options = failed.report.options
         report = failed.report
-        rule = failed.report.violations.first?.invariant ?? ""
+        rule = broken.invariant
         self.console = console
     }
 

@@ -10,7 +10,8 @@ struct SimulationRequest: Sendable {
     var isTwice: Bool
     var isJSON: Bool
     var isShrinking: Bool
-    var tracePath: String?
+    /// Where the trace of the one seed goes.
+    var trace: TraceWriter?
     /// What all runs together must come to.
     var goal: CoverageGoal?
 
@@ -60,11 +61,15 @@ struct SimulationRequest: Sendable {
         isTwice = arguments.has("twice")
         isJSON = arguments.has("json")
         isShrinking = arguments.has("shrink")
-        tracePath = arguments["trace"]
-        if tracePath != nil, seeds.count > 1 {
-            throw UsageError("--trace is for one seed: --seed N")
-        }
         goal = try arguments["reach"].map(Self.goal)
+        if let path = arguments["trace"] {
+            guard seeds.count == 1 else { throw UsageError("--trace is for one seed: --seed N") }
+            do throws(TraceWriter.Failure) {
+                trace = try TraceWriter(path)
+            } catch {
+                throw UsageError("--trace \(path): \(error.text)")
+            }
+        }
     }
 
     /// Bytes of a file of marks and crashes.
@@ -143,10 +148,14 @@ extension RunOptions {
         if faults.isBeyond { words.append("--beyond") }
         if let onlySteps { words.append("--only-steps \(Self.list(onlySteps))") }
         if let onlyFaults { words.append("--only-faults \(Self.list(onlyFaults))") }
+        #if KITH_PLANTED
+        if let planted { words.append("--planted \(planted)") }
+        #endif
         return words.joined(separator: " ")
     }
 
-    private static func list(_ kinds: Set<FaultKind>) -> String {
+    /// Names of kinds, in the order of the list; `none` for none.
+    static func list(_ kinds: Set<FaultKind>) -> String {
         let names = FaultKind.allCases.filter { kinds.contains($0) }.map(\.rawValue)
         return names.isEmpty ? "none" : names.joined(separator: ",")
     }

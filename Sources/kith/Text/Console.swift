@@ -17,8 +17,9 @@ package struct Console: Sendable {
         hasLiveLine = isatty(STDERR_FILENO) == 1 && !isDumb
     }
 
-    /// Prints a line, or lines, to standard output.
-    package func print(_ text: String) {
+    /// Prints a line, or lines, to standard output; false where nobody reads any more.
+    @discardableResult
+    package func print(_ text: String) -> Bool {
         Self.write(text + "\n", to: STDOUT_FILENO)
     }
 
