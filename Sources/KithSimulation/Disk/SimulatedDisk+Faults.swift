@@ -56,7 +56,7 @@ extension SimulatedDisk {
         }
         after.names.settle(counts)
         after.locked = []
-        after.failure = nil
+        after.forgetFailures()
         after.operations = 0
         return SimulatedDisk(state: after, pause: pause, onOperation: onOperation)
     }
@@ -107,37 +107,60 @@ extension SimulatedDisk {
     }
 
     /// Makes the `count`-th operation from now fail (1 is the next), and with `isPersistent` every
-    /// later one. A sync that fails leaves `syncKeeps` of each of its writes on the platter.
+    /// later one. A sync that fails leaves `syncKeeps` of each of its writes on the platter. Takes
+    /// the place of all that was planned before.
     public func failAt(
         operation count: Int, code: Int32 = SimulatedErrorCode.inputOutput,
         isPersistent: Bool = false, syncKeeps: KeptPart = .nothing
     ) {
         state.withLock {
-            $0.failure = PlannedFailure(
-                operation: $0.operations + count, code: code, isPersistent: isPersistent,
-                syncKeeps: syncKeeps)
+            $0.forgetFailures()
+            $0.failures.append(
+                PlannedFailure(
+                    operation: $0.operations + count, code: code, isPersistent: isPersistent,
+                    syncKeeps: syncKeeps))
         }
     }
 
     /// Makes the `count`-th operation of that kind from now fail (1 is the next), and with
-    /// `isPersistent` every later one of the kind.
+    /// `isPersistent` every later one of the kind. What was planned before stays planned. `fault`
+    /// is the number of the fault that it is part of; 0 for none.
     func failAt(
         _ kind: DiskOperation.Kind, count: Int, isPersistent: Bool = false,
-        syncKeeps: KeptPart = .nothing
+        syncKeeps: KeptPart = .nothing, fault: Int = 0
     ) {
         state.withLock {
-            $0.failure = PlannedFailure(
-                operation: $0.operations + 1, kind: kind, skipped: count - 1,
-                code: SimulatedErrorCode.inputOutput, isPersistent: isPersistent,
-                syncKeeps: syncKeeps)
+            $0.failures.append(
+                PlannedFailure(
+                    operation: $0.operations + 1, kind: kind, skipped: count - 1,
+                    code: SimulatedErrorCode.inputOutput, isPersistent: isPersistent,
+                    syncKeeps: syncKeeps, fault: fault))
         }
     }
 
-    /// No operation fails from now on.
-    public func stopFailing() { state.withLock { $0.failure = nil } }
+    /// No operation fails from now on, and none has.
+    public func stopFailing() { state.withLock { $0.forgetFailures() } }
 
-    /// Whether the planned failure has happened.
-    public var hasFailed: Bool { state.withLock { $0.failure?.hasFired ?? false } }
+    /// What the fault with that number has planned does not happen any more.
+    func stopFailing(fault: Int) {
+        state.withLock { $0.failures.removeAll { $0.fault == fault } }
+    }
+
+    /// Whether a planned failure has happened since this disk was made.
+    public var hasFailed: Bool { state.withLock { !$0.failedKinds.isEmpty } }
+
+    /// Whether an operation of that kind has failed as planned since this disk was made.
+    func hasFailed(_ kind: DiskOperation.Kind) -> Bool {
+        state.withLock { $0.failedKinds.contains(kind) }
+    }
+
+    /// The numbers of the faults whose failures have happened since this was asked last.
+    func takeFired() -> [Int] {
+        state.withLock { state in
+            defer { state.fired = [] }
+            return state.fired
+        }
+    }
 
     /// Operations so far.
     public var operationCount: Int { state.withLock { $0.operations } }

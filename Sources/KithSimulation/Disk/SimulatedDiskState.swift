@@ -8,23 +8,49 @@ struct SimulatedDiskState {
     var locked: Set<String> = []
     var freeBytes: UInt64
     var operations = 0
-    var failure: PlannedFailure?
+    /// What is to fail, in the order in which it was planned.
+    var failures: [PlannedFailure] = []
+    /// What has failed, as planned, since this disk was made.
+    var failedKinds: Set<DiskOperation.Kind> = []
+    /// The faults whose failures have happened, until somebody asks.
+    var fired: [Int] = []
+    /// What the sync that failed last leaves on the platter.
+    var syncKeeps = KeptPart.nothing
 
     init(freeBytes: UInt64) { self.freeBytes = freeBytes }
 
-    /// The error that the planned failure, if any, gives to operation `number`.
+    /// The error that planned failures give to operation `number`, if one does: of several the
+    /// first, and each of them has happened.
     mutating func fault(
         of kind: DiskOperation.Kind, at number: Int, path: String
     ) -> DiskError? {
-        guard let failure, number >= failure.operation else { return nil }
-        if let only = failure.kind, only != kind { return nil }
-        let isFirst = !failure.hasFired
-        guard isFirst && failure.skipped == 0 || !isFirst && failure.isPersistent else {
-            self.failure?.skipped -= 1
-            return nil
+        var error: DiskError?
+        for place in failures.indices {
+            let failure = failures[place]
+            guard number >= failure.operation, failure.kind == nil || failure.kind == kind else {
+                continue
+            }
+            guard failure.skipped == 0 else {
+                failures[place].skipped -= 1
+                continue
+            }
+            if error == nil {
+                error = .simulated(kind, path, failure.code)
+                syncKeeps = failure.syncKeeps
+            }
+            if !failure.hasFired { fired.append(failure.fault) }
+            failures[place].hasFired = true
+            failedKinds.insert(kind)
         }
-        self.failure?.hasFired = true
-        return .simulated(kind, path, failure.code)
+        if error != nil { failures.removeAll { $0.hasFired && !$0.isPersistent } }
+        return error
+    }
+
+    /// Forgets what was planned to fail, and that anything has.
+    mutating func forgetFailures() {
+        failures = []
+        failedKinds = []
+        fired = []
     }
 
     mutating func open(_ path: String, create: Bool) throws(DiskError) -> Int {
@@ -75,6 +101,8 @@ struct PlannedFailure {
     let code: Int32
     let isPersistent: Bool
     let syncKeeps: KeptPart
+    /// The number of the fault that it is part of; 0 for none.
+    var fault = 0
     var hasFired = false
 }
 

@@ -90,7 +90,7 @@ final class SimulatedFile: DiskFile {
                 state.files[id].sync()
                 return
             }
-            state.files[id].loseUnsynced(keeping: state.failure?.syncKeeps ?? .nothing)
+            state.files[id].loseUnsynced(keeping: state.syncKeeps)
             throw fault
         }
     }

@@ -19,11 +19,12 @@ public struct Fault: Sendable, CustomStringConvertible {
     /// When it is over.
     public var end: UInt64 { at + nanoseconds }
 
-    /// `3 crash n2 at 1.204 s for 0.310 s`.
+    /// `3 crash n2 at 1.204 s for 0.310 s`, `4 skew n1 at 2.000 s until all is healed`.
     public var description: String {
         let pair = kind.isBetweenTwo ? (other == 0 ? "–clients" : "–n\(other)") : ""
         return "\(number) \(kind.rawValue) n\(node)\(pair) at \(Self.seconds(at))"
-            + " for \(Self.seconds(nanoseconds))"
+            + (kind.lastsUntilHealed
+                ? " until all is healed" : " for \(Self.seconds(nanoseconds))")
     }
 
     /// Seconds with three digits.
@@ -46,5 +47,18 @@ extension FaultKind {
     }
 
     /// Whether it takes at least two nodes.
-    package var needsTwoNodes: Bool { self == .oneWayPartition || self == .partition }
+    package var needsTwoNodes: Bool {
+        self == .oneWayPartition || self == .partition || needsTwoLeaders
+    }
+
+    /// Whether it takes two nodes that lead groups.
+    var needsTwoLeaders: Bool { self == .cutInMerge }
+
+    /// Whether what it does is undone by healing only, however long the fault is.
+    var lastsUntilHealed: Bool {
+        switch self {
+        case .skew, .jumpForward, .jumpBack: true
+        default: false
+        }
+    }
 }

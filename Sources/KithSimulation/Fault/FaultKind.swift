@@ -1,5 +1,6 @@
 /// What can go wrong in a run. The names are those of `kith simulate --faults`; the help says what
-/// happens, and where a kind lasts, it lasts as long as the fault says.
+/// happens. Where a kind lasts, it lasts as long as the fault says, or until all is healed
+/// (`lastsUntilHealed`).
 public enum FaultKind: String, CaseIterable, Sendable {
     // Network: between two hosts, a node and another or the clients.
     case delaySpike = "delay-spike"
@@ -97,8 +98,8 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .resetMidFrame: "a connection breaks in the middle of what it carries"
         case .halfOpen: "one end of each connection between two hosts is gone, without a word"
         case .bitFlip: "a bit of what is on the way changes"
-        case .connectRefused: "a node takes no connections"
-        case .lostAccept: "a connection is made, and the node never hears of it"
+        case .connectRefused: "connections between two hosts break, and one takes no new ones"
+        case .lostAccept: "connections between two hosts break; one end never hears of the next"
         case .staleBytes: "what a node sent before it crashed arrives after it is back"
         case .crash: "power loss; the seed keeps any part of what was not synced"
         case .kill: "the process dies; its files stay as they are"
@@ -123,11 +124,11 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .slowDisk: "each operation of a disk takes up to a second"
         case .cellRot: "a bit changes in one of the two copies of what a folder remembers"
         case .unknownRoom: "a disk does not say how much room it has, or fails to list its files"
-        case .skew: "a node's wall clock is wrong by up to a minute"
-        case .drift: "a node's wall clock goes too fast, or too slow"
-        case .jumpForward: "a node's wall clock goes 91 days ahead"
-        case .jumpBack: "a node's wall clock goes up to a day back"
-        case .freeze: "a node's wall clock stands still"
+        case .skew: "a node's wall clock is wrong by up to a minute, until all is healed"
+        case .drift: "a node's wall clock goes too fast, or too slow, for a while"
+        case .jumpForward: "a node's wall clock goes 91 days ahead, until all is healed"
+        case .jumpBack: "a node's wall clock goes up to a day back, until all is healed"
+        case .freeze: "a node's wall clock stands still for a while"
         case .swing: "a node's wall clock goes ahead by up to 91 days and back, again and again"
         case .bitRot: "a bit in the middle of a log changes: the node must refuse to start"
         case .lostLog: "the files of a log are gone: the node must refuse to start"

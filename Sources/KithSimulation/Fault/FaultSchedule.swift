@@ -22,6 +22,10 @@ public struct FaultSchedule: Sendable {
         public var isBeyond = false
         /// Only kinds that wait for a merge, where nothing else says which.
         public var isMerging = false
+        /// Wall clocks go by themselves, so that one may stand still.
+        public var hasRunningClocks = true
+        /// Nodes that lead groups; nil for all.
+        public var leaders: Int?
 
         /// All kinds within the budget.
         public init() {}
@@ -30,6 +34,33 @@ public struct FaultSchedule: Sendable {
             if without.contains(kind) { return false }
             if let only { return only.contains(kind) }
             return kind.group != .beyond || isBeyond
+        }
+    }
+
+    /// The kinds that can act in such a run, each as often as it weighs.
+    private static func kinds(
+        _ choice: Choice, nodeCount: Int, hasPasses: Bool, _ random: inout Xoshiro256
+    ) -> [FaultKind] {
+        var kinds: [FaultKind] = []
+        for kind in FaultKind.allCases {
+            let isOn = random.oneIn(2)
+            let weight = 1 << random.below(4)
+            guard choice.allows(kind), isOn || choice.only != nil else { continue }
+            let isMore = kind.group == .time && hasPasses
+            kinds += repeatElement(kind, count: isMore ? weight * 4 : weight)
+        }
+        if choice.isMerging, choice.only == nil {
+            kinds = [
+                .crashInMerge, .crashInMerge, .crashInMerge, .cutInMerge, .cutInMerge,
+                .jumpInMerge, .fullDisk,
+            ].filter { choice.allows($0) }
+        }
+        return kinds.compactMap { kind in
+            if kind.needsTwoNodes, nodeCount < 2 { return nil }
+            if kind.needsTwoLeaders, choice.leaders ?? nodeCount < 2 { return nil }
+            // A clock that stands still anyway is wrong in another way.
+            guard kind == .freeze, !choice.hasRunningClocks else { return kind }
+            return [.swing, .skew, .drift, .jumpBack, .jumpForward].first { choice.allows($0) }
         }
     }
 
@@ -42,26 +73,15 @@ public struct FaultSchedule: Sendable {
     ) -> FaultSchedule {
         var random = Xoshiro256(seed: seed, label: "faults")
         // A choice made by hand leaves nothing to chance but number and time.
-        var kinds: [FaultKind] = []
-        for kind in FaultKind.allCases {
-            let isOn = random.oneIn(2)
-            let weight = 1 << random.below(4)
-            guard choice.allows(kind), isOn || choice.only != nil else { continue }
-            if kind.needsTwoNodes, nodeCount < 2 { continue }
-            let isMore = kind.group == .time && !passes.isEmpty
-            kinds += repeatElement(kind, count: isMore ? weight * 4 : weight)
-        }
-        if choice.isMerging, choice.only == nil {
-            kinds = [
-                .crashInMerge, .crashInMerge, .crashInMerge, .cutInMerge, .cutInMerge,
-                .jumpInMerge, .fullDisk,
-            ].filter { choice.allows($0) }
-        }
+        let kinds = kinds(choice, nodeCount: nodeCount, hasPasses: !passes.isEmpty, &random)
         let isCalm = random.oneIn(10) && choice.only == nil && number == nil
         let drawnCount =
             choice.isMerging ? 4 + random.below(28) : 1 + random.below(1 << random.below(6))
         let count = number ?? drawnCount
-        guard !kinds.isEmpty, !stepTimes.isEmpty, !isCalm else { return .none }
+        let damage = damage(seed, nodeCount: nodeCount, stepTimes, choice, number: count + 1)
+        guard !kinds.isEmpty, !stepTimes.isEmpty, !isCalm else {
+            return FaultSchedule(faults: damage)
+        }
         let span = max(1, stepTimes[stepTimes.count - 1])
         var faults: [Fault] = []
         for number in 1...count {
@@ -81,8 +101,30 @@ public struct FaultSchedule: Sendable {
                     number: number, kind: kind, at: at, node: node, other: other,
                     nanoseconds: duration(of: kind, &random), chance: random.next()))
         }
+        faults += damage
         faults.sort { ($0.at, $0.number) < ($1.at, $1.number) }
         return FaultSchedule(faults: faults)
+    }
+
+    /// Beyond the budget one damage is certain, late enough that there is something to damage.
+    private static func damage(
+        _ seed: UInt64, nodeCount: Int, _ stepTimes: [UInt64], _ choice: Choice, number: Int
+    ) -> [Fault] {
+        var random = Xoshiro256(seed: seed, label: "damage")
+        let kinds = FaultKind.allCases.filter { $0.group == .beyond && choice.allows($0) }
+        guard choice.isBeyond, choice.only == nil, !kinds.isEmpty, !stepTimes.isEmpty else {
+            return []
+        }
+        let kind = kinds[random.below(kinds.count)]
+        let late = stepTimes.suffix((stepTimes.count + 1) / 2)
+        let at =
+            late[late.startIndex + random.below(late.count)]
+            + random.logarithmic(1_000...500_000_000)
+        return [
+            Fault(
+                number: number, kind: kind, at: at, node: 1 + random.below(nodeCount), other: 0,
+                nanoseconds: duration(of: kind, &random), chance: random.next())
+        ]
     }
 
     private static func duration(of kind: FaultKind, _ random: inout Xoshiro256) -> UInt64 {
@@ -94,6 +136,9 @@ public struct FaultSchedule: Sendable {
             .cellRot:
             random.logarithmic(1_000_000...5_000_000_000)
         case .reset, .resetMidFrame, .halfOpen, .bitFlip, .lostAccept, .roughStart: 0
+        // Long enough that the node tries to start.
+        case .bitRot, .lostLog, .lostSegment, .headerRot, .cellLost:
+            random.logarithmic(1_000_000_000...15_000_000_000)
         // Within the time that a plan takes: what was seen before is asked for again.
         case .swing: random.logarithmic(1_000_000...2_000_000_000)
         default: random.logarithmic(1_000_000...15_000_000_000)

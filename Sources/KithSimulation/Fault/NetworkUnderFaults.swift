@@ -44,8 +44,13 @@ extension NetworkUnderFaults {
         case .resetMidFrame: weather.damage(from: from, to: to, .cut)
         case .halfOpen: breakStreams(from: from, to: to, isSilent: true)
         case .bitFlip: weather.damage(from: from, to: to, .flip)
-        case .connectRefused: weather.refuse(from: other, to: one, until: until)
-        case .lostAccept: weather.loseAccept(from: other, to: one)
+        // Both are about new connections: so that there are any, the present ones break.
+        case .connectRefused:
+            weather.refuse(from: other, to: one, until: until)
+            breakStreams(from: other, to: one, isSilent: false)
+        case .lostAccept:
+            weather.loseAccept(from: other, to: one)
+            breakStreams(from: other, to: one, isSilent: false)
         case .staleBytes:
             let most = chance.logarithmic(50_000_000...5_000_000_000)
             for peer in others {

@@ -5,12 +5,11 @@ package struct NetworkWeather {
     private struct Link {
         /// Nothing leaves before this time.
         var opensAt: UInt64 = 0
-        /// Until when `extra` is added to delays.
-        var slowUntil: UInt64 = 0
-        var extra: ClosedRange<UInt64> = 0...0
-        /// Until when bytes pass one after the other, each taking so long.
-        var narrowUntil: UInt64 = 0
-        var nanosecondsPerByte: UInt64 = 0
+        /// What is added to delays, each until its time; of several the most.
+        var slows: [(until: UInt64, extra: ClosedRange<UInt64>)] = []
+        /// Bytes pass one after the other, each taking so long, until that time; of several the
+        /// longest.
+        var narrows: [(until: UInt64, nanosecondsPerByte: UInt64)] = []
         /// When what left last has passed.
         var busyUntil: UInt64 = 0
         var refusesUntil: UInt64 = 0
@@ -51,20 +50,14 @@ package struct NetworkWeather {
     package mutating func slow(
         from: String, to: String, by extra: ClosedRange<UInt64>, until time: UInt64
     ) {
-        change(from, to) {
-            $0.slowUntil = time
-            $0.extra = extra
-        }
+        change(from, to) { $0.slows.append((time, extra)) }
     }
 
     /// Until `time` so many bytes pass in a second.
     package mutating func narrow(
         from: String, to: String, bytesPerSecond: UInt64, until time: UInt64
     ) {
-        change(from, to) {
-            $0.narrowUntil = time
-            $0.nanosecondsPerByte = 1_000_000_000 / bytesPerSecond
-        }
+        change(from, to) { $0.narrows.append((time, 1_000_000_000 / bytesPerSecond)) }
     }
 
     /// Until `time` no new connection is taken.
@@ -96,11 +89,16 @@ package struct NetworkWeather {
         let direction = Direction(from: from, to: to)
         guard var link = links[direction] else { return delay }
         var result = delay
-        if now < link.slowUntil { result += random.within(link.extra) }
-        if now < link.narrowUntil {
-            link.busyUntil = max(link.busyUntil, now) + UInt64(byteCount) * link.nanosecondsPerByte
+        // Most links have neither.
+        if !link.slows.isEmpty || !link.narrows.isEmpty {
+            link.slows.removeAll { $0.until <= now }
+            link.narrows.removeAll { $0.until <= now }
+            result += link.slows.map { random.within($0.extra) }.max() ?? 0
+            if let slowest = link.narrows.map(\.nanosecondsPerByte).max() {
+                link.busyUntil = max(link.busyUntil, now) + UInt64(byteCount) * slowest
+                result += link.busyUntil - now
+            }
             links[direction] = link
-            result += link.busyUntil - now
         }
         if now < link.opensAt { result += link.opensAt - now }
         return result

@@ -110,6 +110,11 @@ public final class SimulatedNetwork: NetworkUnderFaults, @unchecked Sendable {
         }
     }
 
+    /// Whether `from` has an open end of a connection to `to`.
+    func isConnected(from: String, to: String) -> Bool {
+        sortedStreams.contains { $0.hostName == from && $0.remote?.hostName == to }
+    }
+
     /// Whether the host has no power.
     func isDark(_ name: String) -> Bool { debts[name] != nil }
 

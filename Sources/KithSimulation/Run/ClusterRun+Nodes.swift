@@ -22,27 +22,26 @@ extension ClusterRun {
         begin(number)
         try simulator.run(until: { keeper(number).isServing }, maxSteps: 1_000_000)
         keeper(number).downUntil = 0
+        countDiskFaults(number)
         guard !rough.isEmpty else { return }
-        keeper(number).isExcused = false
         cluster.node(number).disk.stopFailing()
-        cluster.node(number).trouble.onOperation = nil
+        keeper(number).cuts = []
     }
 
     /// Has something go wrong while a node makes its folder and its log.
     private func roughen(_ fault: Fault) {
         var chance = Xoshiro256(seed: fault.chance)
-        injected[fault.kind, default: 0] += 1
         note("fault \(fault)")
         let count = Int(chance.logarithmic(1...64))
         let disk = cluster.node(fault.node).disk
         switch chance.below(3) {
-        case 0: crashAtOperation(fault.node, count, of: nil)
-        case 1: disk.failAt(.write, count: 1 + count % 12)
+        case 0:
+            crashAtOperation(fault.node, count, of: nil, fault, down: Self.restartNanoseconds)
+        case 1: disk.failAt(.write, count: 1 + count % 12, fault: fault.number)
         default:
             let kept: KeptPart = chance.oneIn(2) ? .nothing : .sectors(chance.next())
-            disk.failAt(.sync, count: 1 + count % 12, syncKeeps: kept)
+            disk.failAt(.sync, count: 1 + count % 12, syncKeeps: kept, fault: fault.number)
         }
-        keeper(fault.node).isExcused = true
     }
 
     /// Starts the node after so long, where nothing keeps it down then.
@@ -65,18 +64,25 @@ extension ClusterRun {
         }
         let disk = cluster.node(number).disk
         note("n\(number) starts")
-        let mustRefuse = keeper.failingRead != nil
-        if let read = keeper.failingRead {
-            keeper.failingRead = nil
-            keeper.isExcused = true
-            disk.failAt(.read, count: read, isPersistent: true)
+        // What excused the lives before does not excuse this one.
+        keeper.isExcused = keeper.backup != nil || !keeper.fulls.isEmpty
+        let mustRefuse = !keeper.failingReads.isEmpty
+        if mustRefuse {
+            let read = keeper.failingReads.removeFirst()
+            disk.failAt(.read, count: read.count, isPersistent: true, fault: read.fault)
+        }
+        // A disk that was taken away by a crash has lost what was to fail.
+        for fault in keeper.unknownRooms.sorted() {
+            disk.stopFailing(fault: fault)
+            disk.failAt(.look, count: 1, isPersistent: true, fault: fault)
         }
         if !keeper.storm.isEmpty {
-            crashAtOperation(number, keeper.storm.removeFirst(), of: nil)
+            crashAtOperation(
+                number, keeper.storm.removeFirst(), of: nil, nil, down: Self.restartNanoseconds)
         }
-        keeper.isAdjusted = keeper.adjust != nil
-        let life = cluster.begin(number, adjusting: keeper.adjust ?? { _ in })
-        life.onServing = { [self] in serves(number, mustRefuse && disk.hasFailed) }
+        keeper.adjustedBy = keeper.adjusts.last?.fault
+        let life = cluster.begin(number, adjusting: keeper.adjusts.last?.body ?? { _ in })
+        life.onServing = { [self] in serves(number, mustRefuse && disk.hasFailed(.read)) }
         life.onEnd = { [self] failure in ended(number, failure) }
     }
 
@@ -90,16 +96,23 @@ extension ClusterRun {
         if keeper(number).backup != nil {
             broke("1 recovery", "n\(number) serves, though its log is damaged")
         }
-        // What it was started with was over before it served.
-        if keeper(number).isAdjusted, keeper(number).adjust == nil { stop(number, down: 0) }
+        if let down = keeper(number).stopsWhenServing {
+            keeper(number).stopsWhenServing = nil
+            stop(number, down: down)
+        } else if keeper(number).adjustedBy != keeper(number).adjusts.last?.fault {
+            // What it was started with was over, or another came, before it served.
+            stop(number, down: 0)
+        }
     }
 
     private func ended(_ number: Int, _ failure: NodeError?) {
         let keeper = keeper(number)
+        countDiskFaults(number)
+        let isExcused = keeper.isExcused || cluster.node(number).disk.hasFailed
         cluster.bury(number)
         if let failure {
             note("n\(number) \(keeper.isServing ? "ended" : "did not start"): \(failure)")
-            if !keeper.isExcused {
+            if !isExcused {
                 broke("1 nodes go on", "n\(number) ended by itself: \(failure)")
             }
         } else {
@@ -109,57 +122,88 @@ extension ClusterRun {
         let pause = keeper.isServing ? Self.restartNanoseconds : Self.refusedNanoseconds
         keeper.isServing = false
         keeper.isStopping = false
-        if isHealed { keeper.isExcused = false }
+        keeper.stopsWhenServing = nil
         startLater(number, after: max(pause, keeper.downUntil - min(now, keeper.downUntil)))
     }
 
     /// Power loss or, where `keeping` keeps everything, the death of the process alone; the node is
-    /// started again after `down`.
+    /// started again after `down`. Returns whether there was a life to end.
+    @discardableResult
     func crash(
         _ number: Int, down: UInt64, isSilent: Bool,
         keeping: ((UnsyncedWrite) -> KeptPart)? = nil
-    ) {
+    ) -> Bool {
+        let isUp = cluster.node(number).isUp
         note("n\(number) crashes")
+        countDiskFaults(number)
         if keeper(number).isServing {
             cluster.noteCrash(of: number, routers: routers, in: &crashes)
         }
+        keeper(number).pauses = []
         cluster.resume(number)
-        cluster.node(number).trouble.onOperation = nil
         cluster.crash(number, isSilent: isSilent, keeping: keeping)
         keeper(number).isServing = false
         keeper(number).isStopping = false
-        keeper(number).isExcused = keeper(number).backup != nil
+        keeper(number).stopsWhenServing = nil
         keeper(number).downUntil = max(keeper(number).downUntil, now + down)
         startLater(number, after: keeper(number).downUntil - now)
+        return isUp
     }
 
-    /// The power fails right before the n-th operation from now, of that kind or of any.
-    func crashAtOperation(_ number: Int, _ count: Int, of kind: DiskOperation.Kind?) {
-        var left = count
-        cluster.node(number).trouble.onOperation = { [self] operation in
-            if let kind, operation.kind != kind { return }
-            left -= 1
-            guard left == 0 else { return }
-            note("n\(number): power fails before \(operation.kind) of \(operation.path)")
-            crash(number, down: Self.restartNanoseconds, isSilent: random.oneIn(2))
+    /// The power fails right before the n-th operation from now, of that kind or of any, in this
+    /// life or a later one.
+    func crashAtOperation(
+        _ number: Int, _ count: Int, of kind: DiskOperation.Kind?, _ fault: Fault?, down: UInt64
+    ) {
+        keeper(number).cuts.append(
+            NodeKeeper.PowerCut(fault: fault, kind: kind, left: count, down: down))
+        cluster.node(number).trouble.onOperation = { [self] in cutPower(of: number, before: $0) }
+    }
+
+    private func cutPower(of number: Int, before operation: DiskOperation) {
+        let keeper = keeper(number)
+        var due: NodeKeeper.PowerCut?
+        for place in keeper.cuts.indices
+        where keeper.cuts[place].kind == nil || keeper.cuts[place].kind == operation.kind {
+            keeper.cuts[place].left -= 1
+            if keeper.cuts[place].left == 0 { due = due ?? keeper.cuts[place] }
         }
+        guard let due else { return }
+        keeper.cuts.removeAll { $0.left == 0 }
+        note("n\(number): power fails before \(operation.kind) of \(operation.path)")
+        if let fault = due.fault { countInjected(fault) }
+        crash(number, down: due.down, isSilent: random.oneIn(2))
     }
 
-    /// A clean stop; the node is started again after `down`.
-    func stop(_ number: Int, down: UInt64) {
-        guard let life = cluster.node(number).life, let node = life.node, life.end == nil else {
-            return
+    /// A clean stop; the node is started again after `down`. One that does not serve yet stops
+    /// when it does. Returns whether there was a life to stop.
+    @discardableResult
+    func stop(_ number: Int, down: UInt64) -> Bool {
+        guard let life = cluster.node(number).life, life.end == nil else { return false }
+        guard let node = life.node else {
+            keeper(number).stopsWhenServing = max(keeper(number).stopsWhenServing ?? 0, down)
+            return true
         }
         keeper(number).isStopping = true
         keeper(number).downUntil = max(keeper(number).downUntil, now + down)
         cluster.node(number).lanes[0].start { await node.stop() }
+        return true
     }
 
-    /// Starts the node again with settings of its own no more, where it had any.
-    func relax(_ number: Int) {
-        guard keeper(number).adjust != nil else { return }
-        keeper(number).adjust = nil
-        stop(number, down: 0)
+    /// The fault has taken effect; counts once, however often it does.
+    func countInjected(_ fault: Fault) {
+        guard keeper(fault.node).counted.insert(fault.number).inserted else { return }
+        injected[fault.kind, default: 0] += 1
+    }
+
+    /// Counts the faults whose failures have happened on the node's present disk.
+    private func countDiskFaults(_ number: Int) {
+        for fired in cluster.node(number).disk.takeFired() {
+            guard let fault = plan.faults.faults.first(where: { $0.number == fired }) else {
+                continue
+            }
+            countInjected(fault)
+        }
     }
 
     /// How fast all wall clocks go, against a right one.
@@ -167,8 +211,6 @@ extension ClusterRun {
         cluster.clientClock.setDrift(partsPerMillion: partsPerMillion)
         for node in cluster.nodes { node.clock.setDrift(partsPerMillion: partsPerMillion) }
     }
-
-    func measureClocks() {}
 
     /// Ends all faults. Wall clocks stand still from now on: all at the latest time that one of
     /// them has shown or, in part of the runs, each where it is. A group's log time is that of its
@@ -186,15 +228,20 @@ extension ClusterRun {
         }
         watches = []
         for place in cluster.nodes {
+            let keeper = keeper(place.number)
+            countDiskFaults(place.number)
+            // What has failed may be on its way to end this life.
+            if place.disk.hasFailed { keeper.isExcused = true }
+            keeper.forgetFaults()
             place.trouble.extraNanoseconds = 0
             place.trouble.onOperation = nil
             place.disk.stopFailing()
             place.disk.setFreeBytes(Self.roomBytes)
             cluster.resume(place.number)
-            keeper(place.number).storm = []
-            keeper(place.number).failingRead = nil
-            keeper(place.number).downUntil = 0
-            relax(place.number)
+            if !keeper.adjusts.isEmpty {
+                keeper.adjusts = []
+                stop(place.number, down: 0)
+            }
             if place.life == nil { startLater(place.number, after: 0) }
         }
     }

@@ -34,10 +34,11 @@ struct MergeWatch {
         // What needs several merges at once, or time to pass between two steps, is seldom.
         let seldom: [CrashMatrix.Step] = [.winnerSealed, .winnerMoved, .winnerEmpty]
         if !isOfDeclined, chance.oneIn(2) { cells.removeAll { !seldom.contains($0.step) } }
-        // One node is always both.
-        if settings.nodeCount == 1 {
-            cells.removeAll { $0.role != .both && $0.step != .winnerDown }
+        // One node that leads is always both.
+        if min(settings.groups, settings.nodeCount) == 1 {
+            cells.removeAll { $0.role == .loser || $0.role == .winner || $0.step == .winnerDown }
         }
+        if settings.nodeCount == 1 { cells.removeAll { $0.role != .both } }
         let cell = cells[chance.below(cells.count)]
         step = cell.step
         role = cell.role
@@ -64,6 +65,7 @@ extension ClusterRun {
             }
             watches[place].left -= 1
             note("\(watch.fault.kind.rawValue): a merge is at \"\(watch.step.rawValue)\"")
+            countInjected(watch.fault)
             strike(watch, merge)
             watches.removeAll { $0.left == 0 }
             // The records have changed.
@@ -97,10 +99,8 @@ extension ClusterRun {
             cluster.network.weather.block(from: one, to: other, until: until)
             cluster.network.weather.block(from: other, to: one, until: until)
         case .jumpInMerge:
-            measureClocks()
             let number = watch.role == .loser ? merge.losers : merge.winners
             cluster.node(number).clock.advance(by: 91 * 86_400_000)
-            measureClocks()
         default:
             guard let victim = victim(of: watch, merge) else { return }
             if watch.isClean {

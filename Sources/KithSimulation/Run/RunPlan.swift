@@ -34,6 +34,10 @@ struct RunPlan {
         settings.groups = options.groups ?? groups
         settings.loopCount = options.loops ?? loopCount
         settings.identity.sharedDevice = isFirst ? .first : .quarantine
+        var aliases = Xoshiro256(seed: options.seed, label: "aliases")
+        if aliases.oneIn(8) { settings.identity.alias = .refuse }
+        choice.hasRunningClocks = hasRunningClocks
+        choice.leaders = min(settings.groups, settings.nodeCount)
         var lanes = Xoshiro256(seed: options.seed, label: "lanes")
         settings.world.hasLanePerActor = options.hasLanePerActor ?? lanes.oneIn(4)
 

@@ -9,6 +9,7 @@ extension PlanWriter {
         kind: PlannedEvent.Kind = .track, traits: [(name: String, value: String?)] = []
     ) -> PlannedEvent {
         let number = nextNumber()
+        let kind = self.kind(kind)
         let time = time ?? self.time(at)
         var event = PlannedEvent(
             number: number, identifiers: sorted(identifiers), kind: kind, time: time, bytes: [])

@@ -18,6 +18,11 @@ struct PlanWriter {
     private(set) var steps: [PlannedWork.Step] = []
     private var clientsMax = 0
     private var eventCount = 0
+    /// Events of the workload at hand that are known by a trait of their own.
+    private var markedCount = 0
+
+    /// So many of these a workload, and no more: all may be one person's, who keeps 256 traits.
+    private static let markedMax = 200
 
     /// An empty plan.
     init(settings: ClusterSettings, times: WorkloadTimes, random: Xoshiro256) {
@@ -34,6 +39,7 @@ struct PlanWriter {
         self.prefix = prefix
         firstClient += clientsMax
         clientsMax = 0
+        markedCount = 0
         space = "default"
     }
 
@@ -124,6 +130,13 @@ struct PlanWriter {
     }
 
     // MARK: Events
+
+    /// The kind of the next event: a `track` where there are as many others as can be told apart.
+    mutating func kind(_ wanted: PlannedEvent.Kind) -> PlannedEvent.Kind {
+        if wanted == .track { return wanted }
+        markedCount += 1
+        return markedCount <= Self.markedMax ? wanted : .track
+    }
 
     /// The number of the next event.
     mutating func nextNumber() -> Int {

@@ -20,13 +20,18 @@ struct SeedResult: Sendable {
     /// Simulated against real time.
     private var ratio: Double { Double(report.nanoseconds) / 1e9 / max(seconds, 1e-6) }
 
+    /// Rare branches that the run came to.
+    private var marks: [Mark] {
+        Mark.allCases.filter { report.coverage.marks[Int($0.rawValue)] > 0 }
+    }
+
     /// The line of a seed.
     var line: String {
         let faults = report.faults.map { "\($0.kind.rawValue) \($0.count)" }
         let rate = (stepsPerSecond / 1e4).rounded() / 100
         return "seed \(seed) \(isOk ? "ok" : "FAILED") hash \(hash) steps \(report.steps), "
             + "\(rate) M steps/s, \(Int(ratio))x real time, \(report.summary), "
-            + "\(report.calls) calls, faults: "
+            + "\(report.calls) calls, \(report.coverage.marksPassed) marks, faults: "
             + (faults.isEmpty ? "none" : faults.joined(separator: ", "))
     }
 
@@ -47,6 +52,7 @@ struct SeedResult: Sendable {
             CBORMember("calls", .unsigned(UInt64(report.calls))),
             CBORMember("events", .unsigned(UInt64(report.events))),
             CBORMember("faults", .map(faults)),
+            CBORMember("marks", .array(marks.map { .text($0.name) })),
             CBORMember("violations", .array(violations)),
             CBORMember("command", .text(report.options.commandLine)),
         ]

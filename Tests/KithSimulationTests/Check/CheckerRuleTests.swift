@@ -194,6 +194,99 @@ import Testing
             #expect(Self.broken(run) == [TotalsRule.name], "\(path)")
         }
     }
+
+    // MARK: Answers of the run
+
+    /// The story, with what the first get of that identifier was answered changed.
+    private static func answering(
+        _ value: String, _ body: (inout Profile) -> Void
+    ) -> SimpleRun {
+        var run = story()
+        let asked = Set(
+            run.work.steps.filter { step in
+                if case .get(_, let identifier, _) = step.action {
+                    identifier.value == value
+                } else {
+                    false
+                }
+            }.map(\.number))
+        for place in run.calls.indices where asked.contains(run.calls[place].step) {
+            guard case .profile(var profile?) = run.calls[place].answer else { continue }
+            body(&profile)
+            run.calls[place].answer = .profile(profile)
+            break
+        }
+        return run
+    }
+
+    @Test func `an answer that shows a stranger, or a stranger's event, is an invention`() {
+        let own = Self.answering("pa1") { _ in }
+        #expect(own.violations().isEmpty)
+        let stranger = Self.answered(by: "pu2", in: own).identifiers[0]
+        #expect(
+            Self.broken(Self.answering("pa1") { $0.identifiers.append(stranger) })
+                .contains(InventionRule.name))
+        #expect(
+            Self.broken(
+                Self.answering("pa1") {
+                    $0.events.append(Profile.EventCount(name: "e1", count: 1))
+                    $0.eventsTotal += 1
+                }
+            ).contains(InventionRule.name))
+    }
+
+    @Test func `an answer that shows two accounts whom no alias joins is an invention`() {
+        let other = Self.answered(by: "pu3", in: Self.story()).identifiers[0]
+        let run = Self.answering("pu2") { $0.identifiers.append(other) }
+        #expect(Self.broken(run).contains(InventionRule.name))
+    }
+
+    @Test func `a profile of more identifiers than its limit is found, at any time`() {
+        var settings = ClusterSettings(seed: 1)
+        settings.tuning.identifiersMax = 1
+        let run = Self.story()
+        var checker = Checker(work: run.work, settings: settings)
+        var history = History()
+        for call in run.calls { history.add(call) }
+        let names = checker.check(history: history, final: run.final).map(\.invariant)
+        #expect(names.contains(LimitRule.name))
+    }
+
+    @Test func `totals under way that miss what was acknowledged, or fall, are found`() {
+        for (accepted, isBroken) in [
+            ([2, 7], false), ([1, 7], true), ([2, 9], true), ([2, 1], true),
+        ] {
+            var run = Self.story()
+            let times: [UInt64] = [150_000_000, 760_000_000]
+            for (number, at) in times.enumerated() {
+                let step = 1_000 + number
+                run.work.steps.append(
+                    PlannedWork.Step(number: step, client: 90, at: at, action: .stats))
+                run.calls.append(
+                    History.Call(
+                        step: step, client: 90, invoked: at, returned: at + 1,
+                        answer: .totals([
+                            "events": ["accepted": .unsigned(UInt64(accepted[number]))]
+                        ])))
+            }
+            #expect(Self.broken(run).contains(TotalsRule.name) == isBroken, "\(accepted)")
+        }
+    }
+
+    @Test func `an old event of a member's device is not expired`() {
+        for passing in [nil, 90 * 86_400_000 as Int64] {
+            var run = Self.story(passing: passing)
+            let last = run.calls.lastIndex { call in
+                if case .results(let results) = call.answer {
+                    results.contains { $0.event == 7 }
+                } else {
+                    false
+                }
+            }!
+            run.calls[last].answer = .results([(7, .expiredOnArrival)])
+            #expect(Self.broken(run).contains(ResultsRule.name))
+        }
+    }
 }
 
 extension CBORValue {

@@ -41,6 +41,27 @@ import Testing
         }
     }
 
+    @Test func `what cannot act is not drawn`() {
+        var choice = FaultSchedule.Choice()
+        choice.hasRunningClocks = false
+        choice.leaders = 1
+        let kinds = Set((1...400).flatMap { schedule($0, choice).faults.map(\.kind) })
+
+        #expect(!kinds.contains(.freeze) && !kinds.contains(.cutInMerge))
+        #expect(kinds.contains(.swing) && kinds.contains(.crashInMerge))
+    }
+
+    @Test func `beyond the budget every run has a damage, whatever else is drawn`() {
+        var choice = FaultSchedule.Choice()
+        choice.isBeyond = true
+        for seed in 1...100 as ClosedRange<UInt64> {
+            choice.isMerging = seed % 2 == 0
+            let faults = schedule(seed, choice).faults
+            #expect(faults.contains { $0.kind.group == .beyond }, "seed \(seed)")
+            #expect(Set(faults.map(\.number)).count == faults.count, "seed \(seed)")
+        }
+    }
+
     @Test func `kinds that are switched off are not drawn`() {
         var choice = FaultSchedule.Choice()
         choice.without = Set(FaultKind.allCases.filter { $0.group == .disk })
@@ -158,7 +179,77 @@ import Testing
         }
     }
 
+    @Test func `a short slowness leaves a long one as it is`() {
+        var weather = NetworkWeather()
+        var random = Xoshiro256(seed: 1)
+        weather.slow(from: "a", to: "b", by: 700...700, until: 1_000)
+        weather.slow(from: "a", to: "b", by: 30...30, until: 100)
+        weather.narrow(from: "b", to: "a", bytesPerSecond: 1_000_000, until: 1_000)
+        weather.narrow(from: "b", to: "a", bytesPerSecond: 500_000_000, until: 100)
+        func delay(_ from: String, _ to: String, _ now: UInt64) -> UInt64 {
+            weather.delay(5, from: from, to: to, byteCount: 1, now: now, &random)
+        }
+
+        #expect([50, 500, 2_000].map { delay("a", "b", $0) } == [705, 705, 5])
+        #expect(delay("b", "a", 50) == 1_005)
+        #expect(delay("b", "a", 999) == 5 + 51 + 1_000)
+        #expect(delay("b", "a", 9_000) == 5)
+    }
+
+    @Test(arguments: 1...4 as ClosedRange<UInt64>, [FaultKind.connectRefused, .lostAccept])
+    func `what is about new connections breaks the present ones`(
+        seed: UInt64, kind: FaultKind
+    ) throws {
+        let simulator = Simulator(seed: seed)
+        let network = SimulatedNetwork(simulator)
+        let (near, far) = (simulator.lane(node: "n1"), simulator.lane(node: "n2"))
+        let host = network.host("n2")
+        far.start {
+            guard
+                let listener = try? await host.listen(host: "b", port: 1, loops: [far])
+            else { return }
+            while let stream = try? await listener.accept() { withExtendedLifetime(stream) {} }
+        }
+        try simulator.run(nanoseconds: 1_000_000)
+        try simulator.run(on: near) {
+            let stream = try await network.host("n1").connect(host: "b", port: 1, loop: near)
+            var chance = Xoshiro256(seed: seed)
+            let fault = Fault(
+                number: 1, kind: kind, at: 0, node: 2, other: 1, nanoseconds: 1_000_000_000,
+                chance: seed)
+            #expect(network.isConnected(from: "n1", to: "n2"))
+            network.inject(fault, &chance, now: simulator.nanoseconds, nodeCount: 2)
+            await #expect(throws: NetworkError.self) {
+                while try await !stream.read(atMost: 1).isEmpty {}
+            }
+            #expect(!network.isConnected(from: "n1", to: "n2"))
+        }
+        try simulator.shutdown()
+    }
+
     // MARK: Disk
+
+    @Test func `failures of several faults happen each, and one is taken back alone`()
+        async throws
+    {
+        let disk = SimulatedDisk()
+        let file = try await disk.open("f", create: true, lane: .log)
+        disk.failAt(.sync, count: 2, fault: 7)
+        disk.failAt(.look, count: 1, isPersistent: true, fault: 8)
+        disk.failAt(.write, count: 1, fault: 9)
+
+        await #expect(throws: DiskError.self) { try await disk.list("") }
+        await #expect(throws: DiskError.self) { try await file.write([1], at: 0, sync: false) }
+        #expect(disk.takeFired() == [8, 9])
+        disk.stopFailing(fault: 8)
+        _ = try await disk.list("")
+        try await file.sync()
+        #expect(!disk.hasFailed(.sync))
+        await #expect(throws: DiskError.self) { try await file.sync() }
+        #expect(disk.takeFired() == [7])
+        #expect(disk.hasFailed && disk.hasFailed(.look) && !disk.hasFailed(.read))
+        #expect(!disk.crash { _ in .everything }.hasFailed)
+    }
 
     @Test func `the n-th operation of a kind fails, others do not`() async throws {
         let disk = SimulatedDisk()
@@ -180,6 +271,84 @@ import Testing
 
         await #expect(throws: DiskError.self) { try await file.read(at: 0, count: 1) }
         await #expect(throws: DiskError.self) { try await file.read(at: 1, count: 1) }
+    }
+
+    // MARK: Nodes
+
+    /// A run of one node that serves, and nothing else in it.
+    private func serving(_ body: (ClusterRun) throws -> Void) throws {
+        var options = RunOptions(seed: 3)
+        options.nodes = 1
+        options.faults.only = []
+        let run = ClusterRun(options)
+        try run.startFirst(1)
+        try body(run)
+        run.isOver = true
+        run.cluster.node(1).life?.onEnd = nil
+        run.cluster.node(1).life?.onServing = nil
+        try run.cluster.shutdown()
+    }
+
+    private func fault(_ number: Int, _ kind: FaultKind, seconds: UInt64) -> Fault {
+        Fault(
+            number: number, kind: kind, at: 0, node: 1, other: 0,
+            nanoseconds: seconds * 1_000_000_000, chance: UInt64(number))
+    }
+
+    private func pass(_ run: ClusterRun, seconds: UInt64) throws {
+        try run.simulator.run(nanoseconds: seconds * 1_000_000_000)
+    }
+
+    @Test func `a disk fault excuses the lives that meet it and no other`() throws {
+        try serving { run in
+            run.inject(fault(1, .fullDisk, seconds: 4))
+            #expect(run.keeper(1).isExcused)
+            try pass(run, seconds: 1)
+            run.crash(1, down: 0, isSilent: false)
+            try pass(run, seconds: 1)
+            #expect(run.keeper(1).isExcused, "the disk is full still")
+            try pass(run, seconds: 3)
+            run.crash(1, down: 0, isSilent: false)
+            try pass(run, seconds: 1)
+            #expect(run.keeper(1).isServing && !run.keeper(1).isExcused)
+        }
+    }
+
+    @Test func `a fault ends its own effect only`() throws {
+        try serving { run in
+            let (place, keeper) = (run.cluster.node(1), run.keeper(1))
+            run.inject(fault(1, .pause, seconds: 1))
+            run.inject(fault(2, .pause, seconds: 6))
+            run.inject(fault(3, .slowDisk, seconds: 2))
+            run.inject(fault(4, .slowDisk, seconds: 5))
+            run.inject(fault(5, .drift, seconds: 2))
+            run.inject(fault(6, .unknownRoom, seconds: 2))
+            run.inject(fault(7, .unknownRoom, seconds: 5))
+            try pass(run, seconds: 3)
+            #expect(place.lanes[0].isPaused)
+            #expect(place.trouble.extraNanoseconds > 0)
+            #expect(keeper.drifts.isEmpty && keeper.unknownRooms == [7])
+            try pass(run, seconds: 4)
+            #expect(!place.lanes[0].isPaused)
+            #expect(place.trouble.extraNanoseconds == 0)
+            #expect(run.injected[.pause] == 2 && run.injected[.slowDisk] == 2)
+        }
+    }
+
+    @Test func `a node that is down cannot die, and its first pause does not reach its next life`()
+        throws
+    {
+        try serving { run in
+            run.inject(fault(1, .pause, seconds: 3))
+            run.inject(fault(2, .crash, seconds: 1))
+            run.inject(fault(3, .crash, seconds: 1))
+            run.inject(fault(4, .stop, seconds: 1))
+            #expect(run.injected[.crash] == 1 && run.injected[.stop] == nil)
+            try pass(run, seconds: 2)
+            run.inject(fault(5, .pause, seconds: 4))
+            try pass(run, seconds: 2)
+            #expect(run.cluster.node(1).lanes[0].isPaused)
+        }
     }
 
     // MARK: Scheduler
