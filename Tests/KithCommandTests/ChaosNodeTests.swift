@@ -10,10 +10,8 @@ import kith
         node.pause(until: 500)
         node.pause(until: 400)
 
-        #expect(!node.endPause(at: 300))
-        #expect(!node.endPause(at: 400))
-        #expect(node.endPause(at: 500))
         // It goes on once.
-        #expect(!node.endPause(at: 600))
+        let ends = [300, 400, 500, 600].map { node.endPause(at: $0) }
+        #expect(ends == [false, false, true, false])
     }
 }

@@ -60,14 +60,14 @@ import kith
         let run = try Run(["chaos", "--seconds", "60", "--data", Self.folder()])
         let folder = run.process.arguments?.last ?? ""
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        for _ in 0..<1_000 where Self.processes(of: folder).count < 3 { usleep(10_000) }
+        Self.wait { Self.processes(of: folder).count == 3 }
         #expect(Self.processes(of: folder).count == 3)
 
         run.signal(signal)
         let end = run.end()
 
         #expect(end.code == code, "\(end.error)")
-        for _ in 0..<500 where !Self.processes(of: folder).isEmpty { usleep(10_000) }
+        Self.wait { Self.processes(of: folder).isEmpty }
         #expect(Self.processes(of: folder).isEmpty)
         #expect(FileManager.default.fileExists(atPath: folder + "/run.log"))
     }
@@ -84,11 +84,12 @@ import kith
                     decoding: FileManager.default.contents(atPath: folder + "/run.log") ?? Data(),
                     as: UTF8.self)
             }
-            for _ in 0..<10_000 where !log().contains("n1 serves") { usleep(1_000) }
+            Self.wait { log().contains("n1 serves") }
             let wasLaidOut = log().contains("steps of work")
             run.signal(SIGTERM)
 
             #expect(run.end().code == 143)
+            Self.wait { Self.processes(of: folder).isEmpty }
             #expect(Self.processes(of: folder).isEmpty)
             // Too late to tell: once more.
             if wasLaidOut { continue }
@@ -160,6 +161,12 @@ import kith
     private static func folder() -> String {
         FileManager.default.temporaryDirectory
             .appendingPathComponent("kith-chaos-test-" + UUID().uuidString).path
+    }
+
+    /// Waits until that is so, for 10 seconds at most.
+    private static func wait(until condition: () -> Bool) {
+        let end = ContinuousClock.now + .seconds(10)
+        while !condition(), ContinuousClock.now < end { usleep(5_000) }
     }
 
     /// Whether processes of this one begin with the signal ignored, as those of `nohup` do.

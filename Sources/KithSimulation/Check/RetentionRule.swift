@@ -82,8 +82,8 @@ enum RetentionRule: Checker.Rule {
         return problems
     }
 
-    /// After a `pass` is due, in nanoseconds, it has mostly taken effect: its client waits for nothing
-    /// but its time.
+    /// So long after a `pass` is due, in nanoseconds, it has mostly taken effect: its client waits
+    /// for nothing but its time.
     private static let lateness: UInt64 = 2_000_000
 
     private static func revived(_ run: Checker.Run) -> [String] {

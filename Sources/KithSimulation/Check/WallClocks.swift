@@ -15,8 +15,9 @@ struct WallClocks {
     /// When the plan has time pass, ascending.
     let passes: [UInt64]
 
-    /// The clocks of a run: where none are known, those of a plan that begins at `start` and ends at
-    /// `final`, in milliseconds since 1970. Where that is later than what passed, they were running.
+    /// The clocks of a run: where none are known, those of a plan that begins at `start` and ends
+    /// at `final`, in milliseconds since 1970. Where that is later than what passed, they were
+    /// running.
     init(
         _ work: PlannedWork, known: [WallClock], start: Int64, final: Int64, ahead: Int64,
         behind: Int64

@@ -268,7 +268,7 @@ extension ClusterRun {
         }
     }
 
-    /// The clock goes at another rate until the fault is over, and is as wrong as that made it then.
+    /// The clock goes at another rate until the fault is over, and stays as wrong as that made it.
     private func drift(_ fault: Fault, _ partsPerMillion: Int64) {
         keeper(fault.node).drifts.append((fault.number, partsPerMillion))
         setDrift(of: fault.node)

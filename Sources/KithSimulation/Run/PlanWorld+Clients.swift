@@ -102,14 +102,14 @@ extension PlanWorld {
         let sendsAll = random.oneIn(2)
         var isCertain = [Bool](repeating: false, count: events.count)
         // Fewer at a time where a node takes no larger frames.
-        var countMax = events.count
+        var mostAtOnce = events.count
         var tries = 0
         while isCertain.contains(false), !isOver {
             if tries > 0 { await pause(tries) }
             tries += 1
             var sent = events.indices.filter { sendsAll || !isCertain[$0] }
-            if sent.count > countMax {
-                sent = Array(events.indices.filter { !isCertain[$0] }.prefix(countMax))
+            if sent.count > mostAtOnce {
+                sent = Array(events.indices.filter { !isCertain[$0] }.prefix(mostAtOnce))
             }
             var batch = IngestBatchWriter(space: space)
             for place in sent { batch.append(bytes: events[place].bytes) }
@@ -128,7 +128,7 @@ extension PlanWorld {
                 note("step \(step.number): ingest of \(sent.count) failed: \(error)")
                 // Of what was not sent nothing can have taken effect.
                 if case .tooLarge = error, sent.count > 1 {
-                    countMax = sent.count / 2
+                    mostAtOnce = sent.count / 2
                     tries = 0
                     continue
                 }

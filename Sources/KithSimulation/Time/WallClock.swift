@@ -7,7 +7,7 @@
 //      │  ╱   jump │
 //      └─────────────▶ virtual time
 //
-// Between two settings a wall clock never goes back: a rate of less than standing still cannot be set.
+// Between two settings a wall clock never goes back: it stands still at the least.
 
 /// What a wall clock showed, from the first moment on.
 package struct WallClock: Sendable {
