@@ -1,3 +1,4 @@
+import KithBytes
 import KithCore
 import KithServer
 import KithWire
