@@ -95,16 +95,14 @@ extension NodeFault {
     @inlinable public static var gateIgnored: NodeFault { NodeFault(34) }
     /// An event is carried out though what it depends on in its run has not settled.
     @inlinable public static var runsIgnored: NodeFault { NodeFault(35) }
-    /// What was on its way to a group that stops is never answered.
-    @inlinable public static var latecomersUnheard: NodeFault { NodeFault(36) }
     /// Profiles end 50 ms after their retention.
-    @inlinable public static var endsLate: NodeFault { NodeFault(37) }
+    @inlinable public static var endsLate: NodeFault { NodeFault(36) }
     /// Limits of namespaces are not looked at.
-    @inlinable public static var limitsIgnored: NodeFault { NodeFault(38) }
+    @inlinable public static var limitsIgnored: NodeFault { NodeFault(37) }
     /// An old event of a member's device counts as expired on arrival.
-    @inlinable public static var oldOfMembersExpires: NodeFault { NodeFault(39) }
+    @inlinable public static var oldOfMembersExpires: NodeFault { NodeFault(38) }
     /// Of a trait's values the one that arrives last wins.
-    @inlinable public static var lastTraitWins: NodeFault { NodeFault(40) }
+    @inlinable public static var lastTraitWins: NodeFault { NodeFault(39) }
 
     // MARK: Between nodes
     /// Replies of other nodes are matched by order, not by their ids.
@@ -127,7 +125,7 @@ extension NodeFault {
         "shiftresults", "okunknown", "okoverload", "silentdone", "nolinks", "dropcontested",
         "noorder",
         "replyorder", "clientorder",
-        "hintabsent", "nogate", "norun", "latecomers",
+        "hintabsent", "nogate", "norun",
         "endslate", "nolimit", "oldmember", "lasttrait",
     ]
 

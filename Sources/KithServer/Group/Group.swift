@@ -163,11 +163,10 @@ actor Group {
 
     /// Logs operations; answers with their outcomes once they are durable and applied.
     func submit(_ operations: OperationWriter, isIngest: Bool) async -> SubmitAnswer {
-        let early = isStopped
-        return await withCheckedContinuation { continuation in
+        await withCheckedContinuation { continuation in
             // Not before: a task of another loop may be suspended on its way in here, and the
             // group stop meanwhile; then nobody answers.
-            if planted(.latecomersUnheard) ? early : isStopped {
+            if isStopped {
                 mark(.groupStopped)
                 continuation.resume(returning: .unknown)
             } else if isIngest, pendingBytes + operations.byteCount > tuning.pendingBytesMax {

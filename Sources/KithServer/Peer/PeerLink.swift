@@ -128,10 +128,9 @@ actor PeerLink {
         lastID += 1
         let id = lastID
         let type = type(of: message).frameType
-        let early = isClosed
         let answer: Result<Frame, PeerFailure> = await withCheckedContinuation { continuation in
             // Closed while this task was on its way in from another loop: nobody answers any more.
-            guard !(planted(.latecomersUnheard) ? early : isClosed) else {
+            guard !isClosed else {
                 return continuation.resume(returning: .failure(.notSent("this node is stopping")))
             }
             waitingBytes += payload.count

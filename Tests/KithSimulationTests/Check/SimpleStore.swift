@@ -267,13 +267,14 @@ struct SimpleStore {
                 "accepted": .integer(Int64(accepted)),
                 "duplicate": .integer(Int64(totals.duplicate)),
                 "expiredOnArrival": .integer(Int64(totals.expiredOnArrival)),
+                "forgotten": .unsigned(0), "suppressed": .unsigned(0),
                 "quarantined": .integer(Int64(totals.quarantined)),
                 "rejectedByReason": map(totals.rejected.mapValues { Int64($0) }),
             ],
             "merges": map([
                 "completed": Int64(totals.merges), "refused": Int64(totals.refused),
             ]),
-            "expired": .integer(Int64(totals.expired)),
+            "expired": .integer(Int64(totals.expired)), "traitsRefused": .unsigned(0),
         ]
     }
 }
