@@ -25,7 +25,7 @@ extension Mark {
         case .logAppendAfterClose:
             "groups stop before their log is closed, and what they appended is in its queue by then"
         case .absorbSwallowed, .absorbSwallowedBesideLife, .sealForgotten, .eventForgotten,
-            .linkForgotten:
+            .linkForgotten, .mergedAgain:
             "only erasing forgets, and no client can erase yet"
         case .ingestGivenUp:
             "only a chain of two hundred moves under the event's feet leads here"

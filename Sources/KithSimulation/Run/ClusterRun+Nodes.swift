@@ -3,6 +3,7 @@
 
 internal import KithBytes
 internal import KithServer
+internal import KithStorage
 
 extension ClusterRun {
     /// From the end of a process to its next start.
@@ -108,7 +109,11 @@ extension ClusterRun {
     private func ended(_ number: Int, _ failure: NodeError?) {
         let keeper = keeper(number)
         countDiskFaults(number)
-        let isExcused = keeper.isExcused || cluster.node(number).disk.hasFailed
+        // A disk that fails or is full is a reason to say so and to end, and for nothing else.
+        let isExcused =
+            keeper.backup != nil
+            || (keeper.isExcused || cluster.node(number).disk.hasFailed)
+                && failure.map(Self.isOfDisk) ?? true
         cluster.bury(number)
         if let failure {
             note("n\(number) \(keeper.isServing ? "ended" : "did not start"): \(failure)")
@@ -124,6 +129,16 @@ extension ClusterRun {
         keeper.isStopping = false
         keeper.stopsWhenServing = nil
         startLater(number, after: max(pause, keeper.downUntil - min(now, keeper.downUntil)))
+    }
+
+    /// What a node may say of a disk that does not do what it should, but has lost nothing.
+    private static func isOfDisk(_ failure: NodeError) -> Bool {
+        switch failure {
+        case .disk, .identity(.disk), .identity(.failed), .log(.disk), .log(.failed),
+            .log(.diskNearlyFull):
+            true
+        default: false
+        }
     }
 
     /// Power loss or, where `keeping` keeps everything, the death of the process alone; the node is
