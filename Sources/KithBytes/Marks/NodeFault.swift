@@ -103,6 +103,8 @@ extension NodeFault {
     @inlinable public static var oldOfMembersExpires: NodeFault { NodeFault(38) }
     /// Of a trait's values the one that arrives last wins.
     @inlinable public static var lastTraitWins: NodeFault { NodeFault(39) }
+    /// What was on its way to a group that stops is never answered.
+    @inlinable public static var latecomersUnheard: NodeFault { NodeFault(40) }
 
     // MARK: Between nodes
     /// Replies of other nodes are matched by order, not by their ids.
@@ -126,7 +128,7 @@ extension NodeFault {
         "noorder",
         "replyorder", "clientorder",
         "hintabsent", "nogate", "norun",
-        "endslate", "nolimit", "oldmember", "lasttrait",
+        "endslate", "nolimit", "oldmember", "lasttrait", "unheard",
     ]
 
     /// The fault of that name; nil where none has it.

@@ -163,10 +163,11 @@ actor Group {
 
     /// Logs operations; answers with their outcomes once they are durable and applied.
     func submit(_ operations: OperationWriter, isIngest: Bool) async -> SubmitAnswer {
-        await withCheckedContinuation { continuation in
+        let early = isStopped
+        return await withCheckedContinuation { continuation in
             // Not before: a task of another loop may be suspended on its way in here, and the
             // group stop meanwhile; then nobody answers.
-            if isStopped {
+            if planted(.latecomersUnheard) ? early : isStopped {
                 mark(.groupStopped)
                 continuation.resume(returning: .unknown)
             } else if isIngest, pendingBytes + operations.byteCount > tuning.pendingBytesMax {
