@@ -1,7 +1,11 @@
 /// The versions of the protocol that this build speaks.
 public enum ProtocolVersion {
-    /// Every version that may stand in a frame's header.
-    public static let supported: ClosedRange<UInt8> = 1...1
+    /// The version of every frame but the greetings.
+    public static let current: UInt8 = 2
+    /// Every version that this build can agree on.
+    public static let supported: ClosedRange<UInt8> = current...current
+    /// Every version that may stand in a frame's header before one is agreed on.
+    public static let inHeaders: ClosedRange<UInt8> = hello...current
     /// The version in the header of a `Hello` and of what answers it, for ever: two builds must be
     /// able to read each other's greeting before they have agreed on anything.
     public static let hello: UInt8 = 1

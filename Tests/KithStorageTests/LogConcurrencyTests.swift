@@ -103,7 +103,7 @@ final class Gate: Sendable {
         let chosen = options
         try loop.run {
             let log = try await open(disk, loop, chosen).log
-            // 32 + n * (31 + 200) <= 1000: four entries a frame; the large one is alone.
+            // 40 + n * (32 + 200) <= 1000: four entries a frame; the large one is alone.
             try await log.append((1...8).map { entry(1, $0, size: 200) })
             try await log.append([entry(1, 9, size: 200), entry(1, 10, size: 5000), entry(1, 11)])
         }
@@ -127,16 +127,16 @@ final class Gate: Sendable {
                 while await log.bytesWaiting < 400 { await loop.pause() }
                 tasks.addTask { try await log.append([entry(1, 2, size: 500)]) }
                 while await log.bytesWaiting < 900 { await loop.pause() }
-                await #expect(throws: LogError.overloaded(waitingBytes: 962, limit: 1000)) {
+                await #expect(throws: LogError.overloaded(waitingBytes: 964, limit: 1000)) {
                     try await log.append([entry(1, 3, size: 8)])
                 }
                 gate.open()
                 try await tasks.waitForAll()
             }
             await #expect(throws: LogError.tooLarge(byteCount: 1001, limit: 1000)) {
-                try await log.append([entry(1, 3, size: 970)])
+                try await log.append([entry(1, 3, size: 969)])
             }
-            try await log.append([entry(1, 3, size: 969)])
+            try await log.append([entry(1, 3, size: 968)])
             #expect(await log.bytesWaiting == 0)
         }
         #expect(try recover(disk.copy(), options).entries.map(\.index.rawValue) == [1, 2, 3])

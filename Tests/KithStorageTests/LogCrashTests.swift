@@ -141,7 +141,7 @@ struct Survival: Sendable, CustomStringConvertible {
                     var options = LogOptions()
                     options.segmentBytes = 4096
                     let log = try await WriteAheadLog.open(
-                        disk: disk, loop: loop, options: options,
+                        disk: disk, loop: loop, randomness: FixedRandomness(), options: options,
                         onFailure: { error in failures.update { $0.append(error) } },
                         onEntry: { _ in }
                     ).log

@@ -18,8 +18,8 @@ struct FramePlace: Equatable {
 func layout(
     _ entries: [LogEntry], isClosed: Bool = false, segmentBytes: Int = 4096
 ) -> [FramePlace] {
-    var sizes = [32] + entries.map { 32 + 31 + $0.payload.count }
-    if isClosed { sizes.append(32) }
+    var sizes = [40] + entries.map { 40 + 32 + $0.payload.count }
+    if isClosed { sizes.append(40) }
     var places: [FramePlace] = []
     var segment = 1
     var offset = 64
@@ -192,7 +192,7 @@ struct DamageCase: CustomTestStringConvertible, Sendable {
         ),
         (
             "more entries than bytes", craftedFrame(sequence: 3, count: 9, [entry(1, 2, size: 0)]),
-            .content(.truncated(needed: 9 * 31, available: 31))
+            .content(.truncated(needed: 9 * 32, available: 32))
         ),
         (
             "bytes after the entries", craftedFrame(sequence: 3, count: 0, [entry(1, 2, size: 0)]),
@@ -255,8 +255,8 @@ struct DamageCase: CustomTestStringConvertible, Sendable {
     @Test func `what looks like another segment's frame in a torn payload proves nothing`() throws {
         let inner = craftedFrame(sequence: 4, segment: 7, [entry(2, 1)])
         let outer = LogEntry(
-            group: GroupID(1), term: Term(1), index: LogIndex(2), type: LogEntryType(1),
-            time: LogTime(0), payload: inner + [1, 2, 3])
+            group: GroupID(1), term: Term(1), index: LogIndex(2), kind: .normal,
+            clock: 1, time: LogTime(0), payload: inner + [1, 2, 3])
         let disk = try diskWith([entry(1, 1), outer])
         disk.decay(path(1)) { $0[layout([entry(1, 1), outer]).last!.range.upperBound - 1] ^= 1 }
 
@@ -298,10 +298,10 @@ struct DamageCase: CustomTestStringConvertible, Sendable {
         let disk = try diskWith([entry(1, 1)])
         disk.decay(path(1)) { bytes in
             var header = Array(bytes[0..<60])
-            header[4] = 2
+            header[4] = 3
             bytes.replaceSubrange(0..<64, with: withChecksum(header))
         }
-        #expect(throws: LogError.unsupportedVersion(2, segment: SegmentID(1))) {
+        #expect(throws: LogError.unsupportedVersion(3, segment: SegmentID(1))) {
             try recover(disk)
         }
     }

@@ -84,8 +84,8 @@ import Testing
         options.segmentBytes = 9 << 20
         let payload = [UInt8](repeating: 0xA5, count: LogFormat.payloadBytesMax)
         let large = LogEntry(
-            group: GroupID(1), term: Term(1), index: LogIndex(2), type: LogEntryType(1),
-            time: LogTime(1), payload: payload)
+            group: GroupID(1), term: Term(1), index: LogIndex(2), kind: .normal,
+            clock: 1, time: LogTime(1), payload: payload)
         let chosen = options
         try loop.run {
             let log = try await open(disk, loop, chosen).log
@@ -101,8 +101,8 @@ import Testing
     @Test func `a rebase drops a tail or jumps over a snapshot`() throws {
         func rebase(_ index: UInt64, _ term: UInt64) -> LogEntry {
             LogEntry(
-                group: GroupID(1), term: Term(term), index: LogIndex(index), type: .rebase,
-                time: LogTime(0), payload: [])
+                group: GroupID(1), term: Term(term), index: LogIndex(index), kind: .rebase,
+                clock: 0, time: LogTime(0), payload: [])
         }
         let entries = [
             entry(1, 1, term: 1), entry(1, 2, term: 3), entry(1, 3, term: 3),

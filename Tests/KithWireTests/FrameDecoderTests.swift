@@ -120,7 +120,7 @@ import Testing
         #expect(throws: FrameError.tooShort(length: 15)) { try decoder.next() }
     }
 
-    @Test(arguments: [0, 2, 255] as [UInt8])
+    @Test(arguments: [0, 3, 255] as [UInt8])
     func `a version that is not spoken is refused at its byte`(_ version: UInt8) {
         var decoder = FrameDecoder()
         decoder.append([16, 0, 0, 0, version])

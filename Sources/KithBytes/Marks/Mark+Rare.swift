@@ -41,7 +41,7 @@ extension Mark {
             "a node uses its cells one after the other"
         case .folderInUse:
             "worlds start a node once; tests of processes come here"
-        case .folderOfAnotherCluster:
+        case .folderOfAnotherCluster, .logOfAnotherCluster:
             "worlds give each node its own folder; tests come here"
         case .folderOtherClass, .nodeEntryMisplaced, .peerOtherNodeAnswers, .peerFileDiffers:
             "worlds have one cluster file; tests come here"

@@ -284,6 +284,8 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case logMissing
     /// A segment that is needed is gone: refused.
     case logSegmentMissing
+    /// The log of a cluster with another name, number of groups or hash key: refused.
+    case logOfAnotherCluster
     /// A later frame proves that bad bytes were durable once: refused.
     case logMiddleCorrupt
     /// Any damage inside a segment: refused.

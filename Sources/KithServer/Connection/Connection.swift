@@ -230,6 +230,7 @@ actor Connection {
             return false
         }
         isGreeted = true
+        decoder.versions = ProtocolVersion.supported
         isNode = hello.role == .node
         nodeID = hello.nodeID
         deadlines.setReading(nil)
@@ -390,7 +391,10 @@ actor Connection {
             mark(.connectionRepliesWait)
             await withCheckedContinuation { writersWaiting.append($0) }
         }
-        FrameWriter.write(message, requestID: requestID, into: &outgoing)
+        // What answers a Hello is readable by a side of any version.
+        FrameWriter.write(
+            message, requestID: requestID, version: isGreeted ? nil : ProtocolVersion.hello,
+            into: &outgoing)
         writeBell.ring()
     }
 

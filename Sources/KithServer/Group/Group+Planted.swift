@@ -17,8 +17,8 @@ extension Group {
         late = nil
         _ = replayNow(
             LogEntry(
-                group: last.group, term: last.term, index: last.index, type: last.type,
-                time: last.time,
+                group: last.group, term: last.term, index: last.index, kind: last.kind,
+                clock: last.clock, time: last.time,
                 payload: planted(.lastEntrySkipped) ? [] : last.payload + last.payload))
     }
 }

@@ -16,14 +16,14 @@ actor Group {
     nonisolated let loop: any Loop
     private nonisolated let table: GroupTable
     private let clock: any Clock
-    private var log: WriteAheadLog?
+    var log: WriteAheadLog?
     private let entryClock: GroupMachine.EntryClock
     private let retentionMillis: Int64
     /// Told once what ended the group, unless the log itself failed and said so.
     private let onFailure: @Sendable (LogError) -> Void
     let shards: ShardSet
     var machine: GroupMachine
-    private var consensus = ConsensusMachine(lastTerm: Term(0), lastIndex: .zero)
+    var consensus = ConsensusMachine(lastTerm: Term(0), lastIndex: .zero)
 
     /// What merges and the node itself need logged, an element for each entry to be; then events.
     private var pending: [Pending] = []
@@ -78,6 +78,7 @@ actor Group {
         var submissions: [Submission] = []
         /// How many of the operations clients sent as events.
         var eventCount = 0
+        var kind = LogEntryKind.normal
 
         var isEmpty: Bool { submissions.isEmpty }
 
@@ -120,44 +121,12 @@ actor Group {
         unsafe loop.asUnownedSerialExecutor()
     }
 
-    // MARK: Recovering
-
-    /// Applies an entry found in the log at start. False where it cannot follow what was applied.
-    func replay(_ entry: LogEntry) -> Bool {
-        #if KITH_PLANTED
-        if planted(.lastEntrySkipped) || planted(.lastEntryTwice) { return replayLate(entry) }
-        #endif
-        return replayNow(entry)
-    }
-
     #if KITH_PLANTED
     /// The last entry of the log, as long as a planted fault keeps it.
     var late: LogEntry?
     /// The totals that a planted fault answers for ever.
     var keptTotals: Totals?
     #endif
-
-    func replayNow(_ entry: LogEntry) -> Bool {
-        guard entry.index == machine.applied.next,
-            let clock = GroupMachine.EntryClock(rawValue: entry.type.rawValue)
-        else { return false }
-        var outcomes: [Outcome] = []
-        machine.apply(
-            index: entry.index, time: entry.time, clock: clock,
-            operations: unsafe entry.payload.span.bytes, on: shards, outcomes: &outcomes)
-        consensus = ConsensusMachine(lastTerm: entry.term, lastIndex: entry.index)
-        return true
-    }
-
-    /// Recovery is over: from here on entries go to `log`.
-    func open(_ log: WriteAheadLog) {
-        self.log = log
-        #if KITH_PLANTED
-        replayLast()
-        if planted(.sealedForgotten) { machine.forgetSealed() }
-        #endif
-        machine.rebuildWork(on: shards)
-    }
 
     // MARK: Submitting
 
@@ -200,9 +169,9 @@ actor Group {
             pendingIngest.submissions.append(submission)
         } else {
             // An entry holds whole submissions and stays far below what the log takes.
-            if pending.last.map({ !$0.hasRoom(for: operations, goal: tuning.entryBytesGoal) })
-                ?? true
-            {
+            if pending.last.map({
+                $0.kind != .normal || !$0.hasRoom(for: operations, goal: tuning.entryBytesGoal)
+            }) ?? true {
                 pending.append(Pending())
             }
             pending[pending.count - 1].operations.append(operations)
@@ -216,7 +185,11 @@ actor Group {
     func run() async {
         var opening = OperationWriter()
         opening.settings(retentionMillis: retentionMillis)
-        enqueue(opening, nil, isIngest: false)
+        var first = Pending()
+        first.kind = .opening
+        first.operations = opening
+        first.submissions = [Pending.Submission(count: opening.count, continuation: nil)]
+        pending.insert(first, at: 0)
         while !isStopped {
             if pending.isEmpty && pendingIngest.isEmpty {
                 await withCheckedContinuation { pump.wait($0) }
@@ -260,7 +233,7 @@ actor Group {
             entries.append(
                 LogEntry(
                     group: id, term: place.term, index: place.index,
-                    type: LogEntryType(rawValue: entryClock.rawValue),
+                    kind: batch.kind, clock: entryClock.rawValue,
                     time: max(clock.wallTime(), entries.last?.time ?? LogTime(0)),
                     payload: batch.operations.bytes))
         }

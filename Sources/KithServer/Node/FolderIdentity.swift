@@ -51,6 +51,16 @@ struct FolderIdentity: Equatable {
         return writer.bytes
     }
 
+    /// Of what decides where every record of the cluster lies: name, groups and hash key, under
+    /// that key. In each segment of the log, so that a log says by itself whose it is.
+    static func digest(of configuration: ClusterConfiguration) -> UInt64 {
+        var writer = ByteWriter()
+        writer.u16(UInt16(configuration.groups))
+        writer.text16(configuration.name)
+        let bytes = writer.bytes
+        return unsafe SipHash64.hash(bytes.span.bytes, key: configuration.hashKey)
+    }
+
     /// Judges the file by the folder's identity: refuses one that differs. False where the folder
     /// has none yet. Changes nothing.
     static func check(

@@ -73,6 +73,7 @@ public actor Node {
                 onFailure: { failure.fail(.log($0)) })
         }
         var logOptions = settings.log
+        logOptions.clusterDigest = FolderIdentity.digest(of: configuration)
         // A folder that was used before has a log, or has lost it.
         if isKnown { mark(.nodeStartedAgain) }
         if isKnown { logOptions.mayCreate = false }
@@ -113,7 +114,8 @@ public actor Node {
         let opened: (log: WriteAheadLog, report: RecoveryReport)
         do throws(LogError) {
             opened = try await WriteAheadLog.open(
-                disk: ports.disk, loop: ports.loops[0], options: options,
+                disk: ports.disk, loop: ports.loops[0], randomness: ports.randomness,
+                options: options,
                 onFailure: { bell.fail(.disk($0)) },
                 onEntry: { entry in
                     guard misplaced == nil else { return }

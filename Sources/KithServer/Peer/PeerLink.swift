@@ -321,6 +321,7 @@ actor PeerLink {
         let reply = try await next(&opened)
         if let failure = judge(reply) { return failure }
         opened.decoder.frameBytesMax = PeerLimits.frameBytesMax
+        opened.decoder.versions = ProtocolVersion.supported
         writer.removeAll()
         FrameWriter.write(greeting.digests, requestID: 1, into: &writer)
         try await opened.stream.write(writer.bytes)

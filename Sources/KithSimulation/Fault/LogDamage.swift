@@ -21,8 +21,9 @@ enum LogDamage {
         var frames: [(path: String, range: Range<Int>)] = []
         for path in segments(of: disk) {
             guard let bytes = disk.bytes(of: path) else { continue }
+            let id = logID(bytes)
             var offset = LogFormat.segmentHeaderBytes
-            while let length = frameLength(bytes, at: offset) {
+            while let length = frameLength(bytes, at: offset, of: id) {
                 frames.append((path, offset..<(offset + length)))
                 offset += length
             }
@@ -39,15 +40,20 @@ enum LogDamage {
     ) -> (path: String, offset: Int)? {
         let used = segments(of: disk).filter { path in
             disk.bytes(of: path).flatMap {
-                frameLength($0, at: LogFormat.segmentHeaderBytes)
+                frameLength($0, at: LogFormat.segmentHeaderBytes, of: logID($0))
             } != nil
         }
         guard !used.isEmpty else { return nil }
         return (used[random.below(used.count)], random.below(LogFormat.segmentHeaderBytes))
     }
 
+    /// The id of the log that a segment is of; empty where its file is too short for one.
+    private static func logID(_ bytes: [UInt8]) -> [UInt8] {
+        bytes.count < LogFormat.segmentHeaderBytes ? [] : Array(bytes[44..<60])
+    }
+
     /// The length of the whole frame at `offset`; nil where none is.
-    private static func frameLength(_ bytes: [UInt8], at offset: Int) -> Int? {
+    private static func frameLength(_ bytes: [UInt8], at offset: Int, of id: [UInt8]) -> Int? {
         guard offset + LogFormat.frameOverheadBytes <= bytes.count else { return nil }
         var reader = ByteReader(bytes.span.bytes.extracting(offset..<(offset + 8)))
         guard let magic = try? reader.u32(), magic == frameMagic,
@@ -57,7 +63,7 @@ enum LogDamage {
         guard Int(length) >= LogFormat.frameOverheadBytes, end <= bytes.count else { return nil }
         let checked = bytes[offset..<(end - 4)]
         var tail = ByteReader(bytes.span.bytes.extracting((end - 4)..<end))
-        guard let sum = try? tail.u32(), sum == CRC32C.checksum(Array(checked)) else { return nil }
+        guard let sum = try? tail.u32(), sum == CRC32C.checksum(id + checked) else { return nil }
         return Int(length)
     }
 }

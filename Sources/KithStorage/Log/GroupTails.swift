@@ -21,7 +21,7 @@ public struct GroupTails: Equatable, Sendable {
     /// Takes the entry as the group's new end, or throws and changes nothing. The first entry of a
     /// group may have any index: what came before it was cut.
     mutating func take(_ entry: LogEntry) throws(OrderFault) {
-        if entry.type != .rebase {
+        if entry.kind != .rebase {
             let last = tails[entry.group]
             let continues =
                 if let last {

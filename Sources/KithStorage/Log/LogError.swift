@@ -26,6 +26,9 @@ public enum LogError: Error, Equatable, Sendable {
     case missing
     /// The segment was written by another version of the format.
     case unsupportedVersion(UInt16, segment: SegmentID)
+    /// The log is of a cluster with another name, number of groups or hash key. Nothing was
+    /// changed.
+    case otherCluster(segment: SegmentID)
 }
 
 /// What is wrong in the middle of a log.
@@ -43,6 +46,8 @@ public enum Corruption: Error, Equatable, Sendable {
     case wrongSegment(found: SegmentID)
     /// A valid frame or header out of sequence.
     case wrongSequence(found: LogSequence, expected: LogSequence)
+    /// A whole header, of a log with another id: a segment that was copied here.
+    case otherLog
     /// The file is shorter or longer than its header says.
     case size(found: UInt64, expected: UInt64)
     /// No file of a segment that must be there.

@@ -2,8 +2,8 @@
 // two together. Integers are little-endian.
 //
 //   segment   header 64 │ frame │ frame │ … │ zeros to the end of the file
-//   frame     header 28 │ entry │ entry │ … │ CRC-32C of all before it in the frame
-//   entry     header 31 │ payload
+//   frame     header 36 │ entry │ entry │ … │ CRC-32C of the log's id and all before it in the frame
+//   entry     header 32 │ payload
 //
 // Frames carry sequences without a gap, over all segments. Invariant, on which every verdict of
 // recovery rests: a frame is written only after the one before it was synced.
@@ -14,7 +14,7 @@ public import KithBytes
 public enum LogFormat {
     /// Folder of the segments in the data folder.
     public static let folder = "log"
-    static let version: UInt16 = 1
+    static let version: UInt16 = 2
     /// "KSEG"
     static let segmentMagic: UInt32 = 0x4745_534B
     /// "KFRM"
@@ -22,12 +22,15 @@ public enum LogFormat {
 
     /// Bytes of a segment's header.
     public static let segmentHeaderBytes = 64
-    static let frameHeaderBytes = 28
+    /// Bytes of a frame's header, its check included.
+    static let frameHeaderBytes = 36
+    /// Bytes of a frame's header before its check.
+    static let frameFieldBytes = 28
     static let checksumBytes = 4
     /// Bytes of a frame beside its entries.
     public static let frameOverheadBytes = frameHeaderBytes + checksumBytes
     /// Bytes of an entry beside its payload.
-    public static let entryHeaderBytes = 31
+    public static let entryHeaderBytes = 32
 
     /// The largest payload of an entry.
     public static let payloadBytesMax = 8 << 20
@@ -42,7 +45,7 @@ public enum LogFormat {
     /// The group number under which the log keeps entries of its own.
     public static let nodeGroup = GroupID(UInt16.max)
     /// An entry of `nodeGroup`: its index is the oldest segment still needed.
-    static let cutType = LogEntryType(1)
+    static let cutKind = LogEntryKind(1)
 
     static let segmentSuffix = ".seg"
 
@@ -64,15 +67,21 @@ public enum LogFormat {
     }
 }
 
-/// The first 64 bytes of a segment in use. A segment that is only prepared is all zeros.
+/// The first 64 bytes of a segment in use. A segment that is only prepared is all zeros. Magic
+/// number, version and the checksum's place are the same in every version, so that another version
+/// can be told from damage.
 struct SegmentHeader: Equatable {
     let segment: SegmentID
     /// The sequence of the segment's first frame.
     let firstSequence: LogSequence
     /// The oldest segment that was still needed when this one was taken into use.
     let oldestSegment: SegmentID
-    /// The size of the file.
+    /// The size of the file; at most `LogFormat.segmentBytesMax`.
     let segmentBytes: UInt64
+    /// Of the cluster's name, groups and hash key; the same in all segments.
+    let clusterDigest: UInt64
+    /// The same in all segments of a log.
+    let logID: LogID
 
     func encode() -> [UInt8] {
         var writer = ByteWriter(capacity: LogFormat.segmentHeaderBytes)
@@ -82,8 +91,9 @@ struct SegmentHeader: Equatable {
         writer.u64(segment.rawValue)
         writer.u64(firstSequence.rawValue)
         writer.u64(oldestSegment.rawValue)
-        writer.u64(segmentBytes)
-        writer.raw([UInt8](repeating: 0, count: 20))
+        writer.u32(UInt32(clamping: segmentBytes))
+        writer.u64(clusterDigest)
+        writer.raw(logID.key.bytes)
         writer.u32(CRC32C.checksum(writer.bytes))
         return writer.bytes
     }
@@ -108,8 +118,8 @@ struct SegmentHeader: Equatable {
                 segment: SegmentID(try reader.u64()),
                 firstSequence: LogSequence(try reader.u64()),
                 oldestSegment: SegmentID(try reader.u64()),
-                segmentBytes: try reader.u64())
-            try reader.skip(20)
+                segmentBytes: UInt64(try reader.u32()), clusterDigest: try reader.u64(),
+                logID: LogID(HashKey(k0: try reader.u64(), k1: try reader.u64())))
             guard try reader.u32() == CRC32C.checksum(covered) else { return .none }
             return version == LogFormat.version ? .header(header) : .otherVersion(version)
         } catch {

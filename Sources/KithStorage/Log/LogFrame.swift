@@ -6,12 +6,14 @@
 //   16  segment   u64   the segment it was written to
 //   24  count     u16   entries; a frame of none is a seal
 //   26  flags     u16   0
-//   28  entries
-//       crc32c    u32   of everything before it in the frame
+//   28  check     u64   SipHash-2-4 of bytes 0 to 27 under the log's id
+//   36  entries
+//       crc32c    u32   of the log's id and everything before it in the frame
 //
-// Segment and sequence are under the checksum, so that a misdirected write or a block left over
-// from another life of the file is not taken for a frame of this place. A seal is written when a
-// log is opened and when it is closed: it proves that the frames before it were durable.
+// Segment and sequence are under both checks, so that a misdirected write or a block left over
+// from another life of the file is not taken for a frame of this place. Both need the log's id, so
+// that bytes which came from outside are not taken for a frame of this log. A seal is written when
+// a log is opened and when it is closed: it proves that the frames before it were durable.
 
 internal import KithBytes
 
@@ -26,16 +28,16 @@ struct LogFrame: Equatable {
 
     var end: Int { offset + byteCount }
 
-    /// The frame that starts at `offset`; `nil` where there is none with a right checksum.
-    static func read(_ bytes: RawSpan, at offset: Int) -> LogFrame? {
-        guard let frame = readHeader(bytes, at: offset), frame.isIntact(in: bytes) else {
-            return nil
-        }
+    /// The frame that starts at `offset`; `nil` where there is none with right checks.
+    static func read(_ bytes: RawSpan, at offset: Int, of log: LogID) -> LogFrame? {
+        guard let frame = readHeader(bytes, at: offset, of: log), frame.isIntact(in: bytes, of: log)
+        else { return nil }
         return frame
     }
 
-    /// The fields of a frame that would fit at `offset`, checksum not looked at.
-    static func readHeader(_ bytes: RawSpan, at offset: Int) -> LogFrame? {
+    /// The frame whose header, with a right check, is at `offset`. The frame would fit there; its
+    /// checksum is not looked at.
+    static func readHeader(_ bytes: RawSpan, at offset: Int, of log: LogID) -> LogFrame? {
         guard offset >= 0, bytes.byteCount - offset >= LogFormat.frameOverheadBytes else {
             return nil
         }
@@ -47,21 +49,25 @@ struct LogFrame: Equatable {
             guard length >= LogFormat.frameOverheadBytes, length <= LogFormat.frameBytesMax,
                 length <= bytes.byteCount - offset
             else { return nil }
-            return LogFrame(
+            let frame = LogFrame(
                 offset: offset, byteCount: length, sequence: LogSequence(try reader.u64()),
                 segment: SegmentID(try reader.u64()), count: Int(try reader.u16()),
                 flags: try reader.u16())
+            let fields = bytes.extracting(offset..<(offset + LogFormat.frameFieldBytes))
+            let isRight = try reader.u64() == log.check(ofHeader: fields)
+            return isRight || planted(.checksumIgnored) ? frame : nil
         } catch {
             return nil
         }
     }
 
-    func isIntact(in bytes: RawSpan) -> Bool {
+    func isIntact(in bytes: RawSpan, of log: LogID) -> Bool {
         let covered = bytes.extracting(offset..<(end - LogFormat.checksumBytes))
         var reader = ByteReader(bytes)
         reader.offset = end - LogFormat.checksumBytes
         guard let stored = try? reader.u32() else { return false }  // inside `bytes`: cannot throw
-        return stored == CRC32C.checksum(covered) || planted(.checksumIgnored)
+        return stored == CRC32C.checksum(covered, continuing: log.checksumSeed)
+            || planted(.checksumIgnored)
     }
 
     /// The entries of this frame. The checksum is right, so a throw means that whoever wrote the
@@ -80,8 +86,8 @@ struct LogFrame: Equatable {
             entries.append(
                 LogEntry(
                     group: GroupID(try reader.u16()), term: Term(try reader.u64()),
-                    index: LogIndex(try reader.u64()), type: LogEntryType(try reader.u8()),
-                    time: LogTime(try reader.i64()),
+                    index: LogIndex(try reader.u64()), kind: LogEntryKind(try reader.u8()),
+                    clock: try reader.u8(), time: LogTime(try reader.i64()),
                     payload: try reader.bytes32(limit: LogFormat.payloadBytesMax).copied()))
         }
         guard reader.isAtEnd else { throw .malformed(offset: body.lowerBound + reader.offset) }
@@ -105,6 +111,7 @@ struct LogBatch {
         writer.u64(0)
         writer.u16(0)
         writer.u16(0)
+        writer.u64(0)
     }
 
     /// Bytes of the frame as it is now.
@@ -119,7 +126,8 @@ struct LogBatch {
         writer.u16(entry.group.rawValue)
         writer.u64(entry.term.rawValue)
         writer.u64(entry.index.rawValue)
-        writer.u8(entry.type.rawValue)
+        writer.u8(entry.kind.rawValue)
+        writer.u8(entry.clock)
         writer.i64(entry.time.rawValue)
         writer.bytes32(entry.payload)
         count += 1
@@ -129,12 +137,17 @@ struct LogBatch {
     }
 
     /// The frame's bytes for its place in the log.
-    consuming func finish(sequence: LogSequence, segment: SegmentID) -> [UInt8] {
+    consuming func finish(
+        sequence: LogSequence, segment: SegmentID, of log: LogID
+    ) -> [UInt8] {
         writer.patchU32(UInt32(byteCount), at: 4)
         writer.patchU64(sequence.rawValue, at: 8)
         writer.patchU64(segment.rawValue, at: 16)
         writer.patchU16(UInt16(count), at: 24)
-        writer.u32(CRC32C.checksum(writer.bytes))
+        let check = unsafe log.check(
+            ofHeader: writer.bytes.span.bytes.extracting(0..<LogFormat.frameFieldBytes))
+        writer.patchU64(check, at: LogFormat.frameFieldBytes)
+        writer.u32(CRC32C.checksum(writer.bytes, continuing: log.checksumSeed))
         return writer.bytes
     }
 }

@@ -12,6 +12,10 @@ public struct LogOptions: Sendable {
     /// that a lost folder is not taken for a first start.
     public var mayCreate = true
 
+    /// Of the name, the number of groups and the hash key of the cluster that the log belongs to; a
+    /// log of another digest is refused.
+    public var clusterDigest: UInt64 = 0
+
     public init() {}
 
     /// The largest frame that fits a new segment.

@@ -40,6 +40,8 @@ struct RecoveredLog: Sendable {
     var offset = 0
     var nextSequence = LogSequence(1)
     var oldestSegment = SegmentID(1)
+    /// Of the segments there are; drawn anew for a new log.
+    var logID: LogID
     var report = RecoveryReport()
 }
 
@@ -47,7 +49,7 @@ struct LogRecovery {
     let disk: any Disk
     let options: LogOptions
 
-    private var log = RecoveredLog()
+    private var log: RecoveredLog
     /// The segments' files, ascending and without a gap.
     private var files: [SegmentID] = []
     /// Valid frames of the segment read last.
@@ -59,7 +61,8 @@ struct LogRecovery {
     /// The file after the last segment in use: prepared, or torn.
     private var spare: SegmentID?
 
-    init(disk: any Disk, options: LogOptions) {
+    init(disk: any Disk, randomness: any Randomness, options: LogOptions) {
+        log = RecoveredLog(logID: LogID(drawnFrom: randomness))
         self.disk = disk
         self.options = options
     }
@@ -138,6 +141,7 @@ struct LogRecovery {
             return false
         case .header(let header):
             try judgeHeader(header, byteCount: bytes.count, at: place)
+            if log.segments.isEmpty { log.logID = header.logID }
             await log.file?.close()
             log.file = file
             log.segments.append(
@@ -167,7 +171,7 @@ struct LogRecovery {
         _ bytes: [UInt8], in segment: SegmentID
     ) throws(LogError) -> (LogFrame, [LogEntry])? {
         let span = unsafe bytes.span.bytes
-        guard let frame = LogFrame.read(span, at: log.offset) else { return nil }
+        guard let frame = LogFrame.read(span, at: log.offset, of: log.logID) else { return nil }
         guard frame.segment == segment else {
             throw corrupt(segment, .wrongSegment(found: frame.segment))
         }
@@ -186,7 +190,7 @@ struct LogRecovery {
         _ entry: LogEntry, of segment: SegmentID, _ onEntry: (LogEntry) async -> Void
     ) async throws(LogError) {
         guard entry.group != LogFormat.nodeGroup else {
-            guard entry.type == LogFormat.cutType else {
+            guard entry.kind == LogFormat.cutKind else {
                 throw corrupt(segment, .content(.malformed(offset: log.offset)))
             }
             log.oldestSegment = max(log.oldestSegment, SegmentID(entry.index.rawValue))
@@ -221,6 +225,11 @@ struct LogRecovery {
         guard header.segment == segment else {
             throw damaged(.wrongSegment(found: header.segment))
         }
+        guard header.clusterDigest == options.clusterDigest else {
+            mark(.logOfAnotherCluster)
+            throw .otherCluster(segment: segment)
+        }
+        guard log.segments.isEmpty || header.logID == log.logID else { throw damaged(.otherLog) }
         guard UInt64(byteCount) == header.segmentBytes else {
             throw damaged(.size(found: UInt64(byteCount), expected: header.segmentBytes))
         }
@@ -256,7 +265,8 @@ struct LogRecovery {
     private mutating func judgeTail(_ bytes: [UInt8], of segment: SegmentID) throws(LogError) {
         let span = unsafe bytes.span.bytes
         if let later = SegmentScan.laterFrame(
-            in: span, from: log.offset, segment: segment, expected: log.nextSequence),
+            in: span, from: log.offset, inFlight: log.offset, segment: segment,
+            expected: log.nextSequence, of: log.logID),
             !planted(.middleCut)
         {
             mark(.logMiddleCorrupt)
@@ -275,28 +285,31 @@ struct LogRecovery {
         }
         try judgeFirstFrame(before: place)
         let span = unsafe bytes.span.bytes
-        let sequencesBefore =
-            place == 0
-            ? UInt64(Int64.max)
-            : log.segments[place - 1].byteCount / UInt64(LogFormat.frameOverheadBytes)
-        guard
-            SegmentScan.laterFrame(
-                in: span, from: 0, segment: segment,
-                expected: place == 0 ? LogSequence(1) : log.nextSequence,
-                sequencesBefore: sequencesBefore) == nil
-        else {
-            mark(.logHeaderCorrupt)
-            throw damaged
-        }
+        let dirtyEnd = SegmentScan.dirtyEnd(in: span, from: 0)
         if place == 0 {
             guard segment == SegmentID(1) else {
                 mark(.logSegmentMissing)
                 throw .corrupt(segment: SegmentID(1), offset: 0, reason: .missingSegment)
             }
+            // Without the header the log's id is lost, and its frames cannot be told. But the first
+            // write of a log is a header and a seal: whatever has more was in use.
+            guard dirtyEnd <= LogFormat.segmentHeaderBytes + LogFormat.frameOverheadBytes else {
+                mark(.logHeaderCorrupt)
+                throw damaged
+            }
             guard options.mayCreate else { throw .missing }
             log.report.isNew = true
+        } else {
+            let framesBefore =
+                log.segments[place - 1].byteCount / UInt64(LogFormat.frameOverheadBytes)
+            let later = SegmentScan.laterFrame(
+                in: span, from: 0, inFlight: LogFormat.segmentHeaderBytes, segment: segment,
+                expected: log.nextSequence, of: log.logID, sequencesBefore: framesBefore)
+            guard later == nil else {
+                mark(.logHeaderCorrupt)
+                throw damaged
+            }
         }
-        let dirtyEnd = SegmentScan.dirtyEnd(in: span, from: 0)
         mark(dirtyEnd > 0 ? .logSpareTorn : .logSpareUnused)
         if dirtyEnd > 0 {
             log.report.tornTail = TornTail(

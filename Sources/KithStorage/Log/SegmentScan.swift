@@ -7,23 +7,24 @@ enum SegmentScan {
     /// whatever should be at `offset` was durable once.
     ///
     /// Every offset is tried, since the length that would lead to the next frame is itself in
-    /// doubt. `sequencesBefore` is how many frames may have been between `expected` and `offset`.
-    /// O(n), and a checksum for each place that has the magic number, this segment's number and a
-    /// sequence that can be reached from `expected` in that many bytes; payloads do not look like
-    /// that by chance.
+    /// doubt. A header is enough, for no other bytes pass its check; only at `inFlight`, where the
+    /// one write may have been torn that was never synced, the whole frame is. `sequencesBefore` is
+    /// how many frames may have been between `expected` and `offset`. O(n), and a hash of 28 bytes
+    /// for each place that has the magic number.
     static func laterFrame(
-        in bytes: RawSpan, from offset: Int, segment: SegmentID, expected: LogSequence,
-        sequencesBefore: UInt64 = 0
+        in bytes: RawSpan, from offset: Int, inFlight: Int, segment: SegmentID,
+        expected: LogSequence, of log: LogID, sequencesBefore: UInt64 = 0
     ) -> LogFrame? {
         var place = offset
         while let candidate = nextMagic(in: bytes, from: place) {
             place = candidate + 1
-            guard let frame = LogFrame.readHeader(bytes, at: candidate),
+            guard let frame = LogFrame.readHeader(bytes, at: candidate, of: log),
                 frame.segment == segment, frame.sequence >= expected
             else { continue }
             let ahead = frame.sequence.rawValue - expected.rawValue
             let room = UInt64((candidate - offset) / LogFormat.frameOverheadBytes + 1)
-            if ahead <= sequencesBefore + room, frame.isIntact(in: bytes) { return frame }
+            guard ahead <= sequencesBefore + room else { continue }
+            if candidate != inFlight || frame.isIntact(in: bytes, of: log) { return frame }
         }
         return nil
     }

@@ -211,8 +211,8 @@ extension WriteAheadLog {
             gather(
                 LogEntry(
                     group: LogFormat.nodeGroup, term: Term(0),
-                    index: LogIndex(oldestSegment.rawValue), type: LogFormat.cutType,
-                    time: LogTime(0), payload: []))
+                    index: LogIndex(oldestSegment.rawValue), kind: LogFormat.cutKind,
+                    clock: 0, time: LogTime(0), payload: []))
             try await settle(upTo: lastGathered)
         }
         for segment in covered {

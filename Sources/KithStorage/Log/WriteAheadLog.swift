@@ -23,6 +23,7 @@ public actor WriteAheadLog {
     public nonisolated let loop: any Loop
     public nonisolated let options: LogOptions
     nonisolated let disk: any Disk
+    private nonisolated let logID: LogID
     let onFailure: @Sendable (DiskError) -> Void
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -90,16 +91,18 @@ public actor WriteAheadLog {
     /// Opens the log in `log/` of the data folder, makes it where there is none, and recovers it.
     ///
     /// `onEntry` gets every entry in log order, one segment in memory at a time; entries that a
-    /// later `rebase` voids are among them. Throws `corrupt` and leaves the disk untouched where
-    /// durable bytes are damaged; what `onEntry` got before must be dropped then. `onFailure` is
-    /// called once, on the loop, if a write or a sync fails later: the node should say so and exit.
+    /// later `rebase` voids are among them. `randomness` draws the id of a new log.
+    /// Throws `corrupt` and leaves the disk untouched where durable bytes are damaged; what
+    /// `onEntry` got before must be dropped then. `onFailure` is called once, on the loop, if a
+    /// write or a sync fails later: the node should say so and exit.
     public static func open(
-        disk: any Disk, loop: any Loop, options: LogOptions = LogOptions(),
+        disk: any Disk, loop: any Loop, randomness: any Randomness,
+        options: LogOptions = LogOptions(),
         onFailure: @escaping @Sendable (DiskError) -> Void = { _ in },
         onEntry: (LogEntry) async -> Void
     ) async throws(LogError) -> (log: WriteAheadLog, report: RecoveryReport) {
         options.checkInvariants()
-        var recovery = LogRecovery(disk: disk, options: options)
+        var recovery = LogRecovery(disk: disk, randomness: randomness, options: options)
         let recovered = try await recovery.run(onEntry)
         let log = WriteAheadLog(
             recovered, disk: disk, loop: loop, options: options, onFailure: onFailure)
@@ -116,6 +119,7 @@ public actor WriteAheadLog {
         self.loop = loop.forActor()
         self.options = options
         self.onFailure = onFailure
+        logID = recovered.logID
         tails = recovered.report.tails
         nextSequence = recovered.nextSequence
         durable = LogSequence(recovered.nextSequence.rawValue &- 1)
@@ -268,12 +272,13 @@ public actor WriteAheadLog {
         let greatest = batch.greatest
         let (file, segment) = try await fileWithRoom(for: batch.byteCount)
 
-        var bytes = batch.finish(sequence: sequence, segment: segment.segment)
+        var bytes = batch.finish(sequence: sequence, segment: segment.segment, of: logID)
         let isFirst = offset == 0
         if isFirst {
             let header = SegmentHeader(
                 segment: segment.segment, firstSequence: sequence, oldestSegment: oldestSegment,
-                segmentBytes: segment.byteCount)
+                segmentBytes: segment.byteCount, clusterDigest: options.clusterDigest,
+                logID: logID)
             bytes = header.encode() + bytes
         }
         do throws(DiskError) {

@@ -28,7 +28,7 @@ public struct FrameDecoder: Sendable {
     /// greeted yet.
     public init(
         frameBytesMax: UInt32 = WireLimits.helloFrameBytesMax,
-        versions: ClosedRange<UInt8> = ProtocolVersion.supported
+        versions: ClosedRange<UInt8> = ProtocolVersion.inHeaders
     ) {
         self.frameBytesMax = frameBytesMax
         self.versions = versions

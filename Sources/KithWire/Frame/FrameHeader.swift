@@ -4,7 +4,7 @@
 //        0     4  length      bytes after this field: 16 + the payload's
 //        4     1  version     of the protocol
 //        5     1  type        of the message in the payload
-//        6     2  flags       none in version 1: sent as 0, ignored when received
+//        6     2  flags       none in this version: sent as 0, ignored when received
 //        8     8  requestID   chosen by who asks, repeated by who answers
 //       16     4  checksum    CRC-32C of bytes 4..<16 and 20..<end
 //       20     n  payload
@@ -66,17 +66,21 @@ public struct FrameHeader: Hashable, Sendable {
     public var version: UInt8
     /// What the payload is.
     public var type: FrameType
-    /// None in version 1: sent as 0, ignored when received.
+    /// None in this version: sent as 0, ignored when received.
     public var flags: UInt16
     /// Chosen by the side that asks; 0 only in an `Error` about the connection itself.
     public var requestID: UInt64
 
+    /// A header; without a version, of the one that frames of that type have, an `Error` the one of
+    /// a connection whose greeting is done.
     @inlinable
     public init(
-        type: FrameType, requestID: UInt64, version: UInt8 = ProtocolVersion.hello,
-        flags: UInt16 = 0
+        type: FrameType, requestID: UInt64, version: UInt8? = nil, flags: UInt16 = 0
     ) {
-        self.version = version
+        self.version =
+            version
+            ?? (type == .hello || type == .helloReply
+                ? ProtocolVersion.hello : ProtocolVersion.current)
         self.type = type
         self.flags = flags
         self.requestID = requestID

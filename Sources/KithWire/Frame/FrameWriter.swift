@@ -46,7 +46,7 @@ public enum FrameWriter {
 
     /// Writes one frame with `message` in it.
     public static func write(
-        _ message: some WireMessage, requestID: UInt64, version: UInt8 = ProtocolVersion.hello,
+        _ message: some WireMessage, requestID: UInt64, version: UInt8? = nil,
         into writer: inout ByteWriter
     ) {
         let header = FrameHeader(

@@ -93,7 +93,7 @@ public struct HelloReply: WireMessage, Hashable {
 
     /// An answer; a cluster name above `WireLimits.nameBytesMax` bytes is cut when it is encoded.
     public init(
-        version: UInt8 = ProtocolVersion.hello, clusterName: String, nodeID: NodeID,
+        version: UInt8 = ProtocolVersion.current, clusterName: String, nodeID: NodeID,
         limits: WireLimits = WireLimits(), retentionClock: RetentionClock, groups: UInt16
     ) {
         self.version = version

@@ -39,6 +39,9 @@ enum NodeFailure {
         case .unsupportedVersion(let version, let segment):
             "segment \(segment.rawValue) of the log has format version \(version), which this version of "
                 + "kith does not read; nothing was changed"
+        case .otherCluster:
+            "the log in the data folder is of another cluster (another name, number of groups or "
+                + "hashKey); nothing was changed"
         case .diskNearlyFull(let freeBytes, let reserve):
             "the disk is nearly full: \(Words.bytes(freeBytes)) left, \(Words.bytes(reserve)) are kept "
                 + "for the node's own work"

@@ -13,9 +13,22 @@ func entry(_ group: UInt16, _ index: UInt64, size: Int? = nil, term: UInt64 = 1)
     let payload = place + [UInt8](repeating: place.first ?? 0, count: count - place.count)
     return LogEntry(
         group: GroupID(group), term: Term(term), index: LogIndex(index),
-        type: LogEntryType(UInt8(index % 200)), time: LogTime(Int64(index % 1_000_000) * 1000),
+        kind: LogEntryKind(UInt8(index % 200)), clock: UInt8(index % 256),
+        time: LogTime(Int64(index % 1_000_000) * 1000),
         payload: Array(payload))
 }
+
+/// The id of every log in these tests is the bytes 0x61 to 0x68 and 0x71 to 0x78.
+struct FixedRandomness: Randomness {
+    private let words = Box<[UInt64]>([0x6867_6665_6463_6261, 0x7877_7675_7473_7271])
+    func nextUInt64() -> UInt64 {
+        words.update { $0.append($0.removeFirst()) }
+        return words.get()[1]
+    }
+}
+
+/// The id of those logs, as it lies in a header.
+let fixedLogID: [UInt8] = Array(0x61...0x68) + Array(0x71...0x78)
 
 func smallOptions(segmentBytes: Int = 4096) -> LogOptions {
     var options = LogOptions()
@@ -42,7 +55,8 @@ func open(
 ) async throws -> Opened {
     var entries: [LogEntry] = []
     let (log, report) = try await WriteAheadLog.open(
-        disk: disk, loop: loop, options: options, onFailure: onFailure
+        disk: disk, loop: loop, randomness: FixedRandomness(), options: options,
+        onFailure: onFailure
     ) { entries.append($0) }
     return Opened(log: log, report: report, entries: entries)
 }

@@ -25,7 +25,7 @@ import Testing
                 let isKnown = !fuzzer.chance(oneIn: 4)
                 let header = FrameHeader(
                     type: isKnown ? fuzzer.pick(readers).type : FrameType(rawValue: fuzzer.byte()),
-                    requestID: fuzzer.next(), version: fuzzer.chance(oneIn: 16) ? fuzzer.byte() : 1,
+                    requestID: fuzzer.next(), version: fuzzer.chance(oneIn: 16) ? fuzzer.byte() : 2,
                     flags: UInt16(truncatingIfNeeded: fuzzer.next()))
                 FrameWriter.write(
                     header, payload: fuzzer.string(from: payloads, bytesMax: 8 << 10),

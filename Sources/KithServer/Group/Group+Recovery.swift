@@ -1,0 +1,38 @@
+internal import KithBytes
+internal import KithConsensus
+internal import KithCore
+internal import KithStorage
+
+// A group before it serves: the entries that its log holds are applied again.
+
+extension Group {
+    /// Applies an entry found in the log at start. False where it cannot follow what was applied.
+    func replay(_ entry: LogEntry) -> Bool {
+        #if KITH_PLANTED
+        if planted(.lastEntrySkipped) || planted(.lastEntryTwice) { return replayLate(entry) }
+        #endif
+        return replayNow(entry)
+    }
+
+    func replayNow(_ entry: LogEntry) -> Bool {
+        guard entry.index == machine.applied.next,
+            let clock = GroupMachine.EntryClock(rawValue: entry.clock)
+        else { return false }
+        var outcomes: [Outcome] = []
+        machine.apply(
+            index: entry.index, time: entry.time, clock: clock,
+            operations: unsafe entry.payload.span.bytes, on: shards, outcomes: &outcomes)
+        consensus = ConsensusMachine(lastTerm: entry.term, lastIndex: entry.index)
+        return true
+    }
+
+    /// Recovery is over: from here on entries go to `log`.
+    func open(_ log: WriteAheadLog) {
+        self.log = log
+        #if KITH_PLANTED
+        replayLast()
+        if planted(.sealedForgotten) { machine.forgetSealed() }
+        #endif
+        machine.rebuildWork(on: shards)
+    }
+}
