@@ -218,6 +218,8 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case ingestGated
     /// Counts of refusals were refused themselves: again.
     case ingestCountsAgain
+    /// Refusals whose count may not be in the log are not told as certain.
+    case ingestRefusedUncounted
     /// An event waits for a sealed record before it counts.
     case ingestPlaceWaits
 
