@@ -46,6 +46,8 @@ extension Sample {
         Sample("peer-mark", 8, PeerMark(group: GroupID(1))),
         Sample("peer-mark-reply", 8, PeerMarkReply(mark: place)),
         Sample("peer-status", 9, PeerStatus()),
+        Sample("peer-clock", 10, PeerClock(wall: LogTime(1_767_225_600_000))),
+        Sample("peer-clock-reply", 10, PeerClockReply(wall: LogTime(1_767_225_599_250))),
     ]
 
     /// The values between nodes that no example of the document has.

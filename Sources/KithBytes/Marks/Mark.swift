@@ -218,8 +218,20 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case ingestGated
     /// Counts of refusals were refused themselves: again.
     case ingestCountsAgain
+    /// Refusals whose count may not be in the log are not told as certain.
+    case ingestRefusedUncounted
     /// An event waits for a sealed record before it counts.
     case ingestPlaceWaits
+
+    // MARK: Time
+    /// A wall clock made a step of more than an hour that nobody confirms.
+    case clockNotFollowed
+    /// A node found itself more than an hour off the median of all clocks.
+    case clockAstray
+    /// A request was refused because of the node's clock.
+    case clockRefuses
+    /// A node did not start, since its clock was too far beyond what its folder had seen.
+    case clockTooFarAtStart
 
     // MARK: Expiry
     /// An overdue profile is dropped by the operation that met it.

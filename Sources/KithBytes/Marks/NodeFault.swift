@@ -105,6 +105,8 @@ extension NodeFault {
     @inlinable public static var lastTraitWins: NodeFault { NodeFault(39) }
     /// What was on its way to a group that stops is never answered.
     @inlinable public static var latecomersUnheard: NodeFault { NodeFault(40) }
+    /// A refusal is told as certain though its count is not in the log.
+    @inlinable public static var refusedUncounted: NodeFault { NodeFault(41) }
 
     // MARK: Between nodes
     /// Replies of other nodes are matched by order, not by their ids.
@@ -129,6 +131,7 @@ extension NodeFault {
         "replyorder", "clientorder",
         "hintabsent", "nogate", "norun",
         "endslate", "nolimit", "oldmember", "lasttrait", "unheard",
+        "uncounted",
     ]
 
     /// The fault of that name; nil where none has it.

@@ -65,6 +65,9 @@ public struct IngestMachine {
     var counts: Counts
     var countsUnderWay = Counts()
     private var countTries = 0
+    /// What the senders of the refused events are told: `rejected` only once that is counted in the
+    /// log, so that the totals never lack a refusal that somebody was told of for certain.
+    public private(set) var refusal = EventResult.rejected
     let rejected: [(name: [UInt8], count: UInt32)]
     /// The group that counts go to.
     let countGroup: Int
@@ -221,6 +224,7 @@ public struct IngestMachine {
                 if operations.count < part.operationOwners.count {
                     mark(.ingestShortAnswer)
                     fail(part.operationOwners[operations.count...], .unknown)
+                    if operations.isEmpty { loseCounts(part, .unknown) }
                 }
                 if finds.count < part.findOwners.count {
                     fail(part.findOwners[finds.count...], .unknown)
@@ -228,9 +232,10 @@ public struct IngestMachine {
             case .overloaded(let retryAfter):
                 retryAfterMillis = max(retryAfterMillis, retryAfter)
                 fail(part, .overloaded)
-                if part.operationOwners.contains(where: { $0.event < 0 }) { takeBackCounts() }
+                if part.hasCounts { takeBackCounts() }
             case .unknown, .unanswered:
                 fail(part, planted(.silentPartDone) ? .ok : .unknown)
+                loseCounts(part, .unknown)
             }
         }
         for index in active.indices { decide(Int(active[index])) }
@@ -243,6 +248,22 @@ public struct IngestMachine {
         if countTries < Self.countTriesMax {
             counts.ofBatch = counts.ofBatch || countsUnderWay.ofBatch
             counts.limits += countsUnderWay.limits
+            countsUnderWay = Counts()
+        } else {
+            loseCounts(.overloaded)
+        }
+    }
+
+    private mutating func loseCounts(_ part: Round.Part, _ result: EventResult) {
+        if part.hasCounts { loseCounts(result) }
+    }
+
+    /// The counts under way will not be sent again: what is refused may be uncounted, and must be
+    /// sent again itself.
+    private mutating func loseCounts(_ result: EventResult) {
+        if countsUnderWay.ofBatch, !planted(.refusedUncounted) {
+            mark(.ingestRefusedUncounted)
+            refusal = result
         }
         countsUnderWay = Counts()
     }

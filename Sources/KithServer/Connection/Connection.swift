@@ -292,6 +292,9 @@ actor Connection {
             mark(.connectionBadSpace)
             return ErrorReply(code: .badSpace, text: "a space is 1 to 64 of a-z 0-9 _ -")
         }
+        if let refusal = service.guardedClock.refusal(ofEvents: true, of: service.nodeID) {
+            return refusal
+        }
         guard plan.hasStamps == service.isEventClock else {
             let text =
                 service.isEventClock
@@ -377,7 +380,7 @@ actor Connection {
             }
             await send(answer, frame.requestID)
         } else if isPeer {
-            await send(await service.peers.answer(frame), frame.requestID)
+            await send(await service.peers.answer(frame, from: nodeID), frame.requestID)
         } else {
             let text = "a node's first request must be its greeting"
             await send(ErrorReply(code: .notHello, text: text), frame.requestID)

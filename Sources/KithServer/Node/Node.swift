@@ -23,6 +23,9 @@ public actor Node {
     private let listener: any Listener
     private let print: @Sendable (String) -> Void
     private let failure: FailureBox
+    private let clock: GuardedClock
+    private let clockNote: ClockNote
+    private var clockProblem: ClockGuard.Problem?
     private let frameBudget: FrameBudget
     private var connections: [UInt64: Connection] = [:]
     private var nextConnection: UInt64 = 0
@@ -51,6 +54,11 @@ public actor Node {
                 id: settings.nodeID.rawValue, known: configuration.nodes.map(\.id.rawValue))
         }
         let loop = ports.loops[0]
+        let clock = GuardedClock(
+            ports.clock, stepMillisMax: settings.tuning.clockStepMillisMax,
+            mustHear: configuration.nodes.count >= ClockGuard.clocksMin)
+        var ports = ports
+        ports.clock = clock
         do throws(DiskError) {
             try await ports.disk.lock("lock")
         } catch {
@@ -77,7 +85,17 @@ public actor Node {
         // A folder that was used before has a log, or has lost it.
         if isKnown { mark(.nodeStartedAgain) }
         if isKnown { logOptions.mayCreate = false }
-        let log = try await recover(logOptions, ports, groups, failure, print)
+        let (log, lastEntry) = try await recover(logOptions, ports, groups, failure, print)
+        let clockNote = ClockNote(disk: ports.disk, loop: loop)
+        do throws(NodeError) {
+            try await clockNote.judgeStart(
+                at: clock.shown,
+                lastEntry: configuration.retention.clock == .wall ? lastEntry : nil,
+                isAccepted: settings.acceptsClock)
+        } catch {
+            await log.close()
+            throw error
+        }
         for group in groups { await group.open(log) }
 
         let listener: any Listener
@@ -93,6 +111,7 @@ public actor Node {
             if !isKnown {
                 try await FolderIdentity.store(settings, disk: ports.disk, loop: loop)
             }
+            try await clockNote.store(clock.shown)
         } catch {
             mark(.nodeFolderNotWritten)
             await listener.close()
@@ -101,15 +120,16 @@ public actor Node {
         }
         return Node(
             settings, ports, log: log, groups: groups, table: table, listener: listener,
-            failure: failure, print: print)
+            failure: failure, clock: clock, clockNote: clockNote, print: print)
     }
 
     private static func recover(
         _ options: LogOptions, _ ports: NodePorts, _ groups: [Group], _ failure: FailureBox,
         _ print: @escaping @Sendable (String) -> Void
-    ) async throws(NodeError) -> WriteAheadLog {
+    ) async throws(NodeError) -> (WriteAheadLog, lastEntry: LogTime?) {
         let bell = failure
         var misplaced: NodeError?
+        var lastEntry: LogTime?
         let started = ports.clock.monotonicNanoseconds()
         let opened: (log: WriteAheadLog, report: RecoveryReport)
         do throws(LogError) {
@@ -126,6 +146,7 @@ public actor Node {
                             group: entry.group.rawValue, index: entry.index.rawValue)
                         return
                     }
+                    lastEntry = max(lastEntry ?? entry.time, entry.time)
                 })
         } catch {
             throw .log(error)
@@ -144,13 +165,13 @@ public actor Node {
             let millis = (ports.clock.monotonicNanoseconds() - started) / 1_000_000
             print("log: recovered \(report.entries) entries in \(millis) ms")
         }
-        return opened.log
+        return (opened.log, lastEntry)
     }
 
     private init(
         _ settings: NodeSettings, _ ports: NodePorts, log: WriteAheadLog, groups: [Group],
-        table: GroupTable, listener: any Listener, failure: FailureBox,
-        print: @escaping @Sendable (String) -> Void
+        table: GroupTable, listener: any Listener, failure: FailureBox, clock: GuardedClock,
+        clockNote: ClockNote, print: @escaping @Sendable (String) -> Void
     ) {
         self.settings = settings
         self.ports = ports
@@ -158,6 +179,8 @@ public actor Node {
         self.groups = groups
         self.listener = listener
         self.failure = failure
+        self.clock = clock
+        self.clockNote = clockNote
         frameBudget = FrameBudget(bytesMax: settings.ingestBytesMax)
         self.print = print
         let introduction = PeerIntroduction(settings)
@@ -204,12 +227,11 @@ public actor Node {
             for link in peers.flatMap({ [$0.requests, $0.merges] }) {
                 tasks.addTask(executorPreference: link.home) { await link.run() }
             }
-            for peer in peers {
-                let deadline = router.deadline(inMillis: Self.statusMillisMax)
-                // Only so that the others hear that this node is there; they may not be.
-                tasks.addTask { _ = await peer.status(deadline: deadline) }
+            // Before anything is served, and so that the others hear that this node is there.
+            tasks.addTask {
+                await self.hearClocks()
+                await self.keepWatch()
             }
-            tasks.addTask { await self.keepWatch() }
             let failure = failure
             tasks.addTask {
                 if await failure.wait() {
@@ -263,6 +285,8 @@ public actor Node {
             }
             closeOverdue()
             await log.refreshFreeBytes()
+            await hearClocks()
+            await noteClock()
         }
     }
 
@@ -278,6 +302,53 @@ public actor Node {
             mark(.nodeClientOverdue)
             connection.close()
         }
+    }
+
+    /// Asks all other nodes what their clocks show, and tells them; then judges the own.
+    private func hearClocks() async {
+        let deadline = router.deadline(inMillis: Self.clockMillisMax)
+        await withDiscardingTaskGroup { tasks in
+            for peer in peers {
+                tasks.addTask { [clock] in
+                    // Nobody's silence is of interest here: a median is of those who answer.
+                    if case .success(let reply) = await peer.clock(clock.shown, deadline: deadline)
+                    {
+                        clock.hear(reply.wall, of: peer.id)
+                    }
+                }
+            }
+        }
+        let report = clock.look(haveHeard: true)
+        guard Self.kind(report.problem) != Self.kind(clockProblem) else { return }
+        clockProblem = report.problem
+        print("clock: \(report.text ?? "all is well again")")
+    }
+
+    /// Milliseconds for another node to say what its clock shows.
+    static let clockMillisMax: UInt64 = 1_000
+
+    private static func kind(_ problem: ClockGuard.Problem?) -> Int {
+        switch problem {
+        case .astray: 3
+        case .unconfirmed: 2
+        case .apart: 1
+        case nil: 0
+        }
+    }
+
+    /// Has the folder remember the time, now and then, where nobody doubts it.
+    private func noteClock() async {
+        guard clock.now == .sound, clock.look().problem == nil else { return }
+        do throws(NodeError) {
+            try await clockNote.storeIfDue(clock.shown, boot: ports.clock.bootNanoseconds())
+        } catch {
+            print("clock: the time could not be noted in the folder: \(error)")
+        }
+    }
+
+    /// Whether the wall clock is not believed, or the node does not serve because of it.
+    public nonisolated var doubtsClock: Bool {
+        clock.now != .sound || clock.look().heldBackMillis != 0
     }
 
     private func hints(of loop: any Loop) -> HintCache {
@@ -318,11 +389,11 @@ public actor Node {
             hashKey: configuration.hashKey,
             clusterName: configuration.name, nodeID: settings.nodeID, limits: settings.limits,
             isEventClock: configuration.retention.clock == .event, clock: ports.clock,
-            randomness: ports.randomness,
+            guardedClock: clock, randomness: ports.randomness,
             peers: PeerService(
                 introduction: PeerIntroduction(settings),
                 groups: router.places.map(\.local), peers: peers, clock: ports.clock,
-                status: { await self.ownStatus() }),
+                guardedClock: clock, nodeID: settings.nodeID, status: { await self.ownStatus() }),
             status: { await self.status() })
     }
 
@@ -430,6 +501,7 @@ public actor Node {
         }
         let uptime = (ports.clock.monotonicNanoseconds() - startedAt) / 1_000_000
         let place = settings.configuration.node(settings.nodeID)
+        let time = clock.look()
         return .object([
             (
                 "nodes",
@@ -442,6 +514,17 @@ public actor Node {
                         ("connections", .integer(Int64(connections.count))),
                         ("logBytes", .unsigned(await log.bytesUsed)),
                         ("logIsNearlyFull", .bool(await log.isNearlyFull)),
+                        ("wallTime", .integer(time.shown.rawValue)),
+                        ("believedTime", .integer(time.believed.rawValue)),
+                        ("clockSteps", .unsigned(time.steps)),
+                        ("clockProblem", time.text.map { .text($0) } ?? .null),
+                        (
+                            "clockDifferences",
+                            .object(
+                                time.differences.map {
+                                    ("\($0.node.rawValue)", .integer($0.millis))
+                                })
+                        ),
                     ])
                 ])
             ),

@@ -17,6 +17,8 @@ public struct NodeSettings: Sendable {
     /// Bytes of clients' frames above 64 KiB that are being read or wait for their answer, over all
     /// connections; beyond it connections with such frames are not read on.
     public var ingestBytesMax = 256 << 20
+    /// The wall clock is right, however far it is beyond what the folder has seen.
+    public var acceptsClock = false
     /// Bounds of the inside.
     public var tuning = NodeTuning()
 

@@ -32,6 +32,10 @@ public struct NodeTuning: Sendable {
     /// The least time between two logged marks of a group, in nanoseconds.
     public var marksNanoseconds = MergeCoordinator.marksNanoseconds
 
+    /// How far log time follows the wall clock by itself, in milliseconds; the same at all nodes.
+    /// With `.max` every clock is believed.
+    public var clockStepMillisMax = ClockGuard.stepMillisMax
+
     /// The defaults.
     public init() {}
 }

@@ -11,6 +11,9 @@ struct PeerService: Sendable {
     let groups: [Group?]
     let peers: [Peer]
     let clock: any Clock
+    let guardedClock: GuardedClock
+    /// This node.
+    let nodeID: NodeID
     let status: @Sendable () async -> CBORValue
 
     /// Milliseconds that a wait may take, whatever the other node says.
@@ -40,8 +43,16 @@ struct PeerService: Sendable {
     }
 
     /// Answers any other request of a node.
-    func answer(_ frame: Frame) async -> any WireMessage {
+    func answer(_ frame: Frame, from id: NodeID) async -> any WireMessage {
         do throws(ByteError) {
+            switch frame.type {
+            case .peerClock: return tell(try PeerClock(decoding: frame.payload), of: id)
+            case .peerStatus: break
+            default:
+                if let refusal = guardedClock.refusal(ofEvents: false, of: nodeID) {
+                    return refusal
+                }
+            }
             switch frame.type {
             case .peerPerform: return await perform(try PeerPerform(decoding: frame.payload))
             case .peerRead: return await read(try PeerRead(decoding: frame.payload))
@@ -60,6 +71,11 @@ struct PeerService: Sendable {
         }
     }
 
+    private func tell(_ other: PeerClock, of id: NodeID) -> any WireMessage {
+        guardedClock.hear(other.wall, of: id)
+        return PeerClockReply(wall: guardedClock.shown)
+    }
+
     private func group(_ id: GroupID) -> Group? {
         Int(id.rawValue) < groups.count ? groups[Int(id.rawValue)] : nil
     }
@@ -74,6 +90,9 @@ struct PeerService: Sendable {
 
     private func perform(_ request: PeerPerform) async -> any WireMessage {
         guard let group = group(request.group) else { return notLed(request.group) }
+        if request.isIngest, let refusal = guardedClock.refusal(ofEvents: true, of: nodeID) {
+            return refusal
+        }
         var part = Round.Part(group: request.group)
         do throws(ByteError) {
             part.operations = unsafe try OperationWriter(

@@ -15,8 +15,9 @@ struct IngestPlan {
     private var token = SessionToken()
     private var retryAfterMillis: UInt32 = 0
     private var rejected: [UInt32]
+    /// The items of the piece at hand that were refused, by their place in the frame.
+    private var refused: [Int] = []
     private var silent: [NodeID] = []
-    /// Items in the piece at hand that the client could not read as JSON, or that were too large.
     private let arrival: Int64
 
     /// Bytes of event bodies that one piece takes before it is sent on.
@@ -67,6 +68,7 @@ struct IngestPlan {
     private mutating func refuse(_ place: Int, _ reason: RejectionReason) {
         mark(.connectionEventRefused)
         results[place] = .rejected(reason)
+        refused.append(place)
         rejected[Int(reason.rawValue)] += 1
     }
 
@@ -95,6 +97,10 @@ struct IngestPlan {
                 case .unknown, .rejected: planted(.unknownAnsweredOK) ? .ok : .unknown
                 }
         }
+        for place in refused where machine.refusal != .rejected {
+            results[place] = machine.refusal == .overloaded ? .overloaded : .unknown
+        }
+        refused.removeAll(keepingCapacity: true)
         for (group, index) in machine.tokens.enumerated() where index > .zero {
             token.raise(GroupID(UInt16(group)), to: index)
         }

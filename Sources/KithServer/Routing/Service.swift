@@ -17,6 +17,7 @@ struct Service: Sendable {
     let limits: WireLimits
     let isEventClock: Bool
     let clock: any Clock
+    let guardedClock: GuardedClock
     let randomness: any Randomness
     /// What other nodes are answered.
     let peers: PeerService
@@ -40,6 +41,13 @@ struct Service: Sendable {
     func answer(
         _ frame: Frame, _ hints: HintCache, send: (any WireMessage) async -> Void
     ) async {
+        switch frame.type {
+        case .get, .advanceTime, .stats:
+            if let refusal = guardedClock.refusal(ofEvents: false, of: nodeID) {
+                return await send(refusal)
+            }
+        default: break
+        }
         do throws(ByteError) {
             switch frame.type {
             case .get:

@@ -91,7 +91,7 @@ struct NodeChoice: Sendable {
         case .refused(_, let code, _, _):
             switch code {
             case .unknownNamespace, .badSpace: .usage
-            case .unavailable, .overloaded, .shuttingDown, .deadlineExceeded: .unavailable
+            case .unavailable, .overloaded, .shuttingDown, .deadlineExceeded, .clock: .unavailable
             default: .failed
             }
         case .protocolError, .tooLarge, .tooManyRequests, .cancelled, .closed: .failed

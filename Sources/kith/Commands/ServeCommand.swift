@@ -32,6 +32,9 @@ enum ServeCommand: Command {
                 "port", value: "P", help: "listen on this port instead; 0 picks a free one"),
             CommandSyntax.Option(
                 "loops", value: "N", standard: "one a processor", help: "event loops, 1 to 64"),
+            CommandSyntax.Option(
+                "accept-clock",
+                help: "start though the clock is over 30 days beyond what the folder has seen"),
         ],
         notes: [
             "Prints one line when it listens, and runs until SIGTERM or SIGINT; a second signal ends it at "
@@ -65,6 +68,7 @@ enum ServeCommand: Command {
         var settings = NodeSettings(
             configuration: configuration, nodeID: NodeID(number), software: KithCommand.software)
         settings.port = port
+        settings.acceptsClock = arguments.has("accept-clock")
         limitConnections(&settings, console)
         do {
             return try Runtime.run(loopCount: loops, dataFolder: data) { [settings] runtime in

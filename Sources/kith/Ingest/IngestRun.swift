@@ -199,7 +199,7 @@ actor IngestRun {
                 attempt.retryAfterMillis = retryAfterMillis
                 switch code {
                 case .overloaded: attempt.answer = .all(.answered(.overloaded))
-                case .unavailable, .shuttingDown, .internalError, .deadlineExceeded: break
+                case .unavailable, .shuttingDown, .internalError, .deadlineExceeded, .clock: break
                 default: attempt.isFinal = true
                 }
             case .tooLarge, .protocolError, .closed, .cancelled: attempt.isFinal = true

@@ -178,6 +178,7 @@ final class FakePeer: @unchecked Sendable {
         case .peerRead: .peerReadReply
         case .peerTotals: .peerTotalsReply
         case .peerMark: .peerMarkReply
+        case .peerClock: .peerClockReply
         default: .statusReply
         }
     }
@@ -217,6 +218,9 @@ final class FakePeer: @unchecked Sendable {
             }
         case .peerMark:
             return Self.frame(PeerMarkReply(mark: OperationIndex(rawValue: random.next())), id)
+        case .peerClock:
+            return Self.frame(
+                PeerClockReply(wall: LogTime(Int64(bitPattern: random.next()))), id)
         case .peerTotals: return Self.frame(PeerTotalsReply(statistics: Statistics()), id)
         default: return Self.frame(StatusReply(map: noise(40)), id)
         }
