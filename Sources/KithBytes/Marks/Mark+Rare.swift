@@ -16,6 +16,9 @@ extension Mark {
         case .dropContested, .sealContested:
             "a contested leaf lies in an account's profile: that ends by erasing only, and is sealed "
                 + "by the link between two user ids only"
+        case .traitDeletionGone, .traitDeletionEnded:
+            "a profile full of deleted traits, or a value older than a deletion of 90 days ago: more "
+                + "than a world's clients send; tests come here"
         case .sealTooLarge, .eventTraitRefused:
             "a profile of a MiB: more than a world's clients send"
         case .linkSameRoot:

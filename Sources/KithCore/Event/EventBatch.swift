@@ -96,6 +96,8 @@ public struct EventBatch: Sendable {
     public var byteCount: Int { body.count }
     /// Identifiers that were no identifiers, also those of refused events.
     public internal(set) var ignored = IgnoredIdentifierCounts()
+    /// What is to be told of events, also of refused ones; empty for most batches.
+    public internal(set) var notes: [EventNote] = []
 
     var body = ByteWriter()
 
@@ -107,5 +109,6 @@ public struct EventBatch: Sendable {
         identifiers.removeAll(keepingCapacity: true)
         body.removeAll()
         ignored.removeAll()
+        notes.removeAll(keepingCapacity: true)
     }
 }

@@ -118,7 +118,8 @@ extension ShardMachine {
         table.touch(facet, eventTime: time)
         table.addToWindow(&facet, messageHash: body.messageHash, at: context.now)
         table.count(&facet, name: body.counterName)
-        setTraits(&facet, body, planted(.lastTraitWins) ? context.now.rawValue : time)
+        _ = setTraits(
+            &facet, body, planted(.lastTraitWins) ? context.now.rawValue : time, context)
         statistics.accepted += 1
         if target.isQuarantine { mark(.eventQuarantined) }
         if target.isQuarantine { statistics.quarantined += 1 }
@@ -130,26 +131,42 @@ extension ShardMachine {
         return .counted(root: w, open: openLinks(at, leaf, target, body, context))
     }
 
+    /// Deletions first, so that an event may take what it gives up. The traits that were not kept.
     private func setTraits(
-        _ facet: inout FacetRef, _ body: borrowing EventBody, _ time: Int64
-    ) {
-        guard body.traitCount > 0 else { return }
+        _ facet: inout FacetRef, _ body: borrowing EventBody, _ time: Int64,
+        _ context: ApplyContext
+    ) -> Int {
+        guard body.traitCount > 0 else { return 0 }
+        let endedBefore = context.now.rawValue - Self.deletionMillis
         let messageID = body.messageID
         var known = TraitNames()
-        body.forEachTrait { key, value in
-            // A deletion is always taken: it is how a full profile gets room again.
-            if value.byteCount > 1,
-                table.payloadBytes(facet.slot) + key.byteCount + value.byteCount
-                    > Self.payloadBytesMax - Self.attachBytesMax
-            {
-                mark(.eventTraitRefused)
-                statistics.traitsRefused += 1
-                return
+        var refused = 0
+        for isDeleting in [true, false] {
+            body.forEachTrait { key, value in
+                guard value.isDeletion == isDeleting else { return }
+                let needed = key.byteCount + value.byteCount
+                while !isDeleting,
+                    table.payloadBytes(facet.slot) + needed
+                        > Self.payloadBytesMax - Self.attachBytesMax
+                {
+                    guard table.dropDeletion(&facet, &known) else {
+                        mark(.eventTraitRefused)
+                        refused += 1
+                        return
+                    }
+                }
+                if !isDeleting, time <= endedBefore {
+                    table.endDeletion(key, before: endedBefore, &facet, &known)
+                }
+                let outcome = table.setTrait(
+                    &facet, name: key, time: time, messageID: messageID, value: value,
+                    known: &known)
+                if outcome == .limit { refused += 1 }
             }
-            let outcome = table.setTrait(
-                &facet, name: key, time: time, messageID: messageID, value: value, known: &known)
-            if outcome == .limit { statistics.traitsRefused += 1 }
+            known.forgetDeletions()
         }
+        statistics.traitsRefused += UInt64(refused)
+        return refused
     }
 
     func countRoot(_ root: LeafID, by sign: Int64) {
