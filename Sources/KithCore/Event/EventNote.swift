@@ -75,6 +75,7 @@ public enum IdentifierPlace: Hashable, Sendable {
 
 /// Something to tell about one event.
 public struct EventNote: Hashable, Sendable {
+    /// What there is to tell.
     public enum About: Hashable, Sendable {
         case fault(EventFault)
         /// `count` identifiers were none. The namespace is nil where no configured one is named.

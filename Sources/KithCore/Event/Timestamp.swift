@@ -44,10 +44,9 @@ public enum Timestamp {
             case .negative: return .wrong(.before1970, place: 0)
             case .float:
                 let number = try reader.float()
+                if number.isNaN { return .wrong(.isNumber, place: 0) }
                 guard number < Double(max) + 1 else { return .wrong(.after9999, place: 0) }
-                guard number >= 0 else {
-                    return .wrong(number < 0 ? .before1970 : .isNumber, place: 0)
-                }
+                guard number >= 0 else { return .wrong(.before1970, place: 0) }
                 return reading(number: Int64(number))
             case .null, .undefined: return .wrong(.isNull, place: 0)
             default: return .wrong(EventReader.kindProblem(item), place: 0)

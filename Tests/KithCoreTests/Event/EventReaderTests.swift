@@ -594,7 +594,9 @@ import Testing
                 .ignored(.invalid, namespace: nil, at: .externalIDs, count: 1),
             ]),
         Told(
-            event: ["type": "page", "userId": "u", "messageId": "m", "timestamp": 2_000_000_000_001],
+            event: [
+                "type": "page", "userId": "u", "messageId": "m", "timestamp": 2_000_000_000_001,
+            ],
             notes: [.timeMoved]),
         Told(event: ["type": "page", "userId": "u", "messageId": "m"], notes: []),
     ])
