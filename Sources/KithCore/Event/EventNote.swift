@@ -65,6 +65,21 @@ public struct EventFault: Hashable, Sendable {
     }
 }
 
+/// Why there was nothing to link.
+public enum LinkVoid: UInt8, Hashable, Sendable, CaseIterable {
+    /// The event is older than retention, and an end was not there.
+    case age = 0
+    /// An end was forgotten after the event.
+    case forgotten = 1
+
+    public var text: String {
+        switch self {
+        case .age: "age"
+        case .forgotten: "forgotten"
+        }
+    }
+}
+
 /// Where an event carries an identifier.
 public enum IdentifierPlace: Hashable, Sendable {
     /// One of the paths of a namespace, all of which are numbered: by namespace, then in order.
@@ -84,8 +99,8 @@ public struct EventNote: Hashable, Sendable {
         case isNull(at: IdentifierPlace)
         /// The link to its identifier of that namespace was refused, now or before.
         case linkRefused(RefusalRule, namespace: UInt8)
-        /// The link was not made: the event is older than retention, and an end was not there.
-        case linkVoid(namespace: UInt8)
+        /// The link was not made, since there was nothing to link.
+        case linkVoid(LinkVoid, namespace: UInt8)
         /// Its time was later than its arrival, and is its arrival now.
         case timeMoved
         /// It has no message id that could tell a second try from a second event.

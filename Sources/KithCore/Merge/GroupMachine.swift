@@ -428,6 +428,9 @@ public struct GroupMachine: Sendable {
         case .duplicate(let root, let open) where open != 0:
             let (root, left) = attach(open, to: root, target, body, &step, shards)
             return .duplicate(root: root, open: left)
+        case .told(let root, let open, let isDuplicate, let aside) where open != 0:
+            let (root, left) = attach(open, to: root, target, body, &step, shards)
+            return .told(root: root, open: left, isDuplicate: isDuplicate, aside)
         default:
             return outcome
         }
@@ -472,7 +475,7 @@ public struct GroupMachine: Sendable {
                 winnerText: rootWins ? rootText : otherText)
             switch seal(order, &step, shards) {
             case .merged(let merged): root = merged
-            case .void: break
+            case .void, .voidByAge: break
             default: return (root, left)
             }
             left &= ~(1 << UInt32(ordinal))

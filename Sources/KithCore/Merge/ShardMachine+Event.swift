@@ -77,7 +77,11 @@ extension ShardMachine {
             if context.planted(.duplicatesDriveNoLinks) {
                 return .duplicate(root: w, open: 0)
             }
-            return .duplicate(root: w, open: openLinks(slot!, leaf, target, body, context))
+            var aside = EventAside()
+            let open = openLinks(slot!, leaf, target, body, context, &aside)
+            return aside.isEmpty
+                ? .duplicate(root: w, open: open)
+                : .told(root: w, open: open, isDuplicate: true, aside)
         }
         if time <= forgetTime {
             mark(.eventForgotten)
@@ -118,7 +122,8 @@ extension ShardMachine {
         table.touch(facet, eventTime: time)
         table.addToWindow(&facet, messageHash: body.messageHash, at: context.now)
         table.count(&facet, name: body.counterName)
-        _ = setTraits(
+        var aside = EventAside()
+        aside.traitsRefused = setTraits(
             &facet, body, planted(.lastTraitWins) ? context.now.rawValue : time, context)
         statistics.accepted += 1
         if target.isQuarantine { mark(.eventQuarantined) }
@@ -128,14 +133,17 @@ extension ShardMachine {
             // A record that waited with its ledger is filed for another day than its new life ends.
             if isLive { fileForExpiry(at, context) } else { refile(at, context) }
         }
-        return .counted(root: w, open: openLinks(at, leaf, target, body, context))
+        let open = openLinks(at, leaf, target, body, context, &aside)
+        return aside.isEmpty
+            ? .counted(root: w, open: open)
+            : .told(root: w, open: open, isDuplicate: false, aside)
     }
 
     /// Deletions first, so that an event may take what it gives up. The traits that were not kept.
     private func setTraits(
         _ facet: inout FacetRef, _ body: borrowing EventBody, _ time: Int64,
         _ context: ApplyContext
-    ) -> Int {
+    ) -> UInt16 {
         guard body.traitCount > 0 else { return 0 }
         let endedBefore = context.now.rawValue - Self.deletionMillis
         let messageID = body.messageID
@@ -166,7 +174,7 @@ extension ShardMachine {
             known.forgetDeletions()
         }
         statistics.traitsRefused += UInt64(refused)
-        return refused
+        return UInt16(clamping: refused)
     }
 
     func countRoot(_ root: LeafID, by sign: Int64) {
@@ -195,7 +203,7 @@ extension ShardMachine {
     /// The links of an event that this root cannot call settled: bit *i* for identifier *i*.
     private func openLinks(
         _ slot: SlotIndex, _ leaf: LeafID, _ target: EventTarget, _ body: borrowing EventBody,
-        _ context: ApplyContext
+        _ context: ApplyContext, _ aside: inout EventAside
     ) -> UInt32 {
         guard !target.isQuarantine, !target.evenIfContested,
             target.ordinal + 1 < body.identifierCount
@@ -216,8 +224,9 @@ extension ShardMachine {
                 if !other.isUnlisted { list(known) }
                 continue
             }
-            if !isAlias, isRefused(slot, leaf, other.leaf, context) {
+            if !isAlias, let rule = refusedRule(slot, leaf, other.leaf, context) {
                 mark(.linkKnownRefused)
+                aside.refuse(ordinal, rule)
                 continue
             }
             open |= 1 << UInt32(ordinal)
@@ -229,8 +238,17 @@ extension ShardMachine {
     func isRefused(
         _ slot: SlotIndex, _ first: LeafID, _ other: LeafID, _ context: ApplyContext
     ) -> Bool {
-        guard table.hasLedger(slot) else { return false }
-        guard let refusal = ledger(slot).refusal(first: first, other: other) else { return false }
-        return context.now.rawValue - refusal.time.rawValue < Self.refusalMillis
+        refusedRule(slot, first, other, context) != nil
+    }
+
+    /// The rule by which the link is remembered as refused, if not for too long.
+    private func refusedRule(
+        _ slot: SlotIndex, _ first: LeafID, _ other: LeafID, _ context: ApplyContext
+    ) -> RefusalRule? {
+        guard table.hasLedger(slot),
+            let refusal = ledger(slot).refusal(first: first, other: other),
+            context.now.rawValue - refusal.time.rawValue < Self.refusalMillis
+        else { return nil }
+        return refusal.rule
     }
 }

@@ -16,6 +16,8 @@ struct IngestPlan {
     private var retryAfterMillis: UInt32 = 0
     private var rejected: [UInt32]
     private var silent: [NodeID] = []
+    private var notes: [EventNote] = []
+    private let texts: NoteTexts
     /// Items in the piece at hand that the client could not read as JSON, or that were too large.
     private let arrival: Int64
 
@@ -29,6 +31,7 @@ struct IngestPlan {
         count = view.count
         results = Array(repeating: .unknown, count: count)
         rejected = Array(repeating: 0, count: RejectionReason.allCases.count + 1)
+        texts = service.noteTexts
         arrival = service.clock.wallTime().rawValue
     }
 
@@ -83,6 +86,8 @@ struct IngestPlan {
     /// Keeps a piece's results; `silent` are the nodes that did not answer for some of them.
     mutating func take(_ machine: IngestMachine, _ batch: EventBatch, silent nodes: [NodeID]) {
         for node in nodes where !silent.contains(node) { silent.append(node) }
+        notes += batch.notes
+        notes += machine.notes
         for (head, result) in zip(batch.heads, machine.results) {
             results[Int(head.position)] =
                 switch result {
@@ -106,6 +111,7 @@ struct IngestPlan {
         if planted(.resultsShifted), let last = results.popLast() { results.insert(last, at: 0) }
         return IngestReply(
             token: token, retryAfterMillis: retryAfterMillis, results: results,
-            silentNodes: Array(silent.sorted().prefix(WireLimits.silentNodesMax)))
+            silentNodes: Array(silent.sorted().prefix(WireLimits.silentNodesMax)),
+            notes: texts.notes(of: notes), texts: notes.isEmpty ? [] : texts.texts)
     }
 }

@@ -29,7 +29,7 @@ actor IngestRun {
         /// Refused lines that are shown one by one.
         var errorsShownMax: Int
         var isQuiet: Bool
-        /// For how long one batch is tried, in seconds.
+        /// For how long all batches together are tried again, in seconds.
         var patience: Int
         var bytesTotal: UInt64?
     }
@@ -41,10 +41,18 @@ actor IngestRun {
         var errors: [String]
         /// Why it stopped before the end of the input.
         var stop: ClientError?
+        /// Lines of which something is to be told, as many as are shown.
+        var lines: [LineNote]
+        /// Where a signal stopped it.
+        var stoppedAt: String?
     }
 
     private static let pauseMillisMin: UInt64 = 50
     private static let pauseMillisMax: UInt64 = 2_000
+    /// Refused lines, none taken before them, after which nothing more is sent.
+    private static let badLinesMax = 100
+    /// Lines that `--json` lists.
+    private static let lineNotesMax = 1_000
 
     private nonisolated let loop: any Loop
     private let clock: any Clock
@@ -60,6 +68,16 @@ actor IngestRun {
     /// The first line that has no certain answer.
     private var firstUnsettled: LinePlace?
     private var shown = 0
+    private var lines: [LineNote] = []
+    /// The last line that was sent.
+    private var lastSent: LinePlace?
+    private var isInterrupted = false
+    /// As many lines as `badLinesMax` were refused, and none was taken.
+    private var isHopeless = false
+    /// Batches that are being tried again, since when, and nanoseconds of it before that.
+    private var troubled = 0
+    private var troubledAt: UInt64 = 0
+    private var troubledNanoseconds: UInt64 = 0
     /// Whether people were told that nothing is answered at present.
     private var isTold = false
     /// Nodes that people were told of as not answering.
@@ -86,19 +104,22 @@ actor IngestRun {
 
     /// Sends everything. `isEventClock` is what the node's hello said.
     func run(isEventClock: Bool) async -> Outcome {
-        let window = isEventClock || clients.count > 1 ? 1 : settings.window
+        let widest = isEventClock || clients.count > 1 ? 1 : settings.window
         var greatestTime: LogTime?
         await withTaskGroup(of: Void.self) { group in
             var underWay = 0
             var number = 0
-            while stop == nil {
-                if underWay == window {
+            while stop == nil, !isInterrupted, !isHopeless {
+                // One at a time until something was taken: the file may be none of events.
+                if underWay == (tally.taken > 0 ? widest : 1) {
                     await group.next()
                     underWay -= 1
                     continue
                 }
                 switch await feed.next() {
                 case .batch(let batch):
+                    if isInterrupted { break }
+                    lastSent = batch.places.last ?? lastSent
                     let client = clients[number % clients.count]
                     group.addTask { await self.deliver(batch, over: client) }
                     number += 1
@@ -116,7 +137,23 @@ actor IngestRun {
             await group.waitForAll()
         }
         finish()
-        return Outcome(tally: tally, seconds: seconds, errors: errors, stop: stop)
+        return Outcome(
+            tally: tally, seconds: seconds, errors: errors, stop: stop, lines: lines,
+            stoppedAt: stoppedAt)
+    }
+
+    /// Whether a signal has come.
+    var isStopping: Bool { isInterrupted }
+
+    /// Sends nothing more; what is under way is awaited.
+    func interrupt() { isInterrupted = true }
+
+    /// The first line that a signal kept from being sent, or from being answered for certain.
+    private var stoppedAt: String? {
+        guard isInterrupted else { return nil }
+        if let firstUnsettled { return name(firstUnsettled) }
+        guard let lastSent else { return name(LinePlace(file: 0, line: 1)) }
+        return name(LinePlace(file: lastSent.file, line: lastSent.line + 1))
     }
 
     private var seconds: Double { Double(clock.monotonicNanoseconds() - startedAt) / 1e9 }
@@ -135,9 +172,10 @@ actor IngestRun {
         if !settings.isQuiet, console.hasLiveLine { console.drawLive("") }
         if shown > settings.errorsShownMax {
             console.complain(
-                "… and \(Words.grouped(shown - settings.errorsShownMax)) more refused lines; "
+                "… and \(Words.grouped(shown - settings.errorsShownMax)) more such lines; "
                     + "--errors all shows every one")
         }
+        if let stoppedAt { report("stopped at \(stoppedAt)") }
         guard stop != nil, let place = firstUnsettled else { return }
         report("stopped: from \(name(place)) on, lines may not be stored")
     }
@@ -151,15 +189,20 @@ actor IngestRun {
     // MARK: One batch
 
     private func deliver(_ batch: LineBatch, over client: Client) async {
-        let deadline = clock.monotonicNanoseconds() + UInt64(settings.patience) * 1_000_000_000
+        var isTroubled = false
+        defer { if isTroubled { recover() } }
         var delivery = BatchDelivery(batch)
         var pause = Self.pauseMillisMin
         while true {
             let attempt = await send(delivery.payload, over: client)
             settle(delivery.take(attempt.answer), of: batch)
             guard !delivery.isDone else { break }
-            let isOver = clock.monotonicNanoseconds() >= deadline
-            if isOver || attempt.isFinal || stop != nil {
+            if !isTroubled {
+                isTroubled = true
+                if troubled == 0 { troubledAt = clock.monotonicNanoseconds() }
+                troubled += 1
+            }
+            if isPatienceOver || attempt.isFinal || stop != nil || isInterrupted {
                 settle(delivery.giveUp(), of: batch)
                 stop = stop ?? attempt.error
                 break
@@ -171,6 +214,18 @@ actor IngestRun {
         }
         progress.bytesDone = max(progress.bytesDone, batch.bytesTaken)
         draw()
+    }
+
+    /// `--patience` is a total: the time in which some batch or other was tried again.
+    private var isPatienceOver: Bool {
+        let now = clock.monotonicNanoseconds()
+        return troubledNanoseconds + (now - troubledAt)
+            >= UInt64(settings.patience) * 1_000_000_000
+    }
+
+    private func recover() {
+        troubled -= 1
+        if troubled == 0 { troubledNanoseconds += clock.monotonicNanoseconds() - troubledAt }
     }
 
     /// One try, and what it means for others.
@@ -189,7 +244,7 @@ actor IngestRun {
             let reply = try await client.ingest(payload, retries: 0)
             isTold = false
             return Attempt(
-                answer: .results(reply.results), retryAfterMillis: reply.retryAfterMillis,
+                answer: .reply(reply), retryAfterMillis: reply.retryAfterMillis,
                 error: await silence(reply.silentNodes, client))
         } catch {
             var attempt = Attempt(
@@ -264,18 +319,31 @@ actor IngestRun {
     // MARK: One line
 
     private func settle(_ lines: [BatchDelivery.Settled], of batch: LineBatch) {
-        for line in lines { settle(line.outcome, line.item, of: batch) }
+        for line in lines { settle(line, of: batch) }
+        guard tally.taken == 0, tally.refusedTotal >= Self.badLinesMax, !isHopeless else { return }
+        isHopeless = true
+        report(
+            "stopped: of the first \(Words.grouped(tally.refusedTotal)) lines not one is an event")
     }
 
-    private func settle(_ outcome: LineOutcome, _ item: Int, of batch: LineBatch) {
+    private func settle(_ line: BatchDelivery.Settled, of batch: LineBatch) {
+        let (outcome, item) = (line.outcome, line.item)
         tally.count(outcome)
+        tally.count(line.told)
+        if batch.assigned.contains(item) { tally.withoutMessageID += 1 }
         let place = batch.places[item]
         switch outcome {
         case .answered(.rejected(let reason)):
-            show("\(name(place)): \(reason.name): \(batch.notes[item] ?? reason.explanation)")
+            let text = batch.notes[item] ?? ToldNote.explanation(reason, line.told)
+            show(place, reason: reason.name, "\(reason.name): \(text)", text)
         case .unsent, .answered(.unknown), .answered(.overloaded):
             if firstUnsettled.map({ place < $0 }) ?? true { firstUnsettled = place }
-        case .answered: break
+        case .answered:
+            let told = line.told.compactMap(\.line)
+            if !told.isEmpty {
+                let text = told.joined(separator: "; ")
+                show(place, reason: nil, text, text)
+            }
         }
         progress.events = tally.total
         progress.refused = tally.refusedTotal
@@ -286,11 +354,15 @@ actor IngestRun {
         return "\(file == "-" ? "(standard input)" : file):\(place.line)"
     }
 
-    private func show(_ text: String) {
+    private func show(_ place: LinePlace, reason: String?, _ text: String, _ note: String) {
         shown += 1
         guard shown <= settings.errorsShownMax else { return }
+        if lines.count < Self.lineNotesMax {
+            let file = settings.names[place.file]
+            lines.append(LineNote(file: file, line: place.line, reason: reason, text: note))
+        }
         if !settings.isQuiet { console.drawLive("") }
-        console.complain(text)
+        console.complain("\(name(place)): \(text)")
     }
 
     private func draw() {

@@ -38,6 +38,8 @@ package struct LineBatch: Sendable {
     package var refused: Set<Int>
     /// Events without a message id: sent again, they could count twice.
     package var unnamed: Set<Int>
+    /// Events that were given a message id here.
+    package var assigned: Set<Int>
     /// Bytes of all files that were read up to here.
     package var bytesTaken: UInt64
     /// The greatest event time of all lines up to here; nil with the wall clock.
@@ -52,6 +54,8 @@ package struct LineBatcher: Sendable {
         package var eventBytesMax: Int
         /// Events of one batch.
         package var itemsMax = 1_000
+        /// Events of the first batch: what is no file of events shows in a few.
+        package var firstItemsMax = 100
         /// Bytes at which a batch is full.
         package var bytesMax = 256 << 10
         /// Whether items carry the stamps of the event clock.
@@ -77,7 +81,9 @@ package struct LineBatcher: Sendable {
     private var notes: [Int: String] = [:]
     private var refused: Set<Int> = []
     private var unnamed: Set<Int> = []
-    private var assigned = 0
+    private var assigned: Set<Int> = []
+    private var assignedCount = 0
+    private var isFirst = true
     /// The greatest event time so far.
     private var stamp = LogTime(0)
     private var hasStamp = false
@@ -92,7 +98,9 @@ package struct LineBatcher: Sendable {
 
     /// Whether the batch is to be sent before more is added.
     package var isFull: Bool {
-        writer.count >= settings.itemsMax || writer.byteCount >= settings.bytesMax
+        writer.count
+            >= (isFirst ? min(settings.firstItemsMax, settings.itemsMax) : settings.itemsMax)
+            || writer.byteCount >= settings.bytesMax
     }
 
     /// The greatest event time of all lines so far; nil where no line had one.
@@ -126,14 +134,15 @@ package struct LineBatcher: Sendable {
     /// Gives the event an id, and says whether there was room for it. Without room the node assigns
     /// one, at every arrival another.
     private mutating func assignMessageID() -> Bool {
-        let id = "\(settings.runID)-\(assigned)"
-        assigned += 1
+        let id = "\(settings.runID)-\(assignedCount)"
+        assignedCount += 1
         guard event.count + id.utf8.count + Self.messageIDRoom <= settings.eventBytesMax else {
             return false
         }
         let before = event
         do {
             try EventPeek.append(name: "messageId", text: id, to: &event)
+            assigned.insert(places.count)
             return true
         } catch {
             event = before
@@ -151,13 +160,15 @@ package struct LineBatcher: Sendable {
     package mutating func take(bytesTaken: UInt64) -> LineBatch {
         let batch = LineBatch(
             payload: writer.payload, places: places, notes: notes, refused: refused,
-            unnamed: unnamed, bytesTaken: bytesTaken,
+            unnamed: unnamed, assigned: assigned, bytesTaken: bytesTaken,
             stamp: settings.isStamped && hasStamp ? stamp : nil)
         writer.removeAll()
         places.removeAll(keepingCapacity: true)
         notes = [:]
         refused = []
         unnamed = []
+        assigned = []
+        isFirst = false
         return batch
     }
 
