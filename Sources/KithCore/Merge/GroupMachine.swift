@@ -170,11 +170,13 @@ public struct GroupMachine: Sendable {
             let ordinal = Int(try reader.u8())
             let flags = try reader.u8()
             let body = try EventBody(try reader.take(reader.remaining))
-            guard ordinal < body.identifierCount, owns(record) else { return .malformed }
+            guard ordinal < body.identifierCount, owns(record),
+                let attempt = EventTry(rawValue: flags >> 5)
+            else { return .malformed }
             let target = ShardMachine.EventTarget(
                 record: record, ordinal: ordinal, isQuarantine: flags & 1 != 0,
                 evenIfContested: flags & 2 != 0, aliasJoinsAccounts: flags & 4 == 0, proof: proof,
-                place: ShardMachine.RunPlace(flags: flags))
+                place: ShardMachine.RunPlace(flags: flags), attempt: attempt)
             if target.place == .depends, !step.runStands, !planted(.runsIgnored) {
                 mark(.runDependsInVain)
                 return .again

@@ -17,10 +17,13 @@ extension ShardMachine {
         public var proof: OperationIndex
         /// Whether it depends on the operations before it.
         public var place: RunPlace
+        public var attempt: EventTry
 
         public init(
             record: LeafID, ordinal: Int, isQuarantine: Bool = false, evenIfContested: Bool = false,
-            aliasJoinsAccounts: Bool = true, proof: OperationIndex = .none, place: RunPlace = .alone
+            aliasJoinsAccounts: Bool = true, proof: OperationIndex = .none,
+            place: RunPlace = .alone,
+            attempt: EventTry = .only
         ) {
             self.record = record
             self.ordinal = ordinal
@@ -29,6 +32,7 @@ extension ShardMachine {
             self.aliasJoinsAccounts = aliasJoinsAccounts
             self.proof = proof
             self.place = place
+            self.attempt = attempt
         }
     }
 
@@ -68,6 +72,9 @@ extension ShardMachine {
         if context.planted(.forgetTimeLost), found == nil {
             forgetTime = Ledger.Remembered.never
         }
+        if target.attempt == .links {
+            return linksAgain(target, body, slot, (leaf, forgetTime, isContested), context)
+        }
         // The window first: a retry must find itself whatever has become of the leaf since.
         if let found, table.windowContains(found, messageHash: body.messageHash),
             !(context.planted(.contestedBeforeWindow) && isContested)
@@ -97,10 +104,11 @@ extension ShardMachine {
         let isLive = slot.map { table.facetCount($0) > 0 } ?? false
         let mayEnd =
             w.identifierClass == .anonymous && !isLive
+            || target.isQuarantine && target.attempt.wasExpired
             || planted(.oldOfMembersExpires) && leaf.identifierClass == .anonymous
         if mayEnd, context.isOverdue(time) {
             mark(.eventExpiredOnArrival)
-            statistics.expiredOnArrival += 1
+            if target.attempt.countsExpired { statistics.expiredOnArrival += 1 }
             return .expiredOnArrival
         }
 
@@ -137,6 +145,28 @@ extension ShardMachine {
         return aside.isEmpty
             ? .counted(root: w, open: open)
             : .told(root: w, open: open, isDuplicate: false, aside)
+    }
+
+    /// An event that was counted before: its links are driven, as those of a duplicate, and nothing
+    /// is counted, whatever its window remembers. Where its profile has ended there is nothing to
+    /// link to.
+    private func linksAgain(
+        _ target: EventTarget, _ body: borrowing EventBody, _ slot: SlotIndex?,
+        _ known: (leaf: LeafID, forgetTime: Int64, isContested: Bool), _ context: ApplyContext
+    ) -> Outcome {
+        if context.judged(body.time) <= known.forgetTime { return .forgotten }
+        if known.isContested, !target.evenIfContested, !target.isQuarantine,
+            known.leaf.identifierClass == .anonymous
+        {
+            return .contested
+        }
+        guard let slot, table.hasFacet(slot, known.leaf) else { return .expiredOnArrival }
+        mark(.eventLinksAgain)
+        var aside = EventAside()
+        let open = openLinks(slot, known.leaf, target, body, context, &aside)
+        return aside.isEmpty
+            ? .duplicate(root: target.record, open: open)
+            : .told(root: target.record, open: open, isDuplicate: true, aside)
     }
 
     /// Deletions first, so that an event may take what it gives up. The traits that were not kept.

@@ -53,12 +53,20 @@ struct IngestPlan {
             switch item.kind {
             case .invalidJSON: refuse(place, .invalidJSON)
             case .tooLarge: refuse(place, .eventTooLarge)
-            case .event:
+            case .event, .provisional, .provisionalAgain, .last, .links:
+                let ignored = item.kind == .event ? nil : batch.ignored
                 do throws(EventRejection) {
                     try unsafe reader.read(
                         item.bytes, position: UInt32(place), space: space.span.bytes,
                         arrival: arrival, stamp: item.stamp?.rawValue, into: &batch,
                         assignMessageID: { service.assignMessageID() })
+                    switch item.kind {
+                    case .provisional: batch.setAttempt(.provisional, ignored: nil)
+                    case .provisionalAgain: batch.setAttempt(.provisionalAgain, ignored: ignored)
+                    case .last: batch.setAttempt(.last, ignored: ignored)
+                    case .links: batch.setAttempt(.links, ignored: ignored)
+                    default: break
+                    }
                 } catch {
                     refuse(place, RejectionReason(name: error.rawValue) ?? .invalidJSON)
                 }

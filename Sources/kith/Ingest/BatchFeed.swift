@@ -51,6 +51,9 @@ actor BatchFeed {
         batcher = LineBatcher(settings)
     }
 
+    /// Whether lines may be kept and sent again.
+    func setProvisional(_ isProvisional: Bool) { batcher.isProvisional = isProvisional }
+
     /// The next full batch, or what there is when nothing more can be read at once. Returns within
     /// `idleMillis` of the last byte.
     func next() -> Step {

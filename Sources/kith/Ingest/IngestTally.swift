@@ -39,9 +39,6 @@ package struct IngestTally: Equatable, Sendable {
             + overloaded + unsent
     }
 
-    /// Lines that were no bad ones: a node took them, or would have another time.
-    package var taken: Int { total - refusedTotal - unsettled }
-
     /// Lines that are not stored for certain, or may not be, and that might be another time.
     package var unsettled: Int { unknown + overloaded + unsent }
 

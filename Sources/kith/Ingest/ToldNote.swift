@@ -33,6 +33,14 @@ package enum ToldNote: Equatable, Sendable {
             }
     }
 
+    /// Whether it is about a link.
+    var isLink: Bool {
+        switch self {
+        case .linkRefused, .linkVoid: true
+        default: false
+        }
+    }
+
     /// What a line of a taken event says of it; nil for what only the sums tell.
     package var line: String? {
         switch self {
