@@ -131,8 +131,16 @@ extension Sample {
         + [
             .together, .absorbed(by: account), .stale, .done, .notYet,
             .reclaimed(count: 512, more: true), .reclaimed(count: 0, more: false), .malformed,
-            .declined,
+            .declined, .told(root: account, open: 5, isDuplicate: false, aside),
+            .told(root: account, open: 0, isDuplicate: true, EventAside()), .voidByAge,
         ]
+
+    private static var aside: EventAside {
+        var aside = EventAside()
+        aside.traitsRefused = 3
+        aside.refused = 1 << 63 | 2
+        return aside
+    }
 
     static var statistics: Statistics {
         var statistics = Statistics()

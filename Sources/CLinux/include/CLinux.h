@@ -47,6 +47,10 @@ void kith_restore_stop_signals(void);
  * already: then nothing will come. */
 int kith_end_with_parent(int parent);
 
+/* Copies the first bytes that wait in a pipe, as many as `count`, which is not above a pipe's buffer, to
+ * `bytes`, and leaves them there. Waits for the first. How many, -1 where `descriptor` is no pipe. */
+long kith_peek_pipe(int descriptor, void *bytes, long count);
+
 /* The board of the calling thread, on which a simulated world counts the branches it comes to
  * (`MarkBoard` in KithBytes), or null: always null outside simulations. */
 extern _Thread_local uint32_t *kith_board __attribute__((tls_model("initial-exec")));

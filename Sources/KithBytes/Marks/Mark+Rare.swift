@@ -16,6 +16,11 @@ extension Mark {
         case .dropContested, .sealContested:
             "a contested leaf lies in an account's profile: that ends by erasing only, and is sealed "
                 + "by the link between two user ids only"
+        case .eventLinksAgain:
+            "clients of worlds send nothing again at the end of an import; tests come here"
+        case .traitDeletionGone, .traitDeletionEnded:
+            "a profile full of deleted traits, or a value older than a deletion of 90 days ago: more "
+                + "than a world's clients send; tests come here"
         case .sealTooLarge, .eventTraitRefused:
             "a profile of a MiB: more than a world's clients send"
         case .linkSameRoot:

@@ -144,6 +144,12 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case eventOfOwner
     /// The profile is full: a trait is not taken.
     case eventTraitRefused
+    /// An event of an import that was counted before drives its links again.
+    case eventLinksAgain
+    /// The oldest deletion of a full profile gave way to a new trait.
+    case traitDeletionGone
+    /// A deletion of more than 90 days ago no longer beat a value that is older still.
+    case traitDeletionEnded
     /// An event begins a new life of a record that waited with a ledger.
     case eventRevives
     /// A refusal is answered from memory.

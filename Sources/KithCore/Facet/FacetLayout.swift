@@ -139,6 +139,9 @@ extension RawSpan {
         return byteCount - other.byteCount
     }
 
+    /// Whether a trait's value is a deletion: `null`, or `undefined`, which is taken for it.
+    var isDeletion: Bool { byteCount == 1 && (self[0] == 0xf6 || self[0] == 0xf7) }
+
     /// The text; bytes that are no UTF-8 are replaced, and what then passes 65,535 bytes is cut.
     func repairedText() -> String {
         if let text = text() { return text }

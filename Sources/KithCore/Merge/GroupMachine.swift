@@ -170,11 +170,13 @@ public struct GroupMachine: Sendable {
             let ordinal = Int(try reader.u8())
             let flags = try reader.u8()
             let body = try EventBody(try reader.take(reader.remaining))
-            guard ordinal < body.identifierCount, owns(record) else { return .malformed }
+            guard ordinal < body.identifierCount, owns(record),
+                let attempt = EventTry(rawValue: flags >> 5)
+            else { return .malformed }
             let target = ShardMachine.EventTarget(
                 record: record, ordinal: ordinal, isQuarantine: flags & 1 != 0,
                 evenIfContested: flags & 2 != 0, aliasJoinsAccounts: flags & 4 == 0, proof: proof,
-                place: ShardMachine.RunPlace(flags: flags))
+                place: ShardMachine.RunPlace(flags: flags), attempt: attempt)
             if target.place == .depends, !step.runStands, !planted(.runsIgnored) {
                 mark(.runDependsInVain)
                 return .again
@@ -428,6 +430,9 @@ public struct GroupMachine: Sendable {
         case .duplicate(let root, let open) where open != 0:
             let (root, left) = attach(open, to: root, target, body, &step, shards)
             return .duplicate(root: root, open: left)
+        case .told(let root, let open, let isDuplicate, let aside) where open != 0:
+            let (root, left) = attach(open, to: root, target, body, &step, shards)
+            return .told(root: root, open: left, isDuplicate: isDuplicate, aside)
         default:
             return outcome
         }
@@ -472,7 +477,7 @@ public struct GroupMachine: Sendable {
                 winnerText: rootWins ? rootText : otherText)
             switch seal(order, &step, shards) {
             case .merged(let merged): root = merged
-            case .void: break
+            case .void, .voidByAge: break
             default: return (root, left)
             }
             left &= ~(1 << UInt32(ordinal))

@@ -58,6 +58,8 @@ public struct IngestMachine {
     var isOverloaded = false
     var edges: [Edge] = []
     public internal(set) var results: [EventResult]
+    /// What of the events' traits and links was not taken.
+    public private(set) var notes: [EventNote] = []
     /// The greatest log index that answered, by group.
     public private(set) var tokens: [LogIndex]
     public private(set) var retryAfterMillis: UInt32 = 0
@@ -343,7 +345,8 @@ public struct IngestMachine {
             return
         }
         start(event)
-        switch outcome {
+        if case .told(_, _, _, let aside) = outcome { note(aside, event) }
+        switch outcome.plain {
         case .counted(let root, let open):
             tracks[event].isStored = true
             beginLinks(event, root, open)
@@ -379,6 +382,31 @@ public struct IngestMachine {
                 ? batch.quarantineLeaf(event, ordinal) : batch.identifier(event, ordinal).leaf)
     }
 
+    private mutating func note(_ aside: EventAside, _ event: Int) {
+        let head = batch.heads[event]
+        if aside.traitsRefused > 0 {
+            notes.append(
+                EventNote(position: head.position, .traitsRefused(aside.traitsRefused)))
+        }
+        for ordinal in 0..<head.identifierCount {
+            guard let rule = aside.rule(of: ordinal) else { continue }
+            let namespace = batch.identifier(event, ordinal).namespaceIndex
+            notes.append(
+                EventNote(position: head.position, .linkRefused(rule, namespace: namespace)))
+        }
+    }
+
+    private mutating func note(_ link: LinkTrack, _ event: Int) {
+        guard let unmade = link.unmade else { return }
+        let namespace = batch.identifier(event, link.otherOrdinal).namespaceIndex
+        let about: EventNote.About =
+            switch unmade {
+            case .refused(let rule): .linkRefused(rule, namespace: namespace)
+            case .void(let cause): .linkVoid(cause, namespace: namespace)
+            }
+        notes.append(EventNote(position: batch.heads[event].position, about))
+    }
+
     private mutating func beginLinks(_ event: Int, _ root: LeafID, _ open: UInt32) {
         // What another node says of identifiers that the event does not have is not looked at.
         let count = UInt64(batch.heads[event].identifierCount)
@@ -405,8 +433,9 @@ public struct IngestMachine {
     }
 
     private mutating func finishLink(_ event: Int) {
-        if let link = tracks[event].link, link.ignoresOther {
-            counts.limits += 1
+        if let link = tracks[event].link {
+            if link.ignoresOther { counts.limits += 1 }
+            note(link, event)
         }
         nextLink(event)
     }

@@ -75,7 +75,7 @@ extension ShardMachine {
             !known.holds || !order.winnerHolds, !context.planted(.expiredLinksNeverVoid)
         {
             mark(.sealExpired)
-            return .void
+            return .voidByAge
         }
         if let slot, !fitsAbsorb(slot) {
             mark(.sealTooLarge)

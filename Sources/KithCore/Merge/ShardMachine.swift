@@ -29,6 +29,8 @@ public final class ShardMachine {
     public static let identifiersMax = 256
     /// Bytes of facets and ledger a profile may hold, so that an absorb fits one log entry.
     public static let payloadBytesMax = 1 << 20
+    /// How long the deletion of a trait beats older values, in milliseconds of log time: 90 days.
+    static let deletionMillis: Int64 = 90 * 86_400_000
     /// Forget times and contested flags of dropped leaves are kept this long.
     public static let rememberMillis: Int64 = 400 * 86_400_000
     static let dayMillis: Int64 = 86_400_000

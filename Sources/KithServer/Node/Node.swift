@@ -385,8 +385,8 @@ public actor Node {
             })
         policy.identifiersMax = settings.tuning.identifiersMax
         return Service(
-            router: router, rules: rules, normaliser: IdentifierNormaliser(rules), policy: policy,
-            hashKey: configuration.hashKey,
+            router: router, rules: rules, normaliser: IdentifierNormaliser(rules),
+            noteTexts: NoteTexts(rules), policy: policy, hashKey: configuration.hashKey,
             clusterName: configuration.name, nodeID: settings.nodeID, limits: settings.limits,
             isEventClock: configuration.retention.clock == .event, clock: ports.clock,
             guardedClock: clock, randomness: ports.randomness,

@@ -18,6 +18,8 @@ struct IngestPlan {
     /// The items of the piece at hand that were refused, by their place in the frame.
     private var refused: [Int] = []
     private var silent: [NodeID] = []
+    private var notes: [EventNote] = []
+    private let texts: NoteTexts
     private let arrival: Int64
 
     /// Bytes of event bodies that one piece takes before it is sent on.
@@ -30,6 +32,7 @@ struct IngestPlan {
         count = view.count
         results = Array(repeating: .unknown, count: count)
         rejected = Array(repeating: 0, count: RejectionReason.allCases.count + 1)
+        texts = service.noteTexts
         arrival = service.clock.wallTime().rawValue
     }
 
@@ -51,12 +54,20 @@ struct IngestPlan {
             switch item.kind {
             case .invalidJSON: refuse(place, .invalidJSON)
             case .tooLarge: refuse(place, .eventTooLarge)
-            case .event:
+            case .event, .provisional, .provisionalAgain, .last, .links:
+                let ignored = item.kind == .event ? nil : batch.ignored
                 do throws(EventRejection) {
                     try unsafe reader.read(
                         item.bytes, position: UInt32(place), space: space.span.bytes,
                         arrival: arrival, stamp: item.stamp?.rawValue, into: &batch,
                         assignMessageID: { service.assignMessageID() })
+                    switch item.kind {
+                    case .provisional: batch.setAttempt(.provisional, ignored: nil)
+                    case .provisionalAgain: batch.setAttempt(.provisionalAgain, ignored: ignored)
+                    case .last: batch.setAttempt(.last, ignored: ignored)
+                    case .links: batch.setAttempt(.links, ignored: ignored)
+                    default: break
+                    }
                 } catch {
                     refuse(place, RejectionReason(name: error.rawValue) ?? .invalidJSON)
                 }
@@ -85,6 +96,8 @@ struct IngestPlan {
     /// Keeps a piece's results; `silent` are the nodes that did not answer for some of them.
     mutating func take(_ machine: IngestMachine, _ batch: EventBatch, silent nodes: [NodeID]) {
         for node in nodes where !silent.contains(node) { silent.append(node) }
+        notes += batch.notes
+        notes += machine.notes
         for (head, result) in zip(batch.heads, machine.results) {
             results[Int(head.position)] =
                 switch result {
@@ -112,6 +125,7 @@ struct IngestPlan {
         if planted(.resultsShifted), let last = results.popLast() { results.insert(last, at: 0) }
         return IngestReply(
             token: token, retryAfterMillis: retryAfterMillis, results: results,
-            silentNodes: Array(silent.sorted().prefix(WireLimits.silentNodesMax)))
+            silentNodes: Array(silent.sorted().prefix(WireLimits.silentNodesMax)),
+            notes: texts.notes(of: notes), texts: notes.isEmpty ? [] : texts.texts)
     }
 }

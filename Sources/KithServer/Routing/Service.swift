@@ -10,6 +10,8 @@ struct Service: Sendable {
     let rules: IdentityRules
     /// Of those rules; what it holds is made once.
     let normaliser: IdentifierNormaliser
+    /// Of those rules too.
+    let noteTexts: NoteTexts
     let policy: LinkPolicy
     let hashKey: HashKey
     let clusterName: String

@@ -245,9 +245,17 @@ final class FakePeer: @unchecked Sendable {
             .released(ReleaseOrder(leaf: leaf(), version: index, ledger: noise(9), marks: [])),
             .found(Finding(root: leaf())), .sealedNow(version: index), .merged(root: leaf()),
             .again, .void, .together, .absorbed(by: leaf()), .stale, .done, .notYet,
-            .reclaimed(count: 7, more: true), .malformed, .declined,
+            .reclaimed(count: 7, more: true), .malformed, .declined, .voidByAge,
+            .told(root: leaf(), open: 2, isDuplicate: random.oneIn(2), aside()),
         ]
         return all[random.below(all.count)]
+    }
+
+    private func aside() -> EventAside {
+        var aside = EventAside()
+        aside.traitsRefused = UInt16(truncatingIfNeeded: random.next())
+        aside.refused = random.next()
+        return aside
     }
 
     private func leaf() -> LeafID {
