@@ -144,8 +144,14 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case eventOfOwner
     /// The profile is full: a trait is not taken.
     case eventTraitRefused
+    /// An event counts under "(other)": its profile has no room for its name.
+    case eventNameOther
     /// An event begins a new life of a record that waited with a ledger.
     case eventRevives
+    /// The profile of both ends would be too large to be read.
+    case linkProfileTooLarge
+    /// The ledgers of both ends remember too much.
+    case linkLedgerTooLarge
     /// A refusal is answered from memory.
     case linkKnownRefused
 

@@ -145,13 +145,20 @@ extension RecordTable {
             guard compare(found, time: time, messageID: messageID, value: value) < 0 else {
                 return .older
             }
+            guard hasRoom(forProfileBytes: value.byteCount - found.valueBytes, facet.slot) else {
+                return .limit
+            }
             nameID = names.retain(name) ?? NameTable.other
             names.release(found.name)
             removeTrait(facet, found, follower, shape)
         } else {
+            let bytes = Profile.traitBytesMin + name.byteCount + value.byteCount
             guard name.byteCount <= FacetLimits.nameBytesMax,
-                hasRoom(forTrait: name, facet.slot, &known), let id = names.retain(name)
+                hasRoom(forProfileBytes: bytes, facet.slot),
+                hasRoom(forTrait: name, facet.slot, &known)
             else { return .limit }
+            // Where the table of names is full, the cell spells its name out.
+            let id = names.retain(name) ?? NameTable.other
             known.insert(name, number: id)
             nameID = id
         }
@@ -164,6 +171,8 @@ extension RecordTable {
     private mutating func removeTrait(
         _ facet: FacetRef, _ cell: TraitCell, _ follower: TraitCell?, _ shape: FacetShape
     ) {
+        grow(
+            facet.slot, by: -Profile.traitBytesMin - nameText(cell).byteCount - cell.valueBytes)
         var from = cell.start
         var to = cell.end
         if let follower, follower.isShared, !cell.isShared {
@@ -184,6 +193,7 @@ extension RecordTable {
         _ facet: FacetRef, name: RawSpan, id: UInt16, time: Int64, messageID: RawSpan,
         value: RawSpan
     ) {
+        grow(facet.slot, by: Profile.traitBytesMin + name.byteCount + value.byteCount)
         let shape = shape(facet)
         var last: TraitCell?
         for _ in 0..<shape.traitCount { last = trait(after: last, in: shape) }

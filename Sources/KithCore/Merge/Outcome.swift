@@ -108,6 +108,10 @@ public struct Finding: Sendable, Equatable {
     public var isListed: Bool
     /// Bytes of its facets and ledger.
     public var payloadBytes: Int
+    /// Bytes that a read of it answers with at most.
+    public var profileBytes: Int
+    /// What its ledger remembers: absorbed seals and dropped leaves.
+    public var ledgerEntries: Int
     /// Identifiers by namespace, sorted: what limits are checked against.
     public var identifiers: [IdentifierCount]
     /// The root's own identifier, where it holds one.
@@ -123,6 +127,8 @@ public struct Finding: Sendable, Equatable {
         isLive = false
         isListed = false
         payloadBytes = 0
+        profileBytes = 0
+        ledgerEntries = 0
         identifiers = []
         rootText = nil
     }

@@ -117,7 +117,7 @@ extension ShardMachine {
         }
         table.touch(facet, eventTime: time)
         table.addToWindow(&facet, messageHash: body.messageHash, at: context.now)
-        table.count(&facet, name: body.counterName)
+        table.count(&facet, name: body.counterName, namesMax: context.eventNamesMax)
         setTraits(&facet, body, planted(.lastTraitWins) ? context.now.rawValue : time)
         statistics.accepted += 1
         if target.isQuarantine { mark(.eventQuarantined) }

@@ -35,7 +35,7 @@ final class ReviewWorld: ShardAccess {
         let table = table
         groups = table.groups.map { GroupMachine(group: $0, table: table) }
         drivers = table.groups.map { MergeDriver(group: $0, table: table) }
-        machines = (0..<ShardID.count).map { ShardMachine(id: ShardID(UInt8($0))) }
+        machines = (0..<ShardID.count).map { ShardMachine(id: ShardID(UInt8($0)), key: key) }
     }
 
     func machine(_ id: ShardID) -> ShardMachine { machines[Int(id.rawValue)] }
