@@ -105,14 +105,10 @@ extension NodeFault {
     @inlinable public static var lastTraitWins: NodeFault { NodeFault(39) }
     /// What was on its way to a group that stops is never answered.
     @inlinable public static var latecomersUnheard: NodeFault { NodeFault(40) }
-    /// A link is made though the profile is too large to be read then.
-    @inlinable public static var profilesUnbounded: NodeFault { NodeFault(41) }
     /// A profile counts event names apart without a bound.
-    @inlinable public static var eventNamesUnbounded: NodeFault { NodeFault(42) }
+    @inlinable public static var eventNamesUnbounded: NodeFault { NodeFault(41) }
     /// The names of the types are bounded like others.
-    @inlinable public static var typeNamesBounded: NodeFault { NodeFault(43) }
-    /// A name that a merged facet counts is taken for new in another of the profile.
-    @inlinable public static var mergedNamesForgotten: NodeFault { NodeFault(44) }
+    @inlinable public static var typeNamesBounded: NodeFault { NodeFault(42) }
 
     // MARK: Between nodes
     /// Replies of other nodes are matched by order, not by their ids.
@@ -137,7 +133,7 @@ extension NodeFault {
         "replyorder", "clientorder",
         "hintabsent", "nogate", "norun",
         "endslate", "nolimit", "oldmember", "lasttrait", "unheard",
-        "hugeprofiles", "manynames", "typesbounded", "mergednames",
+        "manynames", "typesbounded",
     ]
 
     /// The fault of that name; nil where none has it.

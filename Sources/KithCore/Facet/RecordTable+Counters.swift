@@ -54,8 +54,7 @@ extension RecordTable {
         }
         let isReserved =
             known.map { $0 < EventNames.reservedCount } ?? EventNames.isReserved(name)
-        let isCounted =
-            !planted(.mergedNamesForgotten) && known.map { counts($0, facet.slot) } ?? false
+        let isCounted = known.map { counts($0, facet.slot) } ?? false
         let mayAdd =
             isReserved && !planted(.typeNamesBounded)
             || hasRoom(forCounterIn: facet, shape)

@@ -157,12 +157,14 @@ final class LinkTrack {
             return true
         }
         if fa.profileBytes + fb.profileBytes + ShardMachine.attachBytesMax * 2
-            > FacetLimits.profileBytesMax, !planted(.profilesUnbounded)
+            > FacetLimits.profileBytesMax, !policy.planted(.profilesUnbounded)
         {
             mark(.linkProfileTooLarge)
             return true
         }
-        if fa.ledgerEntries + fb.ledgerEntries + 2 > Ledger.entriesMax {
+        if fa.ledgerEntries + fb.ledgerEntries + 2 > Ledger.entriesMax,
+            !policy.planted(.ledgersUnbounded)
+        {
             mark(.linkLedgerTooLarge)
             return true
         }

@@ -264,9 +264,7 @@ public final class ShardMachine {
             let leaf = table.id(slot)
             precondition(leaf.shard == id, "record \(leaf.hex) in shard \(id.rawValue)")
             let bytes = table.profileBytes(slot)
-            precondition(
-                bytes <= FacetLimits.profileBytesMax || planted(.profilesUnbounded),
-                "a profile of \(bytes) bytes")
+            precondition(bytes <= FacetLimits.profileBytesMax, "a profile of \(bytes) bytes")
             switch table.state(slot) {
             case .root:
                 precondition(
