@@ -83,6 +83,8 @@ extension Sample {
         finding.isLive = true
         finding.isListed = true
         finding.payloadBytes = 640
+        finding.profileBytes = 1234
+        finding.ledgerEntries = 3
         finding.identifiers = [IdentifierCount(namespace: Array("user_id".utf8), count: 1)]
         finding.rootText = IdentifierText(
             flags: [], space: Array("default".utf8), namespace: Array("user_id".utf8),
@@ -100,6 +102,8 @@ extension Sample {
         finding.isListed = true
         finding.forgetTime = .max
         finding.payloadBytes = PeerLimits.payloadBytesMax
+        finding.profileBytes = Int(UInt32.max)
+        finding.ledgerEntries = Int(UInt32.max)
         finding.identifiers = [
             IdentifierCount(namespace: [], count: 0),
             IdentifierCount(

@@ -150,8 +150,14 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case traitDeletionGone
     /// A deletion of more than 90 days ago no longer beat a value that is older still.
     case traitDeletionEnded
+    /// An event counts under "(other)": its profile has no room for its name.
+    case eventNameOther
     /// An event begins a new life of a record that waited with a ledger.
     case eventRevives
+    /// The profile of both ends would be too large to be read.
+    case linkProfileTooLarge
+    /// The ledgers of both ends remember too much.
+    case linkLedgerTooLarge
     /// A refusal is answered from memory.
     case linkKnownRefused
 

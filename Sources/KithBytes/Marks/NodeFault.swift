@@ -107,6 +107,10 @@ extension NodeFault {
     @inlinable public static var latecomersUnheard: NodeFault { NodeFault(40) }
     /// A refusal is told as certain though its count is not in the log.
     @inlinable public static var refusedUncounted: NodeFault { NodeFault(41) }
+    /// A profile counts event names apart without a bound.
+    @inlinable public static var eventNamesUnbounded: NodeFault { NodeFault(42) }
+    /// The names of the types are bounded like others.
+    @inlinable public static var typeNamesBounded: NodeFault { NodeFault(43) }
 
     // MARK: Between nodes
     /// Replies of other nodes are matched by order, not by their ids.
@@ -132,6 +136,7 @@ extension NodeFault {
         "hintabsent", "nogate", "norun",
         "endslate", "nolimit", "oldmember", "lasttrait", "unheard",
         "uncounted",
+        "manynames", "typesbounded",
     ]
 
     /// The fault of that name; nil where none has it.

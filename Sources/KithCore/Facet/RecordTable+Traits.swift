@@ -149,15 +149,22 @@ extension RecordTable {
             guard compare(found, time: time, messageID: messageID, value: value) < 0 else {
                 return .older
             }
+            guard hasRoom(forProfileBytes: value.byteCount - found.valueBytes, facet.slot) else {
+                return .limit
+            }
             nameID = names.retain(name) ?? NameTable.other
             names.release(found.name)
             removeTrait(facet, found, follower, shape)
         } else {
             guard name.byteCount <= FacetLimits.nameBytesMax else { return .limit }
-            while !hasRoom(forTrait: name, facet.slot, &known) {
+            let bytes = Profile.traitBytesMin + name.byteCount + value.byteCount
+            while !hasRoom(forProfileBytes: bytes, facet.slot)
+                || !hasRoom(forTrait: name, facet.slot, &known)
+            {
                 guard dropDeletion(&facet, &known) else { return .limit }
             }
-            guard let id = names.retain(name) else { return .limit }
+            // Where the table of names is full, the cell spells its name out.
+            let id = names.retain(name) ?? NameTable.other
             known.insert(name, number: id)
             nameID = id
         }
@@ -170,6 +177,8 @@ extension RecordTable {
     private mutating func removeTrait(
         _ facet: FacetRef, _ cell: TraitCell, _ follower: TraitCell?, _ shape: FacetShape
     ) {
+        grow(
+            facet.slot, by: -Profile.traitBytesMin - nameText(cell).byteCount - cell.valueBytes)
         var from = cell.start
         var to = cell.end
         if let follower, follower.isShared, !cell.isShared {
@@ -190,6 +199,7 @@ extension RecordTable {
         _ facet: FacetRef, name: RawSpan, id: UInt16, time: Int64, messageID: RawSpan,
         value: RawSpan
     ) {
+        grow(facet.slot, by: Profile.traitBytesMin + name.byteCount + value.byteCount)
         let shape = shape(facet)
         var last: TraitCell?
         for _ in 0..<shape.traitCount { last = trait(after: last, in: shape) }
@@ -280,8 +290,8 @@ extension RecordTable {
             let shape = shape(place)
             let (found, follower) = findTrait(shape, name)
             if let found {
-                names.release(found.name)
                 removeTrait(place, found, follower, shape)
+                names.release(found.name)
             }
             offset += Int(arena.region.u32(at: start(place)))
         }

@@ -50,6 +50,8 @@ public struct GroupMachine: Sendable {
 
     /// Identifiers a profile may hold. The same in every replica; only tests make it less.
     public var identifiersMax = ShardMachine.identifiersMax
+    /// Event names that a profile counts apart. The same in every replica; only tests make it less.
+    public var eventNamesMax = FacetLimits.eventNamesMax
 
     /// 90 days, until a settings operation says otherwise.
     public static let retentionMillisDefault: Int64 = 90 * 86_400_000
@@ -89,6 +91,7 @@ public struct GroupMachine: Sendable {
             group: group, at: at, now: now, retentionMillis: retentionMillis,
             takesEventTimes: clock == .event, marks: marks, table: table)
         context.identifiersMax = identifiersMax
+        context.eventNamesMax = eventNamesMax
         #if KITH_PLANTED
         context.faults = faults
         #endif

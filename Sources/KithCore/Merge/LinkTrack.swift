@@ -168,6 +168,18 @@ final class LinkTrack {
         {
             return true
         }
+        if fa.profileBytes + fb.profileBytes + ShardMachine.attachBytesMax * 2
+            > FacetLimits.profileBytesMax, !policy.planted(.profilesUnbounded)
+        {
+            mark(.linkProfileTooLarge)
+            return true
+        }
+        if fa.ledgerEntries + fb.ledgerEntries + 2 > Ledger.entriesMax,
+            !policy.planted(.ledgersUnbounded)
+        {
+            mark(.linkLedgerTooLarge)
+            return true
+        }
         var total = 0
         var namespaces: [(namespace: [UInt8], count: Int, grows: Bool)] = []
         func add(_ namespace: [UInt8], _ count: Int) {

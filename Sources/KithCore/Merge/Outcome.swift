@@ -141,6 +141,10 @@ public struct Finding: Sendable, Equatable {
     public var isListed: Bool
     /// Bytes of its facets and ledger.
     public var payloadBytes: Int
+    /// Bytes that a read of it answers with at most.
+    public var profileBytes: Int
+    /// What its ledger remembers: absorbed seals and dropped leaves.
+    public var ledgerEntries: Int
     /// Identifiers by namespace, sorted: what limits are checked against.
     public var identifiers: [IdentifierCount]
     /// The root's own identifier, where it holds one.
@@ -156,6 +160,8 @@ public struct Finding: Sendable, Equatable {
         isLive = false
         isListed = false
         payloadBytes = 0
+        profileBytes = 0
+        ledgerEntries = 0
         identifiers = []
         rootText = nil
     }

@@ -129,7 +129,7 @@ extension ShardMachine {
         }
         table.touch(facet, eventTime: time)
         table.addToWindow(&facet, messageHash: body.messageHash, at: context.now)
-        table.count(&facet, name: body.counterName)
+        table.count(&facet, name: body.counterName, namesMax: context.eventNamesMax)
         var aside = EventAside()
         aside.traitsRefused = setTraits(
             &facet, body, planted(.lastTraitWins) ? context.now.rawValue : time, context)

@@ -99,7 +99,7 @@ actor Group {
     }
 
     init(
-        id: GroupID, table: GroupTable, loop: any Loop, clock: any Clock,
+        id: GroupID, table: GroupTable, key: HashKey, loop: any Loop, clock: any Clock,
         entryClock: GroupMachine.EntryClock, retentionMillis: Int64, tuning: NodeTuning,
         onFailure: @escaping @Sendable (LogError) -> Void
     ) {
@@ -112,9 +112,9 @@ actor Group {
         self.retentionMillis = retentionMillis
         self.tuning = tuning
         self.onFailure = onFailure
-        shards = ShardSet(group: id, table: table, loop: loop)
+        shards = ShardSet(group: id, table: table, key: key, loop: loop)
         machine = GroupMachine(group: id, table: table)
-        machine.identifiersMax = tuning.identifiersMax
+        machine.setLimits(tuning)
     }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {

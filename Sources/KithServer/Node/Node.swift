@@ -73,7 +73,8 @@ public actor Node {
         let led = table.groups.filter { configuration.leader(of: $0) == settings.nodeID }
         let groups = led.enumerated().map { place, id in
             Group(
-                id: id, table: table, loop: ports.loops[place % ports.loops.count],
+                id: id, table: table, key: configuration.hashKey,
+                loop: ports.loops[place % ports.loops.count],
                 clock: ports.clock,
                 entryClock: configuration.retention.clock == .event ? .event : .wall,
                 retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000,

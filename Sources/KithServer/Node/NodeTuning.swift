@@ -13,6 +13,8 @@ public struct NodeTuning: Sendable {
     public var hints: [(leaf: LeafID, root: LeafID)] = []
     /// Identifiers a profile may hold; the same at all nodes and in all lives of a cluster.
     public var identifiersMax = ShardMachine.identifiersMax
+    /// Event names that a profile counts apart; the same at all nodes, in all lives of a cluster.
+    public var eventNamesMax = FacetLimits.eventNamesMax
     /// Records that one reclaim operation handles at most.
     public var reclaimStep = Group.reclaimStep
     /// Bytes of operations that one submission of a round has, or one operation.
@@ -38,4 +40,12 @@ public struct NodeTuning: Sendable {
 
     /// The defaults.
     public init() {}
+}
+
+extension GroupMachine {
+    /// Bounds of a profile, the same at all nodes.
+    mutating func setLimits(_ tuning: NodeTuning) {
+        identifiersMax = tuning.identifiersMax
+        eventNamesMax = tuning.eventNamesMax
+    }
 }

@@ -83,6 +83,8 @@ extension ByteWriter {
         i64(finding.forgetTime)
         i64(finding.pastRetention)
         u64(UInt64(finding.payloadBytes))
+        u32(UInt32(clamping: finding.profileBytes))
+        u32(UInt32(clamping: finding.ledgerEntries))
         u16(UInt16(finding.identifiers.count))
         for entry in finding.identifiers {
             bytes16(entry.namespace)
@@ -160,6 +162,8 @@ extension ByteReader {
             throw .tooLong(length: Int(clamping: payload), limit: PeerLimits.payloadBytesMax)
         }
         finding.payloadBytes = Int(payload)
+        finding.profileBytes = Int(try u32())
+        finding.ledgerEntries = Int(try u32())
         let count = try count16(of: Self.namespaceBytesMin, limit: PeerLimits.namespacesMax)
         for _ in 0..<count {
             finding.identifiers.append(

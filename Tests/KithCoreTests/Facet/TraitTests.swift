@@ -168,14 +168,19 @@ import Testing
         table.checkInvariants()
     }
 
-    @Test func `a full name table refuses new traits and takes changes of old ones`() {
+    @Test func `a full name table takes new traits and changes of old ones`() {
         var table = RecordTable(namesMax: 1)
         let slot = table.insert(testLeaf(1))
         var facet = table.addFacet(slot, testLeaf(1))
 
         #expect(table.setTrait(&facet, "a", time: 1, messageID: "m", value: [1]) == .set)
-        #expect(table.setTrait(&facet, "b", time: 1, messageID: "m", value: [1]) == .limit)
+        #expect(table.setTrait(&facet, "b", time: 1, messageID: "m", value: [1]) == .set)
         #expect(table.setTrait(&facet, "a", time: 2, messageID: "m", value: [2]) == .set)
+        #expect(table.setTrait(&facet, "b", time: 2, messageID: "m", value: [3]) == .set)
+        #expect(table.setTrait(&facet, "b", time: 1, messageID: "m", value: [4]) == .older)
+        let traits = table.fold(slot, retentionMillis: 0).traits
+        #expect(traits.map(\.name) == ["a", "b"])
+        #expect(traits.map(\.value) == [[2], [3]])
         table.checkInvariants()
     }
 

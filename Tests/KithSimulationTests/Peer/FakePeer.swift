@@ -233,6 +233,8 @@ final class FakePeer: @unchecked Sendable {
         finding.isLive = !random.oneIn(4)
         finding.isListed = random.oneIn(2)
         finding.payloadBytes = random.below(PeerLimits.payloadBytesMax)
+        finding.profileBytes = random.below(8 << 20)
+        finding.ledgerEntries = random.below(20_000)
         return finding
     }
 
