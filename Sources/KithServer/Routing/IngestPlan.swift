@@ -15,7 +15,7 @@ struct IngestPlan {
     private var token = SessionToken()
     private var retryAfterMillis: UInt32 = 0
     private var rejected: [UInt32]
-    private var silent: [NodeID] = []
+    private var trouble = Router.Trouble()
     /// Items in the piece at hand that the client could not read as JSON, or that were too large.
     private let arrival: Int64
 
@@ -80,9 +80,9 @@ struct IngestPlan {
         return list
     }
 
-    /// Keeps a piece's results; `silent` are the nodes that did not answer for some of them.
-    mutating func take(_ machine: IngestMachine, _ batch: EventBatch, silent nodes: [NodeID]) {
-        for node in nodes where !silent.contains(node) { silent.append(node) }
+    /// Keeps a piece's results, and which nodes stood in the way of some of them.
+    mutating func take(_ machine: IngestMachine, _ batch: EventBatch, _ trouble: Router.Trouble) {
+        self.trouble.add(trouble)
         for (head, result) in zip(batch.heads, machine.results) {
             results[Int(head.position)] =
                 switch result {
@@ -106,6 +106,7 @@ struct IngestPlan {
         if planted(.resultsShifted), let last = results.popLast() { results.insert(last, at: 0) }
         return IngestReply(
             token: token, retryAfterMillis: retryAfterMillis, results: results,
-            silentNodes: Array(silent.sorted().prefix(WireLimits.silentNodesMax)))
+            silentNodes: Array(trouble.silent.prefix(WireLimits.silentNodesMax)),
+            shortNodes: Array(trouble.short.prefix(WireLimits.silentNodesMax)))
     }
 }

@@ -101,17 +101,21 @@ public struct IngestReply: WireMessage, Hashable {
     public var results: [IngestResult]
     /// The nodes that did not answer where items are `unknown` or `overloaded`, ascending.
     public var silentNodes: [NodeID]
+    /// The nodes that took no events for want of room where items are `overloaded`, ascending.
+    public var shortNodes: [ShortNode]
 
-    /// An answer. `silentNodes` at most `WireLimits.silentNodesMax`, each once, ascending.
+    /// An answer. `silentNodes` and `shortNodes` at most `WireLimits.silentNodesMax` each, each
+    /// node once, ascending.
     public init(
         token: SessionToken, retryAfterMillis: UInt32 = 0, results: [IngestResult],
-        silentNodes: [NodeID] = []
+        silentNodes: [NodeID] = [], shortNodes: [ShortNode] = []
     ) {
         precondition(silentNodes.count <= WireLimits.silentNodesMax)
         self.token = token
         self.retryAfterMillis = retryAfterMillis
         self.results = results
         self.silentNodes = silentNodes
+        self.shortNodes = shortNodes
     }
 
     /// O(results). A result takes a byte at least, so the count is checked against what is left
@@ -139,6 +143,7 @@ public struct IngestReply: WireMessage, Hashable {
             }
             silentNodes.append(node)
         }
+        shortNodes = try reader.shortNodes()
         try reader.expectEnd()
     }
 
@@ -152,5 +157,6 @@ public struct IngestReply: WireMessage, Hashable {
         }
         writer.u8(UInt8(silentNodes.count))
         for node in silentNodes { writer.u16(node.rawValue) }
+        writer.shortNodes(shortNodes)
     }
 }
