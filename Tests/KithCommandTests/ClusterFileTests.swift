@@ -214,15 +214,25 @@ import kith
         }
     }
 
-    @Test func `three nodes without a word on replicas are told that three copies cannot be kept`()
-    {
-        let text = #"{"nodes": [{"id": 1}, {"id": 2}, {"id": 3}]}"#
+    @Test func `three nodes without a word on replicas have the copies that can be kept`() throws {
+        let cluster = try Self.tree(#"{"nodes": [{"id": 1}, {"id": 2}, {"id": 3}]}"#)
 
-        do {
-            _ = try ClusterFile.parse(Array(text.utf8))
-            Issue.record("taken")
-        } catch {
-            #expect(error.problems.map { $0.prefix(18) } == ["replicas must be 1"])
+        #expect(cluster["replicas"] == 1)
+    }
+
+    @Test func `a memory limit is read, is null where there is none, and has bounds`() throws {
+        #expect(try Self.tree("{}")["memory"] == ["limitMiB": nil])
+        #expect(try Self.tree(#"{"memory": {"limitMiB": 512}}"#)["memory"] == ["limitMiB": 512])
+        #expect(try Self.tree(#"{"memory": {"limitMiB": null}}"#)["memory"] == ["limitMiB": nil])
+        for (text, problem) in [
+            (#"{"memory": {"limitMiB": 0}}"#, "memory.limitMiB must be 1 to 16777216, not 0"),
+            (
+                #"{"memory": {"limit": 1}}"#,
+                "memory.limit is no key of a cluster file; here are: limitMiB"
+            ),
+        ] {
+            let error = #expect(throws: ClusterFileError.self) { try Self.tree(text) }
+            #expect(error?.problems == [problem])
         }
     }
 }

@@ -33,7 +33,8 @@ extension Sample {
                     finds: [.found(finding), .moved(to: account, version: place)],
                     waits: [true, false], token: LogIndex(42)))),
         Sample(
-            "peer-perform-overloaded", 3, PeerPerformReply(.overloaded(retryAfterMillis: 50))),
+            "peer-perform-overloaded", 3,
+            PeerPerformReply(.overloaded(retryAfterMillis: 50, shortage: .memory))),
         Sample("peer-perform-unknown", 4, PeerPerformReply(.unknown)),
         Sample(
             "peer-read", 5,

@@ -1,4 +1,5 @@
 import KithBytes
+import KithCore
 import KithWire
 import Testing
 
@@ -72,7 +73,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
                 results: [
                     .ok, .duplicate, .expiredOnArrival, .forgotten, .suppressed, .unknown,
                     .overloaded,
-                ])),
+                ], shortNodes: [ShortNode(NodeID(2), .disk)])),
         Sample(
             "ingest-reply-silent", 4,
             IngestReply(
@@ -103,6 +104,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
         Sample(
             "profile", 5, ProfileReply(profile: [1, 2, 255], token: token((2, 9)), ageMillis: 0)),
         Sample("profile-none", 6, ProfileReply(profile: nil, ageMillis: 120)),
+        Sample("profile-never", 6, ProfileReply(profile: nil, ignored: .blocked)),
         Sample("stats", 7, Stats()),
         Sample("stats-reply", 7, StatsReply(map: [0xa1, 0x67] + "expired".utf8 + [0])),
         Sample("status", 8, Status()),
@@ -132,7 +134,8 @@ struct Sample: Sendable, CustomTestStringConvertible {
             IngestReply(
                 token: token((0, 1), (1, .max), (65_535, 0)),
                 results: RejectionReason.allCases.map { .rejected($0) },
-                silentNodes: (1...64).map { NodeID($0) })),
+                silentNodes: (1...64).map { NodeID($0) },
+                shortNodes: (1...64).map { ShortNode(NodeID($0), .memory) })),
         Sample(
             "notes without names", 2,
             IngestReply(

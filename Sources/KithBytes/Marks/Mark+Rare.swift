@@ -52,6 +52,8 @@ extension Mark {
             "worlds give each node its own folder; tests come here"
         case .folderOtherClass, .nodeEntryMisplaced, .peerOtherNodeAnswers, .peerFileDiffers:
             "worlds have one cluster file; tests come here"
+        case .groupMemoryFull:
+            "a world's profiles fill no memory; tests of processes come here"
         case .connectionOtherCluster:
             "worlds have one cluster; tests come here"
         case .clientTooMany:

@@ -386,6 +386,10 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case nodeEntryMisplaced
     /// One connection too many.
     case nodeConnectionsFull
+    /// Events were refused, since the node's profiles fill its memory limit.
+    case groupMemoryFull
+    /// Somebody asked for more than its status while it replayed its log.
+    case nodeAskedWhileStarting
     /// A client owed something for too long.
     case nodeClientOverdue
     /// The log failed and the node ends.

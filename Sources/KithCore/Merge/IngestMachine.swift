@@ -231,7 +231,7 @@ public struct IngestMachine {
                 if finds.count < part.findOwners.count {
                     fail(part.findOwners[finds.count...], .unknown)
                 }
-            case .overloaded(let retryAfter):
+            case .overloaded(let retryAfter, _):
                 retryAfterMillis = max(retryAfterMillis, retryAfter)
                 fail(part, .overloaded)
                 if part.hasCounts { takeBackCounts() }

@@ -46,6 +46,16 @@ public struct Round: Sendable {
     public var isEmpty: Bool { parts.allSatisfy(\.isEmpty) }
 }
 
+/// What a node lacks that takes no events.
+public enum Shortage: UInt8, Hashable, Sendable, CaseIterable {
+    /// Time: too much waits already.
+    case busy = 0
+    /// Room on its disk.
+    case disk = 1
+    /// Memory, by its limit or by what the system gives.
+    case memory = 2
+}
+
 /// What came back from a group for its part of a round.
 public enum PartAnswer: Sendable {
     case unanswered
@@ -53,7 +63,7 @@ public enum PartAnswer: Sendable {
     /// free. `token` is the log index of the operations' entry (zero where there were none).
     case answered(operations: [Outcome], finds: [Outcome], waits: [Bool], token: LogIndex)
     /// Refused before anything was stored.
-    case overloaded(retryAfterMillis: UInt32)
+    case overloaded(retryAfterMillis: UInt32, shortage: Shortage = .busy)
     /// May or may not have been stored.
     case unknown
 }

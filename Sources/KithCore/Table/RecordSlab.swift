@@ -57,9 +57,7 @@ struct RecordSlab: ~Copyable, Sendable {
             slot = used
             let needed = (Int(used) + 1) * Self.slotBytes
             if needed > region.byteCount {
-                region.resize(
-                    to: MemoryRegion.grownSize(
-                        from: region.byteCount, toHold: needed, smallest: 2 * Self.slotBytes))
+                region.grow(toHold: needed, smallest: 2 * Self.slotBytes)
             }
             used += 1
         }

@@ -96,6 +96,9 @@ actor Connection {
         stream.close()
     }
 
+    /// Who is at the other end.
+    nonisolated var peer: String { stream.peer }
+
     /// Breaks the connection off: readers and writers return at once.
     nonisolated func close() { stream.close() }
 
@@ -138,6 +141,7 @@ actor Connection {
                 case .tooShort, .badChecksum: code = .malformed
                 }
                 mark(code == .tooLarge ? .connectionTooLarge : .connectionBadFrame)
+                if !isGreeted { service.strangers.note(.noKith, stream.peer) }
                 await send(ErrorReply(code: code, text: error.description), 0)
                 return
             }
@@ -202,6 +206,7 @@ actor Connection {
     private func greet(_ frame: Frame) async -> Bool {
         guard frame.type == .hello else {
             mark(.connectionNotHello)
+            service.strangers.note(.noKith, stream.peer)
             await send(
                 ErrorReply(code: .notHello, text: "the first frame must be a Hello"),
                 frame.requestID)
@@ -215,18 +220,10 @@ actor Connection {
             await send(ErrorReply(code: .malformed, text: "Hello: \(error)"), frame.requestID)
             return false
         }
-        guard hello.versions.overlaps(ProtocolVersion.supported) else {
-            let text =
-                "this node speaks versions \(ProtocolVersion.supported.lowerBound) to "
-                + "\(ProtocolVersion.supported.upperBound), the client "
-                + "\(hello.versions.lowerBound) to \(hello.versions.upperBound)"
-            await send(ErrorReply(code: .unsupportedVersion, text: text), frame.requestID)
-            return false
-        }
-        guard hello.clusterName.isEmpty || hello.clusterName == service.clusterName else {
-            mark(.connectionOtherCluster)
-            let text = "this node is of cluster \"\(service.clusterName)\""
-            await send(ErrorReply(code: .wrongCluster, text: text), frame.requestID)
+        if let (error, reason) = hello.refusal(by: service.clusterName) {
+            if reason == .otherCluster { mark(.connectionOtherCluster) }
+            service.strangers.note(reason, stream.peer)
+            await send(error, frame.requestID)
             return false
         }
         isGreeted = true
@@ -330,13 +327,13 @@ actor Connection {
                 countGroup: service.router.countGroup, busy: busy,
                 hint: { entries.root(of: $0) })
         }
-        let silent = await service.router.settle(
+        let trouble = await service.router.settle(
             &machine,
             beforeRound: { machine, mustWait in
                 if mustWait { await withCheckedContinuation { self.flights.wait(flight, $0) } }
                 if machine.isGated { machine.openGate(self.flights.unsettled(before: flight)) }
             }, afterRound: { self.flights.roundEnded(flight, $0) })
-        plan.take(machine, batch, silent: silent)
+        plan.take(machine, batch, trouble)
         learn(machine, batch)
     }
 
@@ -377,6 +374,8 @@ actor Connection {
             if answer is Done {
                 isPeer = true
                 decoder.frameBytesMax = PeerLimits.frameBytesMax
+            } else {
+                service.strangers.note(.otherFile, stream.peer)
             }
             await send(answer, frame.requestID)
         } else if isPeer {

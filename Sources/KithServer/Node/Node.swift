@@ -21,7 +21,11 @@ public actor Node {
     /// One a loop.
     private let hints: [HintCache]
     private let listener: any Listener
-    private let print: @Sendable (String) -> Void
+    private let print: @Sendable (LogLine) -> Void
+    private let strangers = StrangerNews()
+    private let memory: MemoryGate
+    private var wasNearlyFull = false
+    private var wasMemoryFull = false
     private let failure: FailureBox
     private let clock: GuardedClock
     private let clockNote: ClockNote
@@ -41,12 +45,13 @@ public actor Node {
 
     // MARK: Opening
 
-    /// Locks the data folder, checks that it is this cluster's, recovers the log, listens, and has
-    /// the folder remember namespaces that are new. Nothing on disk is changed where the folder or
-    /// the log is refused. `print` takes lines for people; no identifier or trait is ever in one.
+    /// Locks the data folder, checks that it is this cluster's, listens, recovers the log, and has
+    /// the folder remember namespaces that are new. While the log is recovered, who asks is told so
+    /// (`StartingPort`). Nothing on disk is changed where the folder or the log is refused. `print`
+    /// takes lines of the node's log; no identifier or trait is ever in one.
     public static func open(
         _ settings: NodeSettings, _ ports: NodePorts,
-        log print: @escaping @Sendable (String) -> Void
+        log print: @escaping @Sendable (LogLine) -> Void
     ) async throws(NodeError) -> Node {
         let configuration = settings.configuration
         guard let place = configuration.nodes.first(where: { $0.id == settings.nodeID }) else {
@@ -62,6 +67,7 @@ public actor Node {
         do throws(DiskError) {
             try await ports.disk.lock("lock")
         } catch {
+            guard error.isLockHeld else { throw .disk(error) }
             mark(.folderInUse)
             throw .folderInUse(error)
         }
@@ -71,6 +77,7 @@ public actor Node {
         let table = GroupTable(groupCount: configuration.groups)
         let failure = FailureBox()
         let led = table.groups.filter { configuration.leader(of: $0) == settings.nodeID }
+        let gate = MemoryGate(groupCount: led.count, limit: settings.memoryBytesMax)
         let groups = led.enumerated().map { place, id in
             Group(
                 id: id, table: table, key: configuration.hashKey,
@@ -78,7 +85,7 @@ public actor Node {
                 clock: ports.clock,
                 entryClock: configuration.retention.clock == .event ? .event : .wall,
                 retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000,
-                tuning: settings.tuning,
+                tuning: settings.tuning, memory: (gate, place),
                 onFailure: { failure.fail(.log($0)) })
         }
         var logOptions = settings.log
@@ -86,7 +93,22 @@ public actor Node {
         // A folder that was used before has a log, or has lost it.
         if isKnown { mark(.nodeStartedAgain) }
         if isKnown { logOptions.mayCreate = false }
-        let (log, lastEntry) = try await recover(logOptions, ports, groups, failure, print)
+        let listener: any Listener
+        do throws(NetworkError) {
+            listener = try await ports.network.listen(
+                host: place.host, port: settings.port ?? place.port, loops: ports.loops)
+        } catch {
+            throw .network(error)
+        }
+        let log: WriteAheadLog
+        let lastEntry: LogTime?
+        do throws(NodeError) {
+            (log, lastEntry) = try await recover(
+                logOptions, settings, ports, listener, groups, failure, print)
+        } catch {
+            await listener.close()
+            throw error
+        }
         let clockNote = ClockNote(disk: ports.disk, loop: loop)
         do throws(NodeError) {
             try await clockNote.judgeStart(
@@ -94,19 +116,11 @@ public actor Node {
                 lastEntry: configuration.retention.clock == .wall ? lastEntry : nil,
                 isAccepted: settings.acceptsClock)
         } catch {
+            await listener.close()
             await log.close()
             throw error
         }
         for group in groups { await group.open(log) }
-
-        let listener: any Listener
-        do throws(NetworkError) {
-            listener = try await ports.network.listen(
-                host: place.host, port: settings.port ?? place.port, loops: ports.loops)
-        } catch {
-            await log.close()
-            throw .network(error)
-        }
         do throws(NodeError) {
             try await news?.store(disk: ports.disk, loop: loop)
             if !isKnown {
@@ -121,17 +135,46 @@ public actor Node {
         }
         return Node(
             settings, ports, log: log, groups: groups, table: table, listener: listener,
-            failure: failure, clock: clock, clockNote: clockNote, print: print)
+            failure: failure, clock: clock, clockNote: clockNote, memory: gate, print: print)
     }
 
+    /// Replays the log into the groups; meanwhile the listener tells how far it is.
     private static func recover(
+        _ options: LogOptions, _ settings: NodeSettings, _ ports: NodePorts,
+        _ listener: any Listener, _ groups: [Group], _ failure: FailureBox,
+        _ print: @escaping @Sendable (LogLine) -> Void
+    ) async throws(NodeError) -> (WriteAheadLog, lastEntry: LogTime?) {
+        let progress = StartProgress()
+        var options = options
+        options.onProgress = { progress.reach($0) }
+        let door = StartingPort(
+            settings: settings, listener: listener, clock: ports.clock, progress: progress)
+        typealias Replayed = (WriteAheadLog, lastEntry: LogTime?)
+        let result: Result<Replayed, NodeError> = await door.answer { [options] in
+            do throws(NodeError) {
+                return .success(
+                    try await replay(options, ports, groups, failure, progress, print))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    /// Nanoseconds of replaying after which other work of the loop has its turn.
+    static let replayTurnNanoseconds: UInt64 = 20_000_000
+    /// Nanoseconds between two lines of the log that say how far it is.
+    static let progressNanoseconds: UInt64 = 10_000_000_000
+
+    private static func replay(
         _ options: LogOptions, _ ports: NodePorts, _ groups: [Group], _ failure: FailureBox,
-        _ print: @escaping @Sendable (String) -> Void
+        _ progress: StartProgress, _ print: @escaping @Sendable (LogLine) -> Void
     ) async throws(NodeError) -> (WriteAheadLog, lastEntry: LogTime?) {
         let bell = failure
         var misplaced: NodeError?
         var lastEntry: LogTime?
         let started = ports.clock.monotonicNanoseconds()
+        var (turnAt, toldAt) = (started, started)
         let opened: (log: WriteAheadLog, report: RecoveryReport)
         do throws(LogError) {
             opened = try await WriteAheadLog.open(
@@ -148,6 +191,15 @@ public actor Node {
                         return
                     }
                     lastEntry = max(lastEntry ?? entry.time, entry.time)
+                    let now = ports.clock.monotonicNanoseconds()
+                    if now - toldAt >= progressNanoseconds {
+                        toldAt = now
+                        print(LogLine(.info, "starting: \(progress.text)"))
+                    }
+                    if now - turnAt >= replayTurnNanoseconds {
+                        await Task.yield()
+                        turnAt = ports.clock.monotonicNanoseconds()
+                    }
                 })
         } catch {
             throw .log(error)
@@ -159,12 +211,13 @@ public actor Node {
         let report = opened.report
         if let torn = report.tornTail {
             print(
-                "log: cut a torn write of \(torn.byteCount) bytes at segment \(torn.segment.rawValue), "
-                    + "offset \(torn.offset); it was never acknowledged")
+                .warning(
+                    "log: cut a torn write of \(torn.byteCount) bytes at segment \(torn.segment.rawValue), "
+                        + "offset \(torn.offset); it was never acknowledged"))
         }
         if report.entries > 0 {
             let millis = (ports.clock.monotonicNanoseconds() - started) / 1_000_000
-            print("log: recovered \(report.entries) entries in \(millis) ms")
+            print(LogLine(.info, "log: recovered \(report.entries) entries in \(millis) ms"))
         }
         return (opened.log, lastEntry)
     }
@@ -172,7 +225,7 @@ public actor Node {
     private init(
         _ settings: NodeSettings, _ ports: NodePorts, log: WriteAheadLog, groups: [Group],
         table: GroupTable, listener: any Listener, failure: FailureBox, clock: GuardedClock,
-        clockNote: ClockNote, print: @escaping @Sendable (String) -> Void
+        clockNote: ClockNote, memory: MemoryGate, print: @escaping @Sendable (LogLine) -> Void
     ) {
         self.settings = settings
         self.ports = ports
@@ -184,12 +237,13 @@ public actor Node {
         self.clockNote = clockNote
         frameBudget = FrameBudget(bytesMax: settings.ingestBytesMax)
         self.print = print
+        self.memory = memory
         let introduction = PeerIntroduction(settings)
         let configuration = settings.configuration
         peers = configuration.nodes.filter { $0.id != settings.nodeID }.map {
             Peer(
                 $0, loops: ports.loops, ports: ports, greeting: introduction,
-                tuning: settings.tuning)
+                tuning: settings.tuning, log: print)
         }
         let places: [GroupPlace] = table.groups.map { [peers] id in
             if let group = groups.first(where: { $0.id == id }) { return .here(group) }
@@ -200,7 +254,8 @@ public actor Node {
             return .there(peer, id)
         }
         hints = ports.loops.map { _ in HintCache(settings.tuning.hints) }
-        router = Router(table: table, places: places, clock: ports.clock)
+        router = Router(
+            table: table, places: places, clock: ports.clock, nodeID: settings.nodeID)
         loop = ports.loops[0].forActor()
         port = listener.port
         startedAt = ports.clock.monotonicNanoseconds()
@@ -257,6 +312,7 @@ public actor Node {
                 guard let stream = try await listener.accept() else { return }
                 guard connections.count < settings.connectionsMax else {
                     mark(.nodeConnectionsFull)
+                    strangers.note(.full, stream.peer)
                     stream.close()
                     continue
                 }
@@ -269,7 +325,7 @@ public actor Node {
                     await self.forget(number)
                 }
             } catch {
-                print("listener: \(error)")
+                print(LogLine(.error, "no more connections are taken: \(error)"))
                 return
             }
         }
@@ -288,7 +344,41 @@ public actor Node {
             await log.refreshFreeBytes()
             await hearClocks()
             await noteClock()
+            await tellNews()
         }
+    }
+
+    /// Tells the log what has changed since the last look.
+    private func tellNews() async {
+        if let line = strangers.line(at: ports.clock.monotonicNanoseconds()) { print(line) }
+        let isNearlyFull = await log.isNearlyFull
+        if isNearlyFull != wasNearlyFull {
+            wasNearlyFull = isNearlyFull
+            let reserve = settings.log.reserveBytes >> 20
+            print(
+                isNearlyFull
+                    ? .warning(
+                        "disk: less than \(reserve) MiB are free; events are refused until there is "
+                            + "room")
+                    : LogLine(.info, "disk: \(reserve) MiB are free again; events are taken"))
+        }
+        let isMemoryFull = memory.isFull
+        if isMemoryFull != wasMemoryFull {
+            wasMemoryFull = isMemoryFull
+            print(
+                isMemoryFull
+                    ? .warning("\(memoryProblem); events are refused, reads go on")
+                    : LogLine(.info, "memory: there is room again; events are taken"))
+        }
+        // Spent by a growth that found no other memory.
+        if MemoryReserve.isSpent { MemoryReserve.refill() }
+    }
+
+    /// What is wrong with the memory, where `memory.isFull`.
+    private var memoryProblem: String {
+        MemoryReserve.isSpent
+            ? "memory: the system gives no more"
+            : "memory: profiles fill the limit of \(memory.limit >> 20) MiB (memory.limitMiB)"
     }
 
     static let watchNanoseconds: UInt64 = 1_000_000_000
@@ -301,6 +391,7 @@ public actor Node {
                 continue
             }
             mark(.nodeClientOverdue)
+            strangers.note(.overdue, connection.peer)
             connection.close()
         }
     }
@@ -322,7 +413,10 @@ public actor Node {
         let report = clock.look(haveHeard: true)
         guard Self.kind(report.problem) != Self.kind(clockProblem) else { return }
         clockProblem = report.problem
-        print("clock: \(report.text ?? "all is well again")")
+        print(
+            LogLine(
+                report.problem == nil ? .info : .warning,
+                "clock: \(report.text ?? "all is well again")"))
     }
 
     /// Milliseconds for another node to say what its clock shows.
@@ -343,7 +437,7 @@ public actor Node {
         do throws(NodeError) {
             try await clockNote.storeIfDue(clock.shown, boot: ports.clock.bootNanoseconds())
         } catch {
-            print("clock: the time could not be noted in the folder: \(error)")
+            print(LogLine(.warning, "clock: the time could not be noted in the folder: \(error)"))
         }
     }
 
@@ -395,7 +489,7 @@ public actor Node {
                 introduction: PeerIntroduction(settings),
                 groups: router.places.map(\.local), peers: peers, clock: ports.clock,
                 guardedClock: clock, nodeID: settings.nodeID, status: { await self.ownStatus() }),
-            status: { await self.status() })
+            status: { await self.status() }, strangers: strangers)
     }
 
     /// What every node says of itself; of one that does not, why.
@@ -429,13 +523,16 @@ public actor Node {
         _ peer: Peer, _ answer: Result<StatusReply, SilentNode>?
     ) -> (nodes: [CBORValue], groups: [CBORValue]) {
         var problem = "no answer"
+        var state = "down"
         switch answer {
         case .success(let reply)?:
             if let map = Self.map(in: reply) {
                 return (map["nodes"]?.elements ?? [], map["groups"]?.elements ?? [])
             }
             problem = "its answer is malformed"
-        case .failure(let silent)?: problem = silent.reason
+        case .failure(let silent)?:
+            problem = silent.reason
+            if silent.isStarting { state = "starting" }
         case nil: break
         }
         let configuration = settings.configuration
@@ -443,7 +540,7 @@ public actor Node {
         let row = CBORValue.object([
             ("id", .unsigned(UInt64(peer.id.rawValue))),
             ("address", .text("\(place?.host ?? ""):\(place?.port ?? 0)")),
-            ("state", .text("down")), ("problem", .text(problem)),
+            ("state", .text(state)), ("problem", .text(problem)),
         ])
         let led = router.table.groups.filter { configuration.leader(of: $0) == peer.id }
         return (
@@ -451,7 +548,7 @@ public actor Node {
             led.map {
                 .object([
                     ("group", .unsigned(UInt64($0.rawValue))),
-                    ("leader", .unsigned(UInt64(peer.id.rawValue))), ("state", .text("down")),
+                    ("leader", .unsigned(UInt64(peer.id.rawValue))), ("state", .text(state)),
                 ])
             }
         )
@@ -500,37 +597,48 @@ public actor Node {
                     ("memoryBytes", .integer(Int64(totals.memoryBytes))),
                 ]))
         }
+        return .object([("nodes", .array([await ownRow()])), ("groups", .array(rows))])
+    }
+
+    private func ownRow() async -> CBORValue {
         let uptime = (ports.clock.monotonicNanoseconds() - startedAt) / 1_000_000
         let place = settings.configuration.node(settings.nodeID)
         let time = clock.look()
-        return .object([
+        let isNearlyFull = await log.isNearlyFull
+        var row: [(String, CBORValue)] = [
+            ("id", .unsigned(UInt64(settings.nodeID.rawValue))),
+            ("address", .text("\(place?.host ?? ""):\(port)")),
+            ("state", .text("up")),
+        ]
+        var problems: [String] = []
+        if isNearlyFull {
+            problems.append("less than \(settings.log.reserveBytes >> 20) MiB are free on its disk")
+        }
+        if memory.isFull { problems.append(memoryProblem) }
+        if let text = time.text { problems.append("clock: \(text)") }
+        if !problems.isEmpty { row.append(("problem", .text(problems.joined(separator: "; ")))) }
+        row += [
+            ("software", .text(settings.software)), ("uptimeMillis", .unsigned(uptime)),
+            ("connections", .integer(Int64(connections.count))),
+            ("memoryBytes", .unsigned(memory.heldBytes)),
+            ("memoryLimitBytes", .unsigned(memory.limit)),
+        ]
+        if let bytes = settings.processBytes() { row.append(("processBytes", .unsigned(bytes))) }
+        row += [
+            ("logBytes", .unsigned(await log.bytesUsed)),
+            ("diskFreeBytes", .unsigned(await log.bytesFree)),
+            ("logIsNearlyFull", .bool(isNearlyFull)),
+        ]
+        row += [
+            ("wallTime", .integer(time.shown.rawValue)),
+            ("believedTime", .integer(time.believed.rawValue)),
+            ("clockSteps", .unsigned(time.steps)),
             (
-                "nodes",
-                .array([
-                    .object([
-                        ("id", .unsigned(UInt64(settings.nodeID.rawValue))),
-                        ("address", .text("\(place?.host ?? ""):\(port)")),
-                        ("state", .text("up")), ("software", .text(settings.software)),
-                        ("uptimeMillis", .unsigned(uptime)),
-                        ("connections", .integer(Int64(connections.count))),
-                        ("logBytes", .unsigned(await log.bytesUsed)),
-                        ("logIsNearlyFull", .bool(await log.isNearlyFull)),
-                        ("wallTime", .integer(time.shown.rawValue)),
-                        ("believedTime", .integer(time.believed.rawValue)),
-                        ("clockSteps", .unsigned(time.steps)),
-                        ("clockProblem", time.text.map { .text($0) } ?? .null),
-                        (
-                            "clockDifferences",
-                            .object(
-                                time.differences.map {
-                                    ("\($0.node.rawValue)", .integer($0.millis))
-                                })
-                        ),
-                    ])
-                ])
+                "clockDifferences",
+                .object(time.differences.map { ("\($0.node.rawValue)", .integer($0.millis)) })
             ),
-            ("groups", .array(rows)),
-        ])
+        ]
+        return .object(row)
     }
 }
 

@@ -44,7 +44,8 @@ actor PeerLink {
     /// Since when the other node owes an answer and has sent nothing; nil while it owes none.
     private var silentSince: UInt64?
     /// Why the other node could not be spoken to, last time.
-    private var reason = "not connected yet"
+    private var reason = PeerFailure.notSent("not connected yet")
+    private nonisolated let news: PeerNews
 
     /// Bytes of requests sent and unanswered; more wait.
     static let inFlightBytesMax = 32 << 20
@@ -84,8 +85,9 @@ actor PeerLink {
 
     init(
         to node: ClusterConfiguration.Node, loop: any Loop, ports: NodePorts,
-        greeting: PeerIntroduction, tuning: NodeTuning
+        greeting: PeerIntroduction, tuning: NodeTuning, news: PeerNews
     ) {
+        self.news = news
         peer = node.id
         address = (node.host, node.port)
         self.loop = loop.forActor()
@@ -112,7 +114,7 @@ actor PeerLink {
         guard !isClosed else { return .failure(.notSent("this node is stopping")) }
         if !isOpen, now < silentUntil {
             mark(.peerNotTried)
-            return .failure(.notSent(reason))
+            return .failure(reason)
         }
         guard deadline > now else {
             mark(.peerNoTimeLeft)
@@ -149,7 +151,8 @@ actor PeerLink {
         do throws(ByteError) {
             let reply = try ErrorReply(decoding: frame.payload)
             mark(.peerRefused)
-            return .refused("\(reply.code): \(reply.text)")
+            if reply.code == .starting { return .starting(reply.text) }
+            return .refused("\(reply.code): \(reply.text)", code: reply.code)
         } catch {
             return .unknown("a malformed error: \(error)")
         }
@@ -169,17 +172,21 @@ actor PeerLink {
         deadlines.ring()
     }
 
-    private func failAll(_ text: String) {
-        reason = text
+    private func failAll(_ text: String) { failAll(.notSent(text)) }
+
+    /// Fails what waits with `failure`, and what is in flight as unknown.
+    private func failAll(_ failure: PeerFailure) {
+        // Nothing of what waits was sent, whatever became of the connection.
+        if case .unknown(let text) = failure { reason = .notSent(text) } else { reason = failure }
         if !inFlight.isEmpty { mark(.peerBrokenInFlight) }
         if !waiting.isEmpty { mark(.peerBrokenUnsent) }
         for pending in takeSent() {
-            pending.continuation.resume(returning: .failure(.unknown(text)))
+            pending.continuation.resume(returning: .failure(.unknown(failure.text)))
         }
         let unsent = waiting
         waiting = []
         waitingBytes = 0
-        for pending in unsent { pending.continuation.resume(returning: .failure(.notSent(text))) }
+        for pending in unsent { pending.continuation.resume(returning: .failure(reason)) }
     }
 
     /// What is in flight, by ascending id; nothing is after it.
@@ -207,16 +214,19 @@ actor PeerLink {
                 isSuspect = false
                 silentUntil = 0
                 silentSince = nil
+                news.linkOpened()
                 let text = await converse(opened)
                 isOpen = false
                 stream = nil
+                news.linkEnded(text, isMeant: isClosed)
                 // What was never sent fails too: a caller decides better than a queue.
                 failAll(text)
                 rest(atMost: Self.refusedPauseMillisMax)
             case .failure(let failure):
                 if isSuspect { mark(.peerStillSilent) }
                 isSuspect = true
-                failAll(failure.text)
+                news.linkFailed(failure, isMeant: isClosed)
+                failAll(failure)
                 let isSilent = now - began >= Self.connectMillisMax * 1_000_000
                 mark(isSilent ? .peerConnectSilent : .peerConnectRefused)
                 rest(atMost: isSilent ? Self.pauseMillisMax : Self.refusedPauseMillisMax)

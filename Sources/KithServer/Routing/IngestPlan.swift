@@ -17,7 +17,7 @@ struct IngestPlan {
     private var rejected: [UInt32]
     /// The items of the piece at hand that were refused, by their place in the frame.
     private var refused: [Int] = []
-    private var silent: [NodeID] = []
+    private var trouble = Router.Trouble()
     private var notes: [EventNote] = []
     private let texts: NoteTexts
     private let arrival: Int64
@@ -93,9 +93,9 @@ struct IngestPlan {
         return list
     }
 
-    /// Keeps a piece's results; `silent` are the nodes that did not answer for some of them.
-    mutating func take(_ machine: IngestMachine, _ batch: EventBatch, silent nodes: [NodeID]) {
-        for node in nodes where !silent.contains(node) { silent.append(node) }
+    /// Keeps a piece's results, and which nodes stood in the way of some of them.
+    mutating func take(_ machine: IngestMachine, _ batch: EventBatch, _ trouble: Router.Trouble) {
+        self.trouble.add(trouble)
         notes += batch.notes
         notes += machine.notes
         for (head, result) in zip(batch.heads, machine.results) {
@@ -125,7 +125,8 @@ struct IngestPlan {
         if planted(.resultsShifted), let last = results.popLast() { results.insert(last, at: 0) }
         return IngestReply(
             token: token, retryAfterMillis: retryAfterMillis, results: results,
-            silentNodes: Array(silent.sorted().prefix(WireLimits.silentNodesMax)),
+            silentNodes: Array(trouble.silent.prefix(WireLimits.silentNodesMax)),
+            shortNodes: Array(trouble.short.prefix(WireLimits.silentNodesMax)),
             notes: texts.notes(of: notes), texts: notes.isEmpty ? [] : texts.texts)
     }
 }

@@ -24,6 +24,8 @@ struct Service: Sendable {
     /// What other nodes are answered.
     let peers: PeerService
     let status: @Sendable () async -> CBORValue
+    /// Who was refused, for the log.
+    let strangers: StrangerNews
 
     /// A message id for an event that came without one: 32 hex digits.
     func assignMessageID() -> [UInt8] {
@@ -97,7 +99,7 @@ struct Service: Sendable {
             try unsafe normaliser.normalise(
                 text.span.bytes, namespace: index, into: &value)
         } catch {
-            return ProfileReply(profile: nil)  // never an identifier, so nobody's
+            return ProfileReply(profile: nil, ignored: error)
         }
         let hasher = LeafHasher(key: hashKey)
         let name = Array(namespace.name.utf8)
@@ -127,7 +129,7 @@ struct Service: Sendable {
                 text: "its merge into group \(group.rawValue) at \(leaderName(group)) has not come "
                     + "through in time")
         case .silent(let node):
-            return ErrorReply(code: .unavailable, text: node.text)
+            return node.error
         case .stopping:
             return isStopping
         case .endless:
@@ -154,7 +156,7 @@ struct Service: Sendable {
         }
         switch await router.advance(to: request.stamp) {
         case nil: return Done()
-        case .silent(let node): return ErrorReply(code: .unavailable, text: node.text)
+        case .silent(let node): return node.error
         case .refused: return isStopping
         }
     }
@@ -163,7 +165,7 @@ struct Service: Sendable {
         switch await router.totals() {
         case .success(let sum?): return StatsReply(map: sum.report.encoded())
         case .success(nil): return isStopping
-        case .failure(let node): return ErrorReply(code: .unavailable, text: node.text)
+        case .failure(let node): return node.error
         }
     }
 }

@@ -34,7 +34,7 @@ extension SimulatedCluster {
         let said = place.said
         place.lanes[0].start { [nodeSettings] in
             do throws(NodeError) {
-                let opened = try await Node.open(nodeSettings, ports) { said.lines.append($0) }
+                let opened = try await Node.open(nodeSettings, ports) { said.lines.append($0.text) }
                 life.node = opened
                 if life.isCutOff { await opened.stop() }
                 life.onServing?()

@@ -101,15 +101,19 @@ public struct IngestReply: WireMessage, Hashable {
     public var results: [IngestResult]
     /// The nodes that did not answer where items are `unknown` or `overloaded`, ascending.
     public var silentNodes: [NodeID]
+    /// The nodes that took no events for want of room where items are `overloaded`, ascending.
+    public var shortNodes: [ShortNode]
     /// What there is to tell of items, ascending by item; most batches have nothing.
     public var notes: [IngestNote]
     /// The namespaces and places that notes name.
     public var texts: [String]
 
-    /// An answer. `silentNodes` at most `WireLimits.silentNodesMax`, each once, ascending.
+    /// An answer. `silentNodes` and `shortNodes` at most `WireLimits.silentNodesMax` each, each
+    /// node once, ascending.
     public init(
         token: SessionToken, retryAfterMillis: UInt32 = 0, results: [IngestResult],
-        silentNodes: [NodeID] = [], notes: [IngestNote] = [], texts: [String] = []
+        silentNodes: [NodeID] = [], shortNodes: [ShortNode] = [], notes: [IngestNote] = [],
+        texts: [String] = []
     ) {
         precondition(silentNodes.count <= WireLimits.silentNodesMax)
         precondition(texts.count <= WireLimits.noteTextsMax)
@@ -117,6 +121,7 @@ public struct IngestReply: WireMessage, Hashable {
         self.retryAfterMillis = retryAfterMillis
         self.results = results
         self.silentNodes = silentNodes
+        self.shortNodes = shortNodes
         self.notes = notes
         self.texts = texts
     }
@@ -146,6 +151,7 @@ public struct IngestReply: WireMessage, Hashable {
             }
             silentNodes.append(node)
         }
+        shortNodes = try reader.shortNodes()
         notes = []
         texts = []
         if !reader.isAtEnd { try readNotes(&reader, itemCount: count) }
@@ -189,6 +195,7 @@ public struct IngestReply: WireMessage, Hashable {
         }
         writer.u8(UInt8(silentNodes.count))
         for node in silentNodes { writer.u16(node.rawValue) }
+        writer.shortNodes(shortNodes)
         guard !notes.isEmpty else { return }
         writer.u16(UInt16(texts.count))
         for text in texts { writer.text16(text) }

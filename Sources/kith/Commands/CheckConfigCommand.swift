@@ -20,7 +20,10 @@ enum CheckConfigCommand: Command {
                 + "identity.moreBlockedValues is added to it.",
         ],
         examples: ["kith check-config cluster-config/local-1.json"],
-        exitCodes: [.done, .failed, .usage])
+        exitCodes: [.done, .failed, .usage],
+        exitMeanings: [
+            .done: "the file is right", .failed: "the file has mistakes, or cannot be read",
+        ])
 
     static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
         guard let configuration = load(arguments.operands[0], "check-config", console) else {

@@ -58,7 +58,10 @@ enum SimulateCommand: Command {
             "kith simulate --seeds 5000 --start random --keep-going",
             "kith simulate --seed 7 --faults crash,partition --trace trace.txt",
         ],
-        exitCodes: [.done, .failed, .usage])
+        exitCodes: [.done, .failed, .usage],
+        exitMeanings: [
+            .done: "every seed passed", .failed: "a rule was broken, or a file cannot be written",
+        ])
 
     /// What only a build with planted faults has.
     private static var plantedOptions: [CommandSyntax.Option] {

@@ -42,7 +42,7 @@ package enum ClusterFile {
         let json = blankingComments(text)
         let tree: CBORValue
         do {
-            tree = try JSONTranscoder.tree(json)
+            tree = try JSONTranscoder.tree(json, refusesRepeatedNames: true)
         } catch {
             throw ClusterFileError("\(place(of: error.offset, in: json)): \(error)")
         }

@@ -98,6 +98,8 @@ actor IngestRun {
     private var isTold = false
     /// Nodes that people were told of as not answering.
     private var silentNodes: Set<NodeID> = []
+    /// Nodes that people were told of as having no room.
+    private var shortNodes: Set<ShortNode> = []
     private var progress: IngestProgress
     private var drawnAt: UInt64 = 0
 
@@ -397,6 +399,7 @@ actor IngestRun {
             // The client would send all of it again, also what must not be.
             let reply = try await client.ingest(payload, retries: 0)
             isTold = false
+            for node in reply.shortNodes { tell(node) }
             return Attempt(
                 answer: .reply(reply), retryAfterMillis: reply.retryAfterMillis,
                 error: await silence(reply.silentNodes, client))
@@ -408,7 +411,9 @@ actor IngestRun {
                 attempt.retryAfterMillis = retryAfterMillis
                 switch code {
                 case .overloaded: attempt.answer = .all(.answered(.overloaded))
-                case .unavailable, .shuttingDown, .internalError, .deadlineExceeded, .clock: break
+                case .unavailable, .shuttingDown, .internalError, .deadlineExceeded, .starting,
+                    .clock:
+                    break
                 default: attempt.isFinal = true
                 }
             case .tooLarge, .protocolError, .closed, .cancelled: attempt.isFinal = true
@@ -417,6 +422,13 @@ actor IngestRun {
             if !attempt.isFinal, attempt.answer != .all(.answered(.overloaded)) { tell(error) }
             return attempt
         }
+    }
+
+    /// Says that a node has no room, once for each node and reason.
+    private func tell(_ node: ShortNode) {
+        guard shortNodes.insert(node).inserted else { return }
+        if !settings.isQuiet { console.drawLive("") }
+        console.complain("kith ingest: \(node.text); trying again for up to \(settings.patience) s")
     }
 
     /// Says why nothing goes on, once until something does.

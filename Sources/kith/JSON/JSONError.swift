@@ -13,6 +13,8 @@ package struct JSONError: Error, Equatable, Sendable {
         /// More than `JSONTranscoder.depthMax` objects and arrays inside one another.
         case tooDeep
         case textAfterValue
+        /// A name that comes again in the same object, where that is not taken.
+        case repeatedName(String)
     }
 
     package var problem: Problem
@@ -38,6 +40,8 @@ extension JSONError: CustomStringConvertible {
         case .numberTooLarge: "a number too large"
         case .tooDeep: "nested deeper than \(JSONTranscoder.depthMax)"
         case .textAfterValue: "text behind the value"
+        case .repeatedName(let name):
+            "\"\(name)\" is given twice in one object; give it once"
         }
     }
 }

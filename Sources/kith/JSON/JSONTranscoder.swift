@@ -30,6 +30,8 @@ package struct JSONTranscoder: Sendable {
 
     /// A member of an open object, as places in the output.
     private struct Member {
+        /// Where its name begins in the text.
+        var offset: Int
         /// Where the name's head is.
         var start: Int
         var nameStart: Int
@@ -39,8 +41,12 @@ package struct JSONTranscoder: Sendable {
     private var members: [Member] = []
     /// A text while its escapes are resolved.
     private var text: [UInt8] = []
+    /// Whether a name that comes twice in an object is an error, not a replacement.
+    private let refusesRepeatedNames: Bool
 
-    package init() {}
+    package init(refusesRepeatedNames: Bool = false) {
+        self.refusesRepeatedNames = refusesRepeatedNames
+    }
 
     /// Appends the one value that `json` holds, blanks around it allowed, to `writer`. Where it
     /// throws, `writer` is as it was. O(n log n) for n members of one object, O(bytes) else.
@@ -60,8 +66,10 @@ package struct JSONTranscoder: Sendable {
     }
 
     /// The tree of `json`, members in their order.
-    package static func tree(_ json: [UInt8]) throws(JSONError) -> CBORValue {
-        var transcoder = JSONTranscoder()
+    package static func tree(
+        _ json: [UInt8], refusesRepeatedNames: Bool = false
+    ) throws(JSONError) -> CBORValue {
+        var transcoder = JSONTranscoder(refusesRepeatedNames: refusesRepeatedNames)
         var writer = ByteWriter(capacity: json.count)
         try transcoder.append(json.span.bytes, to: &writer)
         do {
@@ -136,16 +144,19 @@ package struct JSONTranscoder: Sendable {
                 throw cursor.error(.expected("a name in quotes"))
             }
             let start = writer.count
+            let offset = cursor.offset
             let nameCount = try string(&cursor, &writer)
             members.append(
-                Member(start: start, nameStart: writer.count - nameCount, nameCount: nameCount))
+                Member(
+                    offset: offset, start: start, nameStart: writer.count - nameCount,
+                    nameCount: nameCount))
             cursor.skipBlanks()
             try cursor.take(":")
             cursor.skipBlanks()
             try value(&cursor, depth: depth + 1, &writer)
             guard try cursor.isFollowed(orEndsWith: "}") else { break }
         }
-        dropRepeatedNames(from: first, &writer)
+        try dropRepeatedNames(from: first, &writer)
         Self.setHead(at: head, major: 5, count: members.count - first, &writer)
         members.removeSubrange(first...)
     }
@@ -165,10 +176,18 @@ package struct JSONTranscoder: Sendable {
 
     // MARK: Repeated names
 
-    /// Takes out all but the last of the members of one name.
-    private mutating func dropRepeatedNames(from first: Int, _ writer: inout ByteWriter) {
+    /// Takes out all but the last of the members of one name, or refuses them.
+    private mutating func dropRepeatedNames(
+        from first: Int, _ writer: inout ByteWriter
+    ) throws(JSONError) {
         let dropped = repeatedNames(from: first, writer)
-        guard !dropped.isEmpty else { return }
+        guard let place = dropped.min() else { return }
+        if refusesRepeatedNames {
+            let member = members[place]
+            let name = writer.bytes[member.nameStart..<member.nameStart + member.nameCount]
+            throw JSONError(
+                .repeatedName(String(decoding: name, as: UTF8.self)), offset: member.offset)
+        }
         var kept: [UInt8] = []
         let start = members[first].start
         var remaining: [Member] = []
