@@ -138,7 +138,8 @@ import Testing
             namespace: Array("user_id".utf8).span.bytes, value: Array(user.utf8).span.bytes)
         let group = GroupTable(groupCount: settings.groups).group(of: leaf)
         switch kind {
-        case .hello: return RawClient.hello
+        case .hello:
+            return frame(.hello, Hello(clusterName: "", role: .client, software: "raw").encoded())
         case .ingest:
             return RawClient.frame(
                 MergingEvents.payload(MergingEvents.event("deaf", ["userId": "deaf"])))
