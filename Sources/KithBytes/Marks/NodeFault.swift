@@ -112,6 +112,9 @@ extension NodeFault {
     /// The names of the types are bounded like others.
     @inlinable public static var typeNamesBounded: NodeFault { NodeFault(43) }
 
+    /// Requests begin whether or not there is room for their answers.
+    @inlinable public static var gateOpen: NodeFault { NodeFault(44) }
+
     // MARK: Between nodes
     /// Replies of other nodes are matched by order, not by their ids.
     @inlinable public static var repliesByOrder: NodeFault { NodeFault(31) }
@@ -137,6 +140,7 @@ extension NodeFault {
         "endslate", "nolimit", "oldmember", "lasttrait", "unheard",
         "uncounted",
         "manynames", "typesbounded",
+        "opengate",
     ]
 
     /// The fault of that name; nil where none has it.

@@ -132,6 +132,12 @@ public struct EventBatch: Sendable {
         if let ignored { self.ignored = ignored }
     }
 
+    /// Memory that the batch holds, full or empty.
+    public var memoryBytes: Int {
+        heads.capacity * MemoryLayout<EventHead>.stride
+            + identifiers.capacity * MemoryLayout<EventIdentifier>.stride + body.bytes.capacity
+    }
+
     /// Empties the batch and keeps its memory.
     public mutating func removeAll() {
         heads.removeAll(keepingCapacity: true)

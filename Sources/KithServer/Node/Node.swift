@@ -20,6 +20,8 @@ public actor Node {
     private let router: Router
     /// One a loop.
     private let hints: [HintCache]
+    /// One a loop.
+    nonisolated let pools: [LoopPool]
     private let listener: any Listener
     private let print: @Sendable (LogLine) -> Void
     private let strangers = StrangerNews()
@@ -30,9 +32,9 @@ public actor Node {
     private let clock: GuardedClock
     private let clockNote: ClockNote
     private var clockProblem: ClockGuard.Problem?
-    private let frameBudget: FrameBudget
-    private var connections: [UInt64: Connection] = [:]
-    private var nextConnection: UInt64 = 0
+    nonisolated let shared: Connection.Shared
+    /// What was last said of those that found no place.
+    private var toldPlaces = ConnectionPlaces.Counts()
     private var isStopping = false
     private let startedAt: UInt64
 
@@ -235,7 +237,14 @@ public actor Node {
         self.failure = failure
         self.clock = clock
         self.clockNote = clockNote
-        frameBudget = FrameBudget(bytesMax: settings.ingestBytesMax)
+        shared = Connection.Shared(
+            frames: FrameBudget(bytesMax: settings.ingestBytesMax),
+            replies: ReplyRoom(bytesMax: settings.replyBytesMax),
+            longReplies: FrameBudget(bytesMax: settings.replyBytesMax),
+            places: ConnectionPlaces(
+                clientsMax: settings.connectionsMax, strangersMax: settings.strangersMax,
+                otherNodes: settings.configuration.nodes.count - 1),
+            outboxBytes: settings.tuning.outboxBytesMax)
         self.print = print
         self.memory = memory
         let introduction = PeerIntroduction(settings)
@@ -254,6 +263,10 @@ public actor Node {
             return .there(peer, id)
         }
         hints = ports.loops.map { _ in HintCache(settings.tuning.hints) }
+        let reader = EventReader(
+            rules: configuration.identity, key: configuration.hashKey,
+            eventBytesMax: Int(settings.limits.eventBytesMax))
+        pools = ports.loops.map { _ in LoopPool(reader) }
         router = Router(
             table: table, places: places, clock: ports.clock, nodeID: settings.nodeID)
         loop = ports.loops[0].forActor()
@@ -275,8 +288,7 @@ public actor Node {
                 tasks.addTask(executorPreference: home) { await group.run() }
                 tasks.addTask(executorPreference: home) { await group.watchWaits() }
                 let coordinator = MergeCoordinator(
-                    group, router: router, clock: ports.clock, table: router.table,
-                    tuning: settings.tuning)
+                    group, router: router, clock: ports.clock, tuning: settings.tuning)
                 tasks.addTask(executorPreference: home) { await coordinator.run() }
                 tasks.addTask(executorPreference: home) { await coordinator.shareMarks() }
             }
@@ -296,7 +308,7 @@ public actor Node {
                 }
             }
             await accept(service, &tasks)
-            for number in connections.keys.sorted() { connections[number]?.close() }
+            for connection in shared.places.all { connection.close() }
             for group in groups { await group.stop() }
             for link in peers.flatMap({ [$0.requests, $0.merges] }) { await link.close() }
             failure.finish()
@@ -310,19 +322,17 @@ public actor Node {
         while !isStopping {
             do throws(NetworkError) {
                 guard let stream = try await listener.accept() else { return }
-                guard connections.count < settings.connectionsMax else {
+                guard shared.places.hasRoom else {
                     mark(.nodeConnectionsFull)
                     strangers.note(.full, stream.peer)
                     stream.close()
                     continue
                 }
-                let connection = Connection(stream, service, frameBudget, hints(of: stream.loop))
-                let number = nextConnection
-                nextConnection += 1
-                connections[number] = connection
+                let place = ports.loops.firstIndex { $0 === stream.loop } ?? 0
+                let connection = Connection(stream, service, shared, hints[place], pools[place])
+                let number = shared.places.enter(connection)
                 tasks.addTask(executorPreference: stream.loop.tasks) {
-                    await connection.run()
-                    await self.forget(number)
+                    await connection.run(as: number)
                 }
             } catch {
                 print(LogLine(.error, "no more connections are taken: \(error)"))
@@ -341,6 +351,7 @@ public actor Node {
                 return  // cancelled: the node stops
             }
             closeOverdue()
+            tellPlaces()
             await log.refreshFreeBytes()
             await hearClocks()
             await noteClock()
@@ -386,10 +397,7 @@ public actor Node {
     /// Closes connections whose client owes something for too long. O(connections).
     private func closeOverdue() {
         let now = ports.clock.monotonicNanoseconds()
-        for number in connections.keys.sorted() {
-            guard let connection = connections[number], connection.isOverdue(at: now) else {
-                continue
-            }
+        for connection in shared.places.all where connection.isOverdue(at: now) {
             mark(.nodeClientOverdue)
             strangers.note(.overdue, connection.peer)
             connection.close()
@@ -446,11 +454,19 @@ public actor Node {
         clock.now != .sound || clock.look().heldBackMillis != 0
     }
 
-    private func hints(of loop: any Loop) -> HintCache {
-        hints[ports.loops.firstIndex { $0 === loop } ?? 0]
+    /// Says how many connections found no place, or lost it, since it was last said.
+    private func tellPlaces() {
+        let counts = shared.places.counts
+        guard counts != toldPlaces else { return }
+        let closed = counts.closedForOthers - toldPlaces.closedForOthers
+        let refused = counts.refused - toldPlaces.refused
+        let strangers = counts.strangersClosed - toldPlaces.strangersClosed
+        toldPlaces = counts
+        print(
+            "places: all \(settings.connectionsMax) for clients were taken: \(closed) idle closed for "
+                + "others, \(refused) refused since none was idle; \(strangers) closed that did not "
+                + "say what they are")
     }
-
-    private func forget(_ number: UInt64) { connections[number] = nil }
 
     /// Stops serving: open connections are closed, what was acknowledged is on disk. `run` returns
     /// when all of it is done. Safe to call twice.
@@ -617,9 +633,13 @@ public actor Node {
         if memory.isFull { problems.append(memoryProblem) }
         if let text = time.text { problems.append("clock: \(text)") }
         if !problems.isEmpty { row.append(("problem", .text(problems.joined(separator: "; ")))) }
+        let places = shared.places.counts
         row += [
             ("software", .text(settings.software)), ("uptimeMillis", .unsigned(uptime)),
-            ("connections", .integer(Int64(connections.count))),
+            ("connections", .integer(Int64(shared.places.count))),
+            ("clientsClosedForOthers", .unsigned(places.closedForOthers)),
+            ("clientsRefused", .unsigned(places.refused)),
+            ("replyBytes", .integer(Int64(shared.replies.heldBytes))),
             ("memoryBytes", .unsigned(memory.heldBytes)),
             ("memoryLimitBytes", .unsigned(memory.limit)),
         ]

@@ -25,6 +25,8 @@ extension SimulatedCluster {
         nodeSettings.ingestBytesMax = settings.ingestBytesMax ?? nodeSettings.ingestBytesMax
         // Whoever starts it knows what day it is.
         nodeSettings.acceptsClock = true
+        nodeSettings.connectionsMax = settings.clientsMax ?? nodeSettings.connectionsMax
+        nodeSettings.strangersMax = settings.strangersMax ?? nodeSettings.strangersMax
         adjust(&nodeSettings)
         let ports = NodePorts(
             disk: place.disk, network: network.host(place.name), clock: place.clock,
