@@ -455,8 +455,8 @@ actor Connection {
         }
     }
 
-    /// What most results of an `IngestReply` have at most.
-    private static let resultBytes = 4
+    /// What most results of an `IngestReply` have at most, with what is told of the item.
+    private static let resultBytes = 24
     /// More than an `Error` has.
     private static let promiseBytesMin = 4 << 10
 

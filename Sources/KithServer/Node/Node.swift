@@ -463,9 +463,10 @@ public actor Node {
         let strangers = counts.strangersClosed - toldPlaces.strangersClosed
         toldPlaces = counts
         print(
-            "places: all \(settings.connectionsMax) for clients were taken: \(closed) idle closed for "
-                + "others, \(refused) refused since none was idle; \(strangers) closed that did not "
-                + "say what they are")
+            .warning(
+                "places: all \(settings.connectionsMax) for clients were taken: \(closed) idle closed "
+                    + "for others, \(refused) refused since none was idle; \(strangers) closed that "
+                    + "did not say what they are"))
     }
 
     /// Stops serving: open connections are closed, what was acknowledged is on disk. `run` returns

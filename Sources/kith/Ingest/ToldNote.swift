@@ -65,7 +65,7 @@ package enum ToldNote: Equatable, Sendable {
         guard reason == .noIdentifier else { return reason.explanation }
         let looked = told.compactMap { note -> String? in
             switch note {
-            case .ignored(let reason, _, let place, _): "\(place) is \(reason.explanation)"
+            case .ignored(let reason, _, let place, _): "\(place) is \(reason.predicate)"
             case .isNull(let place): "\(place) is null"
             default: nil
             }
@@ -78,7 +78,7 @@ package enum ToldNote: Equatable, Sendable {
 
 extension IgnoredIdentifier {
     /// What is wrong with the value, behind "is".
-    var explanation: String {
+    var predicate: String {
         switch self {
         case .blocked: "a blocked value"
         case .empty: "empty"
