@@ -129,7 +129,7 @@ import kith
         (
             #"{"nmae": 1}"#,
             "nmae is no key of a cluster file; here are: name, groups, replicas, "
-                + "hashKey, nodes, retention, identity"
+                + "hashKey, nodes, retention, memory, identity"
         ),
         (#"{"name": 1}"#, "name must be a text, not 1"),
         (#"{"name": "Big"}"#, "name must be 1 to 64 of a-z 0-9 _ -"),

@@ -39,7 +39,7 @@ struct HandsProcessTests {
 
     @Test(arguments: [
         (["gte", "a:b"], "no command gte, did you mean get?"),
-        (["statsu"], "did you mean status?"), (["sevre"], "did you mean serve?"),
+        (["sttaus"], "did you mean status?"), (["sevre"], "did you mean serve?"),
         (["help", "ingset"], "no command ingset, did you mean ingest?"),
         (["get", "a:b", "--sapce", "x"], "no option --sapce, did you mean --space?"),
         (["status", "--chek"], "did you mean --check?"),

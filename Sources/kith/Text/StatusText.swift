@@ -73,7 +73,10 @@ package struct StatusText {
         }
         if !rest.isEmpty { sections.append(TreeText.make(.map(rest), style: style)) }
         if hasHidden {
-            sections.append(style.dim("columns that did not fit are left out; --wide shows all"))
+            let note = HelpText.wrapped(
+                "columns that did not fit are left out; --wide shows all", indent: 0,
+                width: width ?? .max)
+            sections.append(note.map { style.dim($0) }.joined(separator: "\n"))
         }
         return sections.joined(separator: "\n\n")
     }
