@@ -7,13 +7,18 @@ internal import Synchronization
 /// The clock of a node: its wall time is what the node's guard believes, for all that decides or
 /// stamps anything. Shared by all loops of the node; a reading costs an uncontended lock.
 ///
-/// While the node is astray, more than an hour off the median of all clocks, its wall time is 0:
+/// While the node is astray, more than an hour off the median of all clocks, its wall time is `none`:
 /// what it still logs of its own (merges under way) then moves no log time, since that never falls.
 final class GuardedClock: Clock {
     private let clock: any Clock
     private let state: Mutex<ClockGuard>
     /// What is refused because of the clock, to be asked before each request.
     private let standing: Atomic<UInt8>
+    /// Requests that came before the others were asked; as many as connections have in work.
+    private let waiting = Mutex<[CheckedContinuation<Void, Never>]>([])
+
+    /// The time of a clock that nobody may stamp anything by.
+    static let none = LogTime(0)
 
     /// What a node may do by its clock.
     enum Standing: UInt8 {
@@ -43,7 +48,7 @@ final class GuardedClock: Clock {
             }
             return time
         }
-        return now == .astray || now == .unheard ? LogTime(0) : time
+        return now == .astray || now == .unheard ? Self.none : time
     }
 
     func monotonicNanoseconds() -> UInt64 { clock.monotonicNanoseconds() }
@@ -65,22 +70,28 @@ final class GuardedClock: Clock {
     }
 
     /// Why the node does not take a request now; nil where it does. `ofEvents`: whether it brings
-    /// some.
-    func refusal(ofEvents: Bool, of node: NodeID) -> ErrorReply? {
-        let code: ErrorCode
+    /// some. At a start suspends until the others were asked, a second at most.
+    func refusal(ofEvents: Bool, of node: NodeID) async -> ErrorReply? {
+        if now == .unheard { await waitUntilHeard() }
         switch now {
         case .sound: return nil
         case .refusesEvents where !ofEvents: return nil
-        case .refusesEvents, .astray: code = .clock
-        case .unheard:
-            return ErrorReply(
-                code: .unavailable,
-                text: "node \(node.rawValue) starts: it asks the others for their clocks",
-                retryAfterMillis: 100)
+        case .refusesEvents, .astray, .unheard: break
         }
         mark(.clockRefuses)
         let why = look().text ?? "its clock is being put right"
-        return ErrorReply(code: code, text: "node \(node.rawValue): \(why)")
+        return ErrorReply(code: .clock, text: "node \(node.rawValue): \(why)")
+    }
+
+    private func waitUntilHeard() async {
+        await withCheckedContinuation { continuation in
+            let mustWait = waiting.withLock { waiting in
+                guard now == .unheard else { return false }
+                waiting.append(continuation)
+                return true
+            }
+            if !mustWait { continuation.resume() }
+        }
     }
 
     /// Looks at the clock, and judges anew what the node may do. Where others must be asked first,
@@ -103,6 +114,12 @@ final class GuardedClock: Clock {
         guard haveHeard || now != .unheard else { return report }
         if standing == .astray, now != .astray { mark(.clockAstray) }
         self.standing.store(standing.rawValue, ordering: .relaxed)
+        guard haveHeard else { return report }
+        let heard = waiting.withLock { waiting in
+            defer { waiting = [] }
+            return waiting
+        }
+        for continuation in heard { continuation.resume() }
         return report
     }
 

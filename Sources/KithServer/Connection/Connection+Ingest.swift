@@ -41,6 +41,10 @@ extension Connection {
     private func ingest(
         _ frame: Frame, _ flight: IngestFlights.Flight
     ) async -> any WireMessage {
+        // Before the events' arrival is taken: until the others were asked there is no time.
+        if let refusal = await service.guardedClock.refusal(ofEvents: true, of: service.nodeID) {
+            return refusal
+        }
         var plan: IngestPlan
         do {
             plan = try IngestPlan(frame, service)
@@ -51,9 +55,6 @@ extension Connection {
         guard IdentityRules.isName(plan.space) else {
             mark(.connectionBadSpace)
             return ErrorReply(code: .badSpace, text: "a space is 1 to 64 of a-z 0-9 _ -")
-        }
-        if let refusal = service.guardedClock.refusal(ofEvents: true, of: service.nodeID) {
-            return refusal
         }
         guard plan.hasStamps == service.isEventClock else {
             let text =

@@ -256,6 +256,9 @@ actor Group {
     /// False where the log refused the entries before storing anything.
     private func append(_ batches: [Pending], isIngest: Bool) async -> Bool {
         guard let log else { preconditionFailure("run before open") }
+        let now = clock.wallTime()
+        // The node went astray with events on their way: none of them is moved to another time.
+        if isIngest, entryClock == .wall, now == GuardedClock.none { return false }
         let before = consensus.last
         var entries: [LogEntry] = []
         for batch in batches {
@@ -264,7 +267,7 @@ actor Group {
                 LogEntry(
                     group: id, term: place.term, index: place.index,
                     kind: batch.kind, clock: entryClock.rawValue,
-                    time: max(clock.wallTime(), entries.last?.time ?? LogTime(0)),
+                    time: now,
                     payload: batch.operations.bytes))
         }
         if batches.count > 1 { mark(.groupEntriesTogether) }

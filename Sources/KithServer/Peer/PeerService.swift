@@ -51,7 +51,7 @@ struct PeerService: Sendable {
             case .peerClock: return tell(try PeerClock(decoding: frame.payload), of: id)
             case .peerStatus: break
             default:
-                if let refusal = guardedClock.refusal(ofEvents: false, of: nodeID) {
+                if let refusal = await guardedClock.refusal(ofEvents: false, of: nodeID) {
                     return refusal
                 }
             }
@@ -92,7 +92,7 @@ struct PeerService: Sendable {
 
     private func perform(_ request: PeerPerform) async -> any WireMessage {
         guard let group = group(request.group) else { return notLed(request.group) }
-        if request.isIngest, let refusal = guardedClock.refusal(ofEvents: true, of: nodeID) {
+        if request.isIngest, let refusal = await guardedClock.refusal(ofEvents: true, of: nodeID) {
             return refusal
         }
         var part = Round.Part(group: request.group)
