@@ -262,6 +262,10 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case groupWaitGivenUp
     /// A record is sealed into a group that does not answer: nobody waits for it.
     case groupStuck
+    /// Too many merges wait: events are refused.
+    case groupMergesFull
+    /// Too many wait for sealed records.
+    case groupWaitsFull
     /// A read logged the time at which a profile expired.
     case groupTimeLogged
     /// A find logged that a profile is past its retention.
@@ -360,8 +364,16 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case nodeStartedAgain
     /// An entry of the log is of a group that is not led here, or out of order.
     case nodeEntryMisplaced
-    /// One connection too many.
+    /// One connection too many, with those that are about to end.
     case nodeConnectionsFull
+    /// A connection that had not greeted was closed for another.
+    case placesStrangersFull
+    /// An idle client was closed for another.
+    case placesClientsFull
+    /// A client found no place, since all others had requests in work.
+    case placesClientsBusy
+    /// One connection of a node too many: the longest idle one was closed.
+    case placesNodeFull
     /// A client owed something for too long.
     case nodeClientOverdue
     /// The log failed and the node ends.
@@ -448,6 +460,8 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case connectionEventRefused
     /// As many requests of a connection as may be are in work.
     case connectionFlightsFull
+    /// A long answer had to be made again once there was room for it.
+    case connectionLongReply
     /// A read went to a root by a hint, and the leaf is not there.
     case routerHintStale
     /// A read went by a hint to a node that is silent, and to the leaf's home then.

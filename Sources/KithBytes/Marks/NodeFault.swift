@@ -106,6 +106,9 @@ extension NodeFault {
     /// What was on its way to a group that stops is never answered.
     @inlinable public static var latecomersUnheard: NodeFault { NodeFault(40) }
 
+    /// Requests begin whether or not there is room for their answers.
+    @inlinable public static var gateOpen: NodeFault { NodeFault(41) }
+
     // MARK: Between nodes
     /// Replies of other nodes are matched by order, not by their ids.
     @inlinable public static var repliesByOrder: NodeFault { NodeFault(31) }
@@ -129,6 +132,7 @@ extension NodeFault {
         "replyorder", "clientorder",
         "hintabsent", "nogate", "norun",
         "endslate", "nolimit", "oldmember", "lasttrait", "unheard",
+        "opengate",
     ]
 
     /// The fault of that name; nil where none has it.

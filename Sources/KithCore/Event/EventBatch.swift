@@ -101,6 +101,12 @@ public struct EventBatch: Sendable {
 
     public init() {}
 
+    /// Memory that the batch holds, full or empty.
+    public var memoryBytes: Int {
+        heads.capacity * MemoryLayout<EventHead>.stride
+            + identifiers.capacity * MemoryLayout<EventIdentifier>.stride + body.bytes.capacity
+    }
+
     /// Empties the batch and keeps its memory.
     public mutating func removeAll() {
         heads.removeAll(keepingCapacity: true)

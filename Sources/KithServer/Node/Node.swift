@@ -20,12 +20,14 @@ public actor Node {
     private let router: Router
     /// One a loop.
     private let hints: [HintCache]
+    /// One a loop.
+    nonisolated let pools: [LoopPool]
     private let listener: any Listener
     private let print: @Sendable (String) -> Void
     private let failure: FailureBox
-    private let frameBudget: FrameBudget
-    private var connections: [UInt64: Connection] = [:]
-    private var nextConnection: UInt64 = 0
+    nonisolated let shared: Connection.Shared
+    /// What was last said of those that found no place.
+    private var toldPlaces = ConnectionPlaces.Counts()
     private var isStopping = false
     private let startedAt: UInt64
 
@@ -158,7 +160,14 @@ public actor Node {
         self.groups = groups
         self.listener = listener
         self.failure = failure
-        frameBudget = FrameBudget(bytesMax: settings.ingestBytesMax)
+        shared = Connection.Shared(
+            frames: FrameBudget(bytesMax: settings.ingestBytesMax),
+            replies: ReplyRoom(bytesMax: settings.replyBytesMax),
+            longReplies: FrameBudget(bytesMax: settings.replyBytesMax),
+            places: ConnectionPlaces(
+                clientsMax: settings.connectionsMax, strangersMax: settings.strangersMax,
+                otherNodes: settings.configuration.nodes.count - 1),
+            outboxBytes: settings.tuning.outboxBytesMax)
         self.print = print
         let introduction = PeerIntroduction(settings)
         let configuration = settings.configuration
@@ -176,6 +185,10 @@ public actor Node {
             return .there(peer, id)
         }
         hints = ports.loops.map { _ in HintCache(settings.tuning.hints) }
+        let reader = EventReader(
+            rules: configuration.identity, key: configuration.hashKey,
+            eventBytesMax: Int(settings.limits.eventBytesMax))
+        pools = ports.loops.map { _ in LoopPool(reader) }
         router = Router(table: table, places: places, clock: ports.clock)
         loop = ports.loops[0].forActor()
         port = listener.port
@@ -196,8 +209,7 @@ public actor Node {
                 tasks.addTask(executorPreference: home) { await group.run() }
                 tasks.addTask(executorPreference: home) { await group.watchWaits() }
                 let coordinator = MergeCoordinator(
-                    group, router: router, clock: ports.clock, table: router.table,
-                    tuning: settings.tuning)
+                    group, router: router, clock: ports.clock, tuning: settings.tuning)
                 tasks.addTask(executorPreference: home) { await coordinator.run() }
                 tasks.addTask(executorPreference: home) { await coordinator.shareMarks() }
             }
@@ -218,7 +230,7 @@ public actor Node {
                 }
             }
             await accept(service, &tasks)
-            for number in connections.keys.sorted() { connections[number]?.close() }
+            for connection in shared.places.all { connection.close() }
             for group in groups { await group.stop() }
             for link in peers.flatMap({ [$0.requests, $0.merges] }) { await link.close() }
             failure.finish()
@@ -232,18 +244,16 @@ public actor Node {
         while !isStopping {
             do throws(NetworkError) {
                 guard let stream = try await listener.accept() else { return }
-                guard connections.count < settings.connectionsMax else {
+                guard shared.places.hasRoom else {
                     mark(.nodeConnectionsFull)
                     stream.close()
                     continue
                 }
-                let connection = Connection(stream, service, frameBudget, hints(of: stream.loop))
-                let number = nextConnection
-                nextConnection += 1
-                connections[number] = connection
+                let place = ports.loops.firstIndex { $0 === stream.loop } ?? 0
+                let connection = Connection(stream, service, shared, hints[place], pools[place])
+                let number = shared.places.enter(connection)
                 tasks.addTask(executorPreference: stream.loop.tasks) {
-                    await connection.run()
-                    await self.forget(number)
+                    await connection.run(as: number)
                 }
             } catch {
                 print("listener: \(error)")
@@ -262,6 +272,7 @@ public actor Node {
                 return  // cancelled: the node stops
             }
             closeOverdue()
+            tellPlaces()
             await log.refreshFreeBytes()
         }
     }
@@ -271,20 +282,25 @@ public actor Node {
     /// Closes connections whose client owes something for too long. O(connections).
     private func closeOverdue() {
         let now = ports.clock.monotonicNanoseconds()
-        for number in connections.keys.sorted() {
-            guard let connection = connections[number], connection.isOverdue(at: now) else {
-                continue
-            }
+        for connection in shared.places.all where connection.isOverdue(at: now) {
             mark(.nodeClientOverdue)
             connection.close()
         }
     }
 
-    private func hints(of loop: any Loop) -> HintCache {
-        hints[ports.loops.firstIndex { $0 === loop } ?? 0]
+    /// Says how many connections found no place, or lost it, since it was last said.
+    private func tellPlaces() {
+        let counts = shared.places.counts
+        guard counts != toldPlaces else { return }
+        let closed = counts.closedForOthers - toldPlaces.closedForOthers
+        let refused = counts.refused - toldPlaces.refused
+        let strangers = counts.strangersClosed - toldPlaces.strangersClosed
+        toldPlaces = counts
+        print(
+            "places: all \(settings.connectionsMax) for clients were taken: \(closed) idle closed for "
+                + "others, \(refused) refused since none was idle; \(strangers) closed that did not "
+                + "say what they are")
     }
-
-    private func forget(_ number: UInt64) { connections[number] = nil }
 
     /// Stops serving: open connections are closed, what was acknowledged is on disk. `run` returns
     /// when all of it is done. Safe to call twice.
@@ -430,6 +446,7 @@ public actor Node {
         }
         let uptime = (ports.clock.monotonicNanoseconds() - startedAt) / 1_000_000
         let place = settings.configuration.node(settings.nodeID)
+        let places = shared.places.counts
         return .object([
             (
                 "nodes",
@@ -439,7 +456,10 @@ public actor Node {
                         ("address", .text("\(place?.host ?? ""):\(port)")),
                         ("state", .text("up")), ("software", .text(settings.software)),
                         ("uptimeMillis", .unsigned(uptime)),
-                        ("connections", .integer(Int64(connections.count))),
+                        ("connections", .integer(Int64(shared.places.count))),
+                        ("clientsClosedForOthers", .unsigned(places.closedForOthers)),
+                        ("clientsRefused", .unsigned(places.refused)),
+                        ("replyBytes", .integer(Int64(shared.replies.heldBytes))),
                         ("logBytes", .unsigned(await log.bytesUsed)),
                         ("logIsNearlyFull", .bool(await log.isNearlyFull)),
                     ])

@@ -40,11 +40,11 @@ struct PeerService: Sendable {
     }
 
     /// Answers any other request of a node.
-    func answer(_ frame: Frame) async -> any WireMessage {
+    func answer(_ frame: Frame, _ room: AnswerRoom) async -> any WireMessage {
         do throws(ByteError) {
             switch frame.type {
             case .peerPerform: return await perform(try PeerPerform(decoding: frame.payload))
-            case .peerRead: return await read(try PeerRead(decoding: frame.payload))
+            case .peerRead: return await read(try PeerRead(decoding: frame.payload), room)
             case .peerTotals: return await totals(try PeerTotals(decoding: frame.payload))
             case .peerMark: return await mark(try PeerMark(decoding: frame.payload))
             case .peerStatus:
@@ -93,29 +93,36 @@ struct PeerService: Sendable {
                 deadline: request.isWaiting ? deadline(request.deadlineMillis) : nil))
     }
 
-    private func read(_ request: PeerRead) async -> any WireMessage {
+    /// A long profile is read once more when there is room for it: until then nobody holds it.
+    private func read(_ request: PeerRead, _ room: AnswerRoom) async -> any WireMessage {
         guard let group = group(request.group) else { return notLed(request.group) }
         guard group.owns(request.record) else {
             return ErrorReply(code: .malformed, text: "the record is not of that group")
         }
-        switch await group.read(
-            request.leaf, at: request.record, deadline: deadline(request.deadlineMillis))
-        {
-        case .profile(let bytes):
-            guard bytes.count <= PeerLimits.profileBytesMax else {
-                return ErrorReply(
-                    code: .tooLarge,
-                    text: "the profile has \(bytes.count) bytes, more than a frame takes")
+        let deadline = deadline(request.deadlineMillis)
+        var most = room.byteCount
+        while true {
+            switch await group.read(
+                request.leaf, at: request.record, atMost: most, deadline: deadline)
+            {
+            case .profile(let bytes): return PeerReadReply.profile(bytes)
+            case .tooLong(let byteCount):
+                guard byteCount <= PeerLimits.profileBytesMax else {
+                    return ErrorReply(
+                        code: .tooLarge,
+                        text: "the profile has \(byteCount) bytes, more than a frame takes")
+                }
+                guard await room.lengthen(to: byteCount) else { return PeerReadReply.stopping }
+                most = byteCount
+            case .absent: return PeerReadReply.absent
+            case .moved(let parent): return PeerReadReply.moved(to: parent)
+            case .waiting(let winner):
+                KithBytes.mark(.peerReadWaits)
+                return PeerReadReply.waiting(for: winner)
+            case nil:
+                KithBytes.mark(.peerReadWhileStopping)
+                return PeerReadReply.stopping
             }
-            return PeerReadReply.profile(bytes)
-        case .absent: return PeerReadReply.absent
-        case .moved(let parent): return PeerReadReply.moved(to: parent)
-        case .waiting(let winner):
-            KithBytes.mark(.peerReadWaits)
-            return PeerReadReply.waiting(for: winner)
-        case nil:
-            KithBytes.mark(.peerReadWhileStopping)
-            return PeerReadReply.stopping
         }
     }
 

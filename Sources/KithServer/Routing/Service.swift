@@ -37,39 +37,38 @@ struct Service: Sendable {
     }
 
     /// Answers any request but hello and ingest.
-    func answer(
-        _ frame: Frame, _ hints: HintCache, send: (any WireMessage) async -> Void
-    ) async {
+    func answer(_ frame: Frame, _ hints: HintCache, _ room: AnswerRoom) async -> any WireMessage {
         do throws(ByteError) {
             switch frame.type {
             case .get:
-                await send(await get(try Get(decoding: frame.payload), hints))
+                return await get(try Get(decoding: frame.payload), hints, room)
             case .advanceTime:
-                await send(await advance(try AdvanceTime(decoding: frame.payload)))
+                return await advance(try AdvanceTime(decoding: frame.payload))
             case .stats:
                 _ = try Stats(decoding: frame.payload)
-                await send(await stats())
+                return await stats()
             case .status:
                 _ = try Status(decoding: frame.payload)
-                await send(StatusReply(map: await status().encoded()))
+                return StatusReply(map: await status().encoded())
             case .ping:
                 _ = try Ping(decoding: frame.payload)
-                await send(Pong())
+                return Pong()
             default:
-                await send(
-                    ErrorReply(
-                        code: .unknownType,
-                        text: "frame type \(frame.type.rawValue) is not a request"))
+                return ErrorReply(
+                    code: .unknownType,
+                    text: "frame type \(frame.type.rawValue) is not a request")
             }
         } catch {
-            await send(ErrorReply(code: .malformed, text: "\(error)"))
+            return ErrorReply(code: .malformed, text: "\(error)")
         }
     }
 
     /// Bytes of a frame beside the profile in it, at most: header, age, token.
     private static let replyOverheadBytes = 8 << 10
 
-    private func get(_ request: Get, _ hints: HintCache) async -> any WireMessage {
+    private func get(
+        _ request: Get, _ hints: HintCache, _ room: AnswerRoom
+    ) async -> any WireMessage {
         let space = Array(request.space.utf8)
         guard IdentityRules.isName(space) else {
             return ErrorReply(code: .badSpace, text: "a space is 1 to 64 of a-z 0-9 _ -")
@@ -101,14 +100,36 @@ struct Service: Sendable {
         // Less than the client waits, so that it hears which node does not answer.
         let asked = UInt64(request.deadlineMillis)
         let millis = asked == 0 ? Router.readMillisMax : min(Router.readMillisMax, asked * 3 / 4)
-        switch await router.read(leaf, hints, deadline: router.deadline(inMillis: millis)) {
-        case .profile(let bytes):
-            guard bytes.count <= Int(limits.frameBytesMax) - Self.replyOverheadBytes else {
+        return await read(leaf, hints, room, millis: millis)
+    }
+
+    /// A long profile is read once more when there is room for it: until then nobody holds it.
+    private func read(
+        _ leaf: LeafID, _ hints: HintCache, _ room: AnswerRoom, millis: UInt64
+    ) async -> any WireMessage {
+        var most = room.byteCount
+        while true {
+            let deadline = router.deadline(inMillis: millis)
+            let answer = await router.read(leaf, hints, atMost: most, deadline: deadline)
+            guard case .tooLong(let byteCount) = answer else { return reply(to: answer) }
+            guard byteCount <= Int(limits.frameBytesMax) - Self.replyOverheadBytes else {
                 return ErrorReply(
                     code: .tooLarge,
-                    text: "the profile has \(bytes.count) bytes, more than a frame takes")
+                    text: "the profile has \(byteCount) bytes, more than a frame takes")
             }
+            guard await room.lengthen(to: byteCount) else { return isStopping }
+            most = byteCount
+        }
+    }
+
+    private func reply(to answer: Router.ReadAnswer) -> any WireMessage {
+        switch answer {
+        case .profile(let bytes):
             return ProfileReply(profile: bytes)
+        case .tooLong(let byteCount):
+            return ErrorReply(
+                code: .tooLarge,
+                text: "the profile has \(byteCount) bytes, more than a frame takes")
         case .absent:
             return ProfileReply(profile: nil)
         case .waiting(let group):

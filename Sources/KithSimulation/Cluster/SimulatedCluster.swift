@@ -231,6 +231,12 @@ public final class SimulatedCluster {
 
     // MARK: Checking and the end
 
+    /// What the connections of a node that serves hold of memory, as they count it.
+    public func connectionMemory(_ number: Int = 1) -> Node.ConnectionMemory {
+        guard let node = node(number).life?.node else { return Node.ConnectionMemory() }
+        return simulator.inspect { node.inspectConnections() } ?? Node.ConnectionMemory()
+    }
+
     /// Traps where a rule of any running node's records is broken. O(records).
     public func checkInvariants() throws {
         for place in nodes where place.isUp {

@@ -129,6 +129,22 @@ public struct IngestView: ~Escapable {
         return Int(try reader.u32())
     }
 
+    /// How many items a payload has at most, whatever it claims and whether or not it is right.
+    /// O(1).
+    public static func itemCountMax(of payload: RawSpan) -> Int {
+        do throws(ByteError) {
+            var reader = ByteReader(payload)
+            _ = try reader.bytes16(limit: WireLimits.nameBytesMax)
+            try reader.skip(1)
+            let claimed = Int(try reader.u32())
+            return min(claimed, reader.remaining / itemBytesMin)
+        } catch {
+            return 0
+        }
+    }
+
+    /// An item without stamp and bytes.
+    private static let itemBytesMin = 5
     static let stampsFlag: UInt8 = 1 << 0
 }
 

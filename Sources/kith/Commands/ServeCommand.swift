@@ -116,6 +116,7 @@ enum ServeCommand: Command {
                 + "files (ulimit -n): at most \(Words.grouped(room)) connections are served, not "
                 + Words.grouped(settings.connectionsMax))
         settings.connectionsMax = room
+        settings.strangersMax = min(settings.strangersMax, max(1, room / 4))
     }
 
     private static func required(
