@@ -69,6 +69,10 @@ struct RunPlan {
         faults = FaultSchedule.drawn(
             seed: options.seed, nodeCount: settings.nodeCount,
             stepTimes: work.steps.map(\.at), passes: work.passes, choice: choice)
+        // So that the room of an outbox is used up.
+        if faults.faults.contains(where: { $0.kind == .deafClient }) {
+            settings.tuning.outboxBytesMax = 32 << 10
+        }
         if let only = options.onlyFaults { faults.faults.removeAll { !only.contains($0.number) } }
         if let only = options.onlySteps { work.steps.removeAll { !only.contains($0.number) } }
         if let clients = options.clients { work.steps.removeAll { $0.client > clients } }
