@@ -194,7 +194,9 @@ import Testing
 
     private func frame(_ type: FrameType, _ payload: [UInt8]) -> [UInt8] {
         var writer = ByteWriter()
-        FrameWriter.write(FrameHeader(type: type, requestID: 1), payload: payload, into: &writer)
+        FrameWriter.write(
+            FrameHeader(type: type, requestID: 1, version: ProtocolVersion.current),
+            payload: payload, into: &writer)
         return writer.bytes
     }
 }
