@@ -1,5 +1,6 @@
 import KithBytes
 import KithCore
+import KithWire
 import Testing
 import kith
 

@@ -4,6 +4,7 @@
 import Foundation
 import Glibc
 import KithBytes
+import KithWire
 import Testing
 import kith
 

@@ -1,4 +1,5 @@
 import KithBytes
+import KithCore
 import KithWire
 import Testing
 
