@@ -95,13 +95,17 @@ final class HeldLines {
     func forEach(_ body: (HeldLine) async throws(InputError) -> Void) async throws(InputError) {
         try write()
         var buffer: [UInt8] = []
+        /// Where the first line of the buffer that was not handed out begins.
+        var start = 0
         var offset = 0
-        while offset < written || !buffer.isEmpty {
-            if let (line, end) = try Self.line(buffer) {
-                buffer.removeSubrange(..<end)
+        while offset < written || start < buffer.count {
+            if let (line, end) = try Self.line(buffer, from: start) {
+                start = end
                 try await body(line)
                 continue
             }
+            buffer.removeSubrange(..<start)
+            start = 0
             guard offset < written else { throw InputError("lines to send again: cut short") }
             var chunk = [UInt8](repeating: 0, count: min(Self.chunkBytes, written - offset))
             let count = chunk.withUnsafeMutableBytes {
@@ -115,9 +119,11 @@ final class HeldLines {
         }
     }
 
-    /// The first line of `buffer` and where it ends; nil where the rest is to be read.
-    private static func line(_ buffer: [UInt8]) throws(InputError) -> (HeldLine, Int)? {
-        var reader = ByteReader(buffer.span.bytes)
+    /// The line that begins at `start` and where it ends; nil where the rest is to be read.
+    private static func line(
+        _ buffer: [UInt8], from start: Int
+    ) throws(InputError) -> (HeldLine, Int)? {
+        var reader = ByteReader(buffer.span.bytes.extracting(start..<buffer.count))
         guard reader.remaining >= headBytes else { return nil }
         do {
             let file = Int(try reader.u32())
@@ -129,7 +135,7 @@ final class HeldLines {
             return (
                 HeldLine(
                     place: place, isTaken: flags & 1 != 0, isUnnamed: flags & 2 != 0, bytes: bytes),
-                reader.offset
+                start + reader.offset
             )
         } catch {
             throw InputError("lines to send again: \(error)")
