@@ -240,8 +240,7 @@ actor IngestRun {
             return
         }
         let batch = LineBatcher.batch(
-            again: lines.map { ($0.place, $0.isTaken, $0.isUnnamed, $0.bytes) },
-            space: settings.space, isLast: isLast, bytesTaken: progress.bytesDone)
+            again: lines, space: settings.space, isLast: isLast, bytesTaken: progress.bytesDone)
         await deliver(batch, over: clients[0])
     }
 
@@ -288,6 +287,7 @@ actor IngestRun {
                 HeldLine(
                     place: batch.places[line.item], isTaken: isTaken || isVoid,
                     isUnnamed: batch.unnamed.contains(line.item),
+                    isAssigned: batch.assigned.contains(line.item),
                     bytes: batch.event(line.item)))
             if !isVoid { return true }
         } else if batch.pass == .again {

@@ -205,8 +205,8 @@ package struct LineBatcher: Sendable {
     }
 
     /// A batch of lines that were kept, at least one.
-    package static func batch(
-        again lines: [(place: LinePlace, isTaken: Bool, isUnnamed: Bool, bytes: [UInt8])],
+    static func batch(
+        again lines: [HeldLine],
         space: String, isLast: Bool, bytesTaken: UInt64
     ) -> LineBatch {
         var writer = IngestBatchWriter(space: space)
@@ -216,6 +216,7 @@ package struct LineBatcher: Sendable {
         for (item, line) in lines.enumerated() {
             if line.isTaken { batch.taken.insert(item) }
             if line.isUnnamed, !line.isTaken { batch.unnamed.insert(item) }
+            if line.isAssigned, !line.isTaken { batch.assigned.insert(item) }
             writer.append(
                 line.isTaken ? .links : isLast ? .last : .provisionalAgain, bytes: line.bytes)
             batch.ranges.append((writer.byteCount - line.bytes.count)..<writer.byteCount)
