@@ -103,7 +103,7 @@ private struct MixedFile {
             take(event(#""userId":"t\#(n)","context":{"traits":{\#(traits)}}"#, n))
             traitsRefused += 44
         case 15:
-            take(event(#""userId":\#(n).0,"anonymousId":"nil""#, n))
+            take(event(#""userId":\#(n + 1).0,"anonymousId":"nil""#, n))
             ignored["blocked", default: 0] += 1
         case 16:
             take(

@@ -22,7 +22,7 @@ import kith
         var events: [CBORValue] = []
         while let item = try items.next() {
             let bytes = item.bytes
-            events.append(item.kind == .event ? try CBORValue(decoding: bytes) : .null)
+            events.append(item.kind.isEvent ? try CBORValue(decoding: bytes) : .null)
         }
         return events
     }

@@ -72,7 +72,7 @@ final class FakeNode: Sendable {
                     var items = view.items
                     while let item = try items.next() {
                         let bytes = item.bytes
-                        events.append(item.kind == .event ? try CBORValue(decoding: bytes) : .null)
+                        events.append(item.kind.isEvent ? try CBORValue(decoding: bytes) : .null)
                     }
                 } catch {
                     Issue.record("a batch that does not decode: \(error)")

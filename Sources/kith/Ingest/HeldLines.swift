@@ -2,7 +2,7 @@
 // them: those older than retention, and those with a link that was void by age. They lie in a file
 // without a name, which nobody else can open and which ends with the process.
 //
-//     file u32 · line u64 · flags u8 (1 taken, 2 without a message id) · length u32 · as many bytes
+//     file u32 · line u64 · flags u8 (1 taken, 2 unnamed, 4 named here) · length u32 · as many bytes
 //
 // One writer and then one reader, in order: a pass takes all lines out and puts back what is left.
 
@@ -15,7 +15,10 @@ struct HeldLine: Equatable {
     var place: LinePlace
     /// It was taken: only its links are to be driven.
     var isTaken: Bool
+    /// It has no message id.
     var isUnnamed: Bool
+    /// Its message id was assigned here.
+    var isAssigned: Bool
     /// The event.
     var bytes: [UInt8]
 }
@@ -65,7 +68,7 @@ final class HeldLines {
         var writer = ByteWriter(capacity: Self.headBytes + line.bytes.count)
         writer.u32(UInt32(line.place.file))
         writer.u64(UInt64(line.place.line))
-        writer.u8((line.isTaken ? 1 : 0) | (line.isUnnamed ? 2 : 0))
+        writer.u8((line.isTaken ? 1 : 0) | (line.isUnnamed ? 2 : 0) | (line.isAssigned ? 4 : 0))
         writer.bytes32(line.bytes.span.bytes)
         pending += writer.bytes
         count += 1
@@ -95,13 +98,17 @@ final class HeldLines {
     func forEach(_ body: (HeldLine) async throws(InputError) -> Void) async throws(InputError) {
         try write()
         var buffer: [UInt8] = []
+        /// Where the first line of the buffer that was not handed out begins.
+        var start = 0
         var offset = 0
-        while offset < written || !buffer.isEmpty {
-            if let (line, end) = try Self.line(buffer) {
-                buffer.removeSubrange(..<end)
+        while offset < written || start < buffer.count {
+            if let (line, end) = try Self.line(buffer, from: start) {
+                start = end
                 try await body(line)
                 continue
             }
+            buffer.removeSubrange(..<start)
+            start = 0
             guard offset < written else { throw InputError("lines to send again: cut short") }
             var chunk = [UInt8](repeating: 0, count: min(Self.chunkBytes, written - offset))
             let count = chunk.withUnsafeMutableBytes {
@@ -115,9 +122,11 @@ final class HeldLines {
         }
     }
 
-    /// The first line of `buffer` and where it ends; nil where the rest is to be read.
-    private static func line(_ buffer: [UInt8]) throws(InputError) -> (HeldLine, Int)? {
-        var reader = ByteReader(buffer.span.bytes)
+    /// The line that begins at `start` and where it ends; nil where the rest is to be read.
+    private static func line(
+        _ buffer: [UInt8], from start: Int
+    ) throws(InputError) -> (HeldLine, Int)? {
+        var reader = ByteReader(buffer.span.bytes.extracting(start..<buffer.count))
         guard reader.remaining >= headBytes else { return nil }
         do {
             let file = Int(try reader.u32())
@@ -128,8 +137,9 @@ final class HeldLines {
             let bytes = try reader.take(count).copied()
             return (
                 HeldLine(
-                    place: place, isTaken: flags & 1 != 0, isUnnamed: flags & 2 != 0, bytes: bytes),
-                reader.offset
+                    place: place, isTaken: flags & 1 != 0, isUnnamed: flags & 2 != 0,
+                    isAssigned: flags & 4 != 0, bytes: bytes),
+                start + reader.offset
             )
         } catch {
             throw InputError("lines to send again: \(error)")

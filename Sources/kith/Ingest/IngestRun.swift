@@ -156,7 +156,7 @@ actor IngestRun {
                     await group.waitForAll()
                     underWay = 0
                     await sendAgain()
-                    await beginHolding()
+                    if stop == nil, !isInterrupted { await beginHolding() }
                     idleSince = clock.monotonicNanoseconds()
                 case .end(let time):
                     greatestTime = time
@@ -242,8 +242,7 @@ actor IngestRun {
             return
         }
         let batch = LineBatcher.batch(
-            again: lines.map { ($0.place, $0.isTaken, $0.isUnnamed, $0.bytes) },
-            space: settings.space, isLast: isLast, bytesTaken: progress.bytesDone)
+            again: lines, space: settings.space, isLast: isLast, bytesTaken: progress.bytesDone)
         await deliver(batch, over: clients[0])
     }
 
@@ -285,11 +284,13 @@ actor IngestRun {
         let mustWait =
             line.outcome == .answered(.expiredOnArrival) && !isTaken
             || isVoid && (line.outcome == .answered(.ok) || line.outcome == .answered(.duplicate))
-        if mustWait, let bytes = batch.event(line.item) {
+        if mustWait {
             keep(
                 HeldLine(
                     place: batch.places[line.item], isTaken: isTaken || isVoid,
-                    isUnnamed: batch.unnamed.contains(line.item), bytes: bytes))
+                    isUnnamed: batch.unnamed.contains(line.item),
+                    isAssigned: batch.assigned.contains(line.item),
+                    bytes: batch.event(line.item)))
             if !isVoid { return true }
         } else if batch.pass == .again {
             hasProgress = true
@@ -300,6 +301,10 @@ actor IngestRun {
         }
         if isTaken {
             if !isVoid { tell(told.filter(\.isLink), of: line.item, in: batch) }
+            // Its profile has ended meanwhile: there is nothing to link to any more.
+            if line.outcome == .answered(.expiredOnArrival) {
+                tally.linksVoid[.age, default: 0] += 1
+            }
             return true
         }
         if isVoid {
@@ -503,7 +508,6 @@ actor IngestRun {
             return
         }
         tally.count(outcome)
-        if batch.assigned.contains(item) { tally.withoutMessageID += 1 }
         let place = batch.places[item]
         switch outcome {
         case .answered(.rejected(let reason)):
@@ -512,7 +516,9 @@ actor IngestRun {
             show(place, reason: reason.name, "\(reason.name): \(text)", text)
         case .unsent, .answered(.unknown), .answered(.overloaded):
             if firstUnsettled.map({ place < $0 }) ?? true { firstUnsettled = place }
-        case .answered: tell(line.told, of: item, in: batch)
+        case .answered:
+            if batch.assigned.contains(item) { tally.withoutMessageID += 1 }
+            tell(line.told, of: item, in: batch)
         }
         progress.events = tally.total
         progress.refused = tally.refusedTotal

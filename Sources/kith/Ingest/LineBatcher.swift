@@ -52,6 +52,8 @@ package struct LineBatch: Sendable {
     package var unnamed: Set<Int>
     /// Events that were given a message id here.
     package var assigned: Set<Int>
+    /// Where the bytes of each item are in `payload`.
+    package var ranges: [Range<Int>]
     /// Items that were taken before: only their links are driven.
     package var taken: Set<Int> = []
     /// Which sending of its lines this is.
@@ -63,21 +65,8 @@ package struct LineBatch: Sendable {
 }
 
 extension LineBatch {
-    /// The bytes of an item that is an event. O(bytes of the batch).
-    func event(_ item: Int) -> [UInt8]? {
-        do throws(ByteError) {
-            let view = try IngestView(decoding: payload.span.bytes)
-            var items = view.items
-            var place = 0
-            while let next = try items.next() {
-                if place == item { return next.bytes.copied() }
-                place += 1
-            }
-            return nil
-        } catch {
-            preconditionFailure("a payload made here does not decode: \(error)")
-        }
-    }
+    /// The bytes of an item.
+    func event(_ item: Int) -> [UInt8] { Array(payload[ranges[item]]) }
 }
 
 /// Gathers lines into batches.
@@ -116,6 +105,7 @@ package struct LineBatcher: Sendable {
     private var refused: Set<Int> = []
     private var unnamed: Set<Int> = []
     private var assigned: Set<Int> = []
+    private var ranges: [Range<Int>] = []
     private var assignedCount = 0
     private var isFirst = true
     /// Whether lines may be kept and sent again.
@@ -165,6 +155,7 @@ package struct LineBatcher: Sendable {
         writer.append(
             isProvisional ? .provisional : .event, stamp: settings.isStamped ? stamp : nil,
             bytes: event.bytes)
+        ranges.append((writer.byteCount - event.count)..<writer.byteCount)
         places.append(place)
     }
 
@@ -190,6 +181,7 @@ package struct LineBatcher: Sendable {
     private mutating func refuse(_ kind: IngestItemKind, at place: LinePlace) {
         refused.insert(places.count)
         writer.append(kind, stamp: settings.isStamped ? stamp : nil)
+        ranges.append(writer.byteCount..<writer.byteCount)
         places.append(place)
     }
 
@@ -197,7 +189,8 @@ package struct LineBatcher: Sendable {
     package mutating func take(bytesTaken: UInt64) -> LineBatch {
         let batch = LineBatch(
             payload: writer.payload, places: places, notes: notes, refused: refused,
-            unnamed: unnamed, assigned: assigned, pass: isProvisional ? .first : .only,
+            unnamed: unnamed, assigned: assigned, ranges: ranges,
+            pass: isProvisional ? .first : .only,
             bytesTaken: bytesTaken,
             stamp: settings.isStamped && hasStamp ? stamp : nil)
         writer.removeAll()
@@ -206,24 +199,27 @@ package struct LineBatcher: Sendable {
         refused = []
         unnamed = []
         assigned = []
+        ranges.removeAll(keepingCapacity: true)
         isFirst = false
         return batch
     }
 
     /// A batch of lines that were kept, at least one.
-    package static func batch(
-        again lines: [(place: LinePlace, isTaken: Bool, isUnnamed: Bool, bytes: [UInt8])],
+    static func batch(
+        again lines: [HeldLine],
         space: String, isLast: Bool, bytesTaken: UInt64
     ) -> LineBatch {
         var writer = IngestBatchWriter(space: space)
         var batch = LineBatch(
             payload: [], places: lines.map(\.place), notes: [:], refused: [], unnamed: [],
-            assigned: [], pass: isLast ? .last : .again, bytesTaken: bytesTaken)
+            assigned: [], ranges: [], pass: isLast ? .last : .again, bytesTaken: bytesTaken)
         for (item, line) in lines.enumerated() {
             if line.isTaken { batch.taken.insert(item) }
             if line.isUnnamed, !line.isTaken { batch.unnamed.insert(item) }
+            if line.isAssigned, !line.isTaken { batch.assigned.insert(item) }
             writer.append(
                 line.isTaken ? .links : isLast ? .last : .provisionalAgain, bytes: line.bytes)
+            batch.ranges.append((writer.byteCount - line.bytes.count)..<writer.byteCount)
         }
         batch.payload = writer.payload
         return batch
