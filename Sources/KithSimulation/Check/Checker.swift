@@ -1,5 +1,6 @@
 internal import KithBytes
 internal import KithCore
+internal import KithServer
 
 /// Looks at one run from outside, by what clients were told and what nodes say at the end, and
 /// finds what must not be. Knows the plan and the contract, and nothing of how a cluster does it.
@@ -60,7 +61,19 @@ public struct Checker {
             PartitionRule.self, LimitRule.self, OrderRule.self, ConfluenceRule.self, FoldRule.self,
             RetentionRule.self,
             SameAnswersRule.self, LinearizabilityRule.self, LivenessRule.self, ResultsRule.self,
-            TotalsRule.self,
+            TotalsRule.self, EventNamesRule.self,
+        ]
+    }
+
+    /// Those for a run with such settings. Where profiles count few event names apart, what counts
+    /// under "(other)" cannot be told apart, and rules that follow each event have nothing to go
+    /// by.
+    static func rules(for settings: ClusterSettings) -> [any Rule.Type] {
+        guard settings.tuning.eventNamesMax < FacetLimits.eventNamesMax else { return rules }
+        return [
+            CountRule.self, OneProfileRule.self, PartitionRule.self, LimitRule.self,
+            SameAnswersRule.self, LivenessRule.self, ResultsRule.self, TotalsRule.self,
+            EventNamesRule.self,
         ]
     }
 
@@ -75,7 +88,7 @@ public struct Checker {
             evidence: evidence, components: components, answers: Ownership(final, evidence),
             sent: components.list.map { SentOrder($0, evidence) }, history: history, final: final,
             hasFaults: hasFaults)
-        return Self.rules.flatMap { rule in
+        return Self.rules(for: settings).flatMap { rule in
             rule.problems(run).map { Violation(rule.name, $0) }
         }
     }

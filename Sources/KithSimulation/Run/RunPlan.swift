@@ -46,6 +46,10 @@ struct RunPlan {
         var lanes = Xoshiro256(seed: options.seed, label: "lanes")
         settings.world.hasLanePerActor = options.hasLanePerActor ?? lanes.oneIn(4)
 
+        // Few names apart leave few rules to look at the run: in few runs.
+        var names = Xoshiro256(seed: options.seed, label: "names")
+        if names.oneIn(16) { settings.tuning.eventNamesMax = 1 + names.below(8) }
+
         // Days end at any time of a run, not only when profiles do.
         if random.oneIn(2) {
             settings.start = LogTime(

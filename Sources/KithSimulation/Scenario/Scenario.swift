@@ -11,6 +11,8 @@ public struct Scenario: Sendable {
     public internal(set) var title = ""
     public internal(set) var rules = IdentityRules.standard
     public internal(set) var anonymousDays = 90
+    /// Event names that a profile counts apart.
+    public internal(set) var eventNamesMax = FacetLimits.eventNamesMax
     public internal(set) var isEventClock = false
     /// The names that take each other's places, once in every way.
     public internal(set) var naming: [ScenarioIdentifier] = []

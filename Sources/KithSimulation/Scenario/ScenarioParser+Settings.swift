@@ -26,6 +26,8 @@ extension ScenarioParser {
                 throw scanner.error("retention.clock is wall or event, not \(word)")
             }
             scenario.isEventClock = word == "event"
+        case "eventNames":
+            scenario.eventNamesMax = Int(try scanner.integer())
         case "blockedValues":
             let list = try scanner.value()
             guard case .array(let items) = list else {
@@ -48,7 +50,7 @@ extension ScenarioParser {
         default:
             throw scanner.error(
                 "no setting \(name); known: sharedDevice, alias, retention.days, retention.clock, "
-                    + "blockedValues, limit, namespace")
+                    + "eventNames, blockedValues, limit, namespace")
         }
         try scanner.expectEnd()
     }

@@ -10,6 +10,7 @@
 internal import KithBytes
 internal import KithClient
 internal import KithCore
+internal import KithServer
 internal import KithWire
 
 /// Runs scenarios against simulated clusters of real nodes.
@@ -63,6 +64,7 @@ public final class ScenarioRunner {
         settings.nodeCount = run.nodes
         settings.identity = scenario.rules
         settings.anonymousDays = scenario.anonymousDays
+        settings.tuning.eventNamesMax = scenario.eventNamesMax
         settings.isEventClock = scenario.isEventClock
         settings.start = LogTime(ScenarioScanner.epoch)
         cluster = SimulatedCluster(settings)
