@@ -71,8 +71,8 @@ let package = Package(
         .testTarget(
             name: "KithSimulationTests",
             dependencies: [
-                "KithSimulation", "KithServer", "KithClient", "KithWire", "KithCore", "KithPorts",
-                "KithBytes",
+                "KithSimulation", "KithServer", "KithClient", "KithStorage", "KithWire", "KithCore",
+                "KithPorts", "KithBytes",
             ], swiftSettings: common),
         .testTarget(
             name: "KithCommandTests", dependencies: ["kith", "KithCore", "KithWire", "KithBytes"],

@@ -1,4 +1,5 @@
 import KithBytes
+import KithCore
 import Testing
 import kith
 
@@ -69,6 +70,19 @@ import kith
         #expect(cluster["identity"]?["alias"] == "refuse")
         #expect(cluster["identity"]?["blockedValues"] == ["x"])
         #expect(cluster["identity"]?["namespaces"] == Self.standard)
+    }
+
+    @Test func `more blocked values are added to the list that holds`() throws {
+        func values(_ text: String) throws -> [CBORValue] {
+            let identity = try Self.tree("{\"identity\": {\(text)}}")["identity"]
+            guard case .array(let values)? = identity?["blockedValues"] else { return [] }
+            return values
+        }
+        let standard = IdentityRules.standardBlockedValues.map { CBORValue.text($0) }
+
+        #expect(try values(#""moreBlockedValues": ["x"]"#) == standard + ["x"])
+        #expect(
+            try values(#""moreBlockedValues": ["x"], "blockedValues": ["y"]"#) == ["y", "x"])
     }
 
     @Test func `namespaces are laid over the standard ones by name`() throws {

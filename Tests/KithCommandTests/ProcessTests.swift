@@ -231,7 +231,6 @@ struct ProcessTests {
         for _ in 0..<300 {
             let socket = try #require(PlainSocket(port: node.port, millis: 2_000))
             crowd.append(socket)
-            // Greeted it stays for as long as it likes.
             if socket.send(Stranger.hello), socket.receive() != nil { served += 1 }
         }
         // More than two segments of the log hold: the second is open before the crowd comes.
@@ -247,11 +246,13 @@ struct ProcessTests {
         #expect(result.code == 0, "\(result.error)")
         let summary = try JSONTranscoder.tree(Array(result.output.utf8))
         #expect(summary["accepted"] == 4_401)
-        #expect(served == 127)
+        // Idle ones give way, `kith ingest` too while it waits for lines.
+        #expect(served == 300)
         withExtendedLifetime(crowd) {}
         node.run?.signal(SIGTERM)
         let error = node.run?.end().error ?? ""
         #expect(error.contains("at most 128 connections are served, not 10,000"), "\(error)")
+        #expect(error.contains("places: all 128 for clients were taken"), "\(error)")
     }
 
     @Test func `status --watch ends when nobody reads it any more`() throws {

@@ -10,9 +10,14 @@ final class TestCluster {
     let ports: [UInt16]
     private var runs: [Run?]
     private let configPath: String
+    private let descriptorsMax: Int?
 
-    /// Starts `count` nodes. `settings` are members of the cluster file beside its nodes.
-    init(_ count: Int, settings: String = #""replicas": 1"#) throws {
+    /// Starts `count` nodes. `settings` are members of the cluster file beside its nodes. With at
+    /// most `descriptorsMax` descriptors each, where that is given.
+    init(
+        _ count: Int, settings: String = #""replicas": 1"#, descriptorsMax: Int? = nil
+    ) throws {
+        self.descriptorsMax = descriptorsMax
         folder = FileManager.default.temporaryDirectory
             .appendingPathComponent("kith-cluster-" + UUID().uuidString)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -42,10 +47,11 @@ final class TestCluster {
 
     /// Starts a node and waits until it listens.
     func start(_ number: Int) throws {
-        let run = try Run([
-            "serve", "--config", configPath, "--node", "\(number)", "--data",
-            folder.appendingPathComponent("node-\(number)").path,
-        ])
+        let run = try Run(
+            [
+                "serve", "--config", configPath, "--node", "\(number)", "--data",
+                folder.appendingPathComponent("node-\(number)").path,
+            ], descriptorsMax: descriptorsMax)
         guard run.line() != nil else { throw TestNodeError(text: run.end().error) }
         runs[number - 1] = run
     }

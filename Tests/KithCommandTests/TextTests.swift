@@ -266,10 +266,46 @@ import kith
         #expect(
             tally.json(fileCount: 2, seconds: 0.5, errors: []) == """
                 {"accepted":1500,"duplicate":1,"errors":[],"events":1505,"eventsPerSecond":3010.0,\
-                "expiredOnArrival":1,"files":2,"forgotten":0,"overloaded":0,"rejected":3,\
+                "expiredOnArrival":1,"files":2,"forgotten":0,"ignoredIdentifiers":{},"lines":[],\
+                "linksRefused":{},"linksVoid":{},"overloaded":0,"rejected":3,\
                 "rejectedByReason":{"invalid_json":2,"no_identifier":1},"seconds":0.5,\
-                "suppressed":0,"unknown":0,"unsent":0}
+                "stoppedAt":null,"suppressed":0,"timesMoved":0,"traitsRefused":0,"unknown":0,\
+                "unsent":0,"withoutMessageId":0}
                 """)
+    }
+
+    @Test func `the summary says what of taken events was not taken`() {
+        var tally = IngestTally()
+        tally.count(.ok)
+        tally.count([
+            .ignored(.invalid, namespace: "email", place: "traits.email", count: 1),
+            .ignored(.unknownNamespace, namespace: nil, place: "context.externalIds", count: 3),
+            .linkRefused(.twoAccounts, namespace: "email"), .linkVoid(.age, namespace: "device_id"),
+            .traitsRefused(44), .timeMoved, .noMessageID,
+        ])
+
+        #expect(
+            tally.text(fileCount: 1, seconds: 0) == """
+                1 file, 1 event in 0 ms
+                  accepted                 1
+                  duplicate                0
+                  refused                  0
+                  ignored (unknown): unknown_namespace 3
+                  ignored email: invalid   1
+                  links refused: two_accounts 1
+                  links void: age          1
+                  traits over the limit   44
+                  times moved to arrival   1
+                  without message id       1
+                """)
+        let lines = [LineNote(file: "f", line: 7, reason: nil, text: "t")]
+        let json = tally.json(
+            fileCount: 1, seconds: 0, errors: [], lines: lines, stoppedAt: "f:9")
+        #expect(json.contains(#""ignoredIdentifiers":{"(unknown)":{"unknown_namespace":3}"#))
+        #expect(json.contains(#""email":{"invalid":1}}"#))
+        #expect(json.contains(#""linksRefused":{"two_accounts":1},"linksVoid":{"age":1}"#))
+        #expect(json.contains(#""lines":[{"file":"f","line":7,"message":"t","rejected":null}]"#))
+        #expect(json.contains(#""stoppedAt":"f:9""#))
     }
 
     @Test func `the summary says of every unsettled event whether it may be stored`() {

@@ -464,6 +464,8 @@ import Testing
         case .reclaimed: "reclaimed"
         case .malformed: "malformed"
         case .declined: "declined"
+        case .told: "told"
+        case .voidByAge: "voidByAge"
         }
     }
 }

@@ -47,6 +47,8 @@ extension Sample {
         Sample("peer-mark", 8, PeerMark(group: GroupID(1))),
         Sample("peer-mark-reply", 8, PeerMarkReply(mark: place)),
         Sample("peer-status", 9, PeerStatus()),
+        Sample("peer-clock", 10, PeerClock(wall: LogTime(1_767_225_600_000))),
+        Sample("peer-clock-reply", 10, PeerClockReply(wall: LogTime(1_767_225_599_250))),
     ]
 
     /// The values between nodes that no example of the document has.
@@ -82,6 +84,8 @@ extension Sample {
         finding.isLive = true
         finding.isListed = true
         finding.payloadBytes = 640
+        finding.profileBytes = 1234
+        finding.ledgerEntries = 3
         finding.identifiers = [IdentifierCount(namespace: Array("user_id".utf8), count: 1)]
         finding.rootText = IdentifierText(
             flags: [], space: Array("default".utf8), namespace: Array("user_id".utf8),
@@ -99,6 +103,8 @@ extension Sample {
         finding.isListed = true
         finding.forgetTime = .max
         finding.payloadBytes = PeerLimits.payloadBytesMax
+        finding.profileBytes = Int(UInt32.max)
+        finding.ledgerEntries = Int(UInt32.max)
         finding.identifiers = [
             IdentifierCount(namespace: [], count: 0),
             IdentifierCount(
@@ -130,8 +136,16 @@ extension Sample {
         + [
             .together, .absorbed(by: account), .stale, .done, .notYet,
             .reclaimed(count: 512, more: true), .reclaimed(count: 0, more: false), .malformed,
-            .declined,
+            .declined, .told(root: account, open: 5, isDuplicate: false, aside),
+            .told(root: account, open: 0, isDuplicate: true, EventAside()), .voidByAge,
         ]
+
+    private static var aside: EventAside {
+        var aside = EventAside()
+        aside.traitsRefused = 3
+        aside.refused = 1 << 63 | 2
+        return aside
+    }
 
     static var statistics: Statistics {
         var statistics = Statistics()

@@ -47,6 +47,10 @@ void kith_restore_stop_signals(void);
  * already: then nothing will come. */
 int kith_end_with_parent(int parent);
 
+/* Copies the first bytes that wait in a pipe, as many as `count`, which is not above a pipe's buffer, to
+ * `bytes`, and leaves them there. Waits for the first. How many, -1 where `descriptor` is no pipe. */
+long kith_peek_pipe(int descriptor, void *bytes, long count);
+
 /* Opens those of the descriptors 0, 1 and 2 that whoever started the process left closed, so that no file
  * or socket of its own gets one of these numbers: 0 reads as an empty file, a write to 1 or 2 fails
  * with EBADF. 0, or -1 and `errno` where that cannot be done. */

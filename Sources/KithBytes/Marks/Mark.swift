@@ -144,8 +144,20 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case eventOfOwner
     /// The profile is full: a trait is not taken.
     case eventTraitRefused
+    /// An event of an import that was counted before drives its links again.
+    case eventLinksAgain
+    /// The oldest deletion of a full profile gave way to a new trait.
+    case traitDeletionGone
+    /// A deletion of more than 90 days ago no longer beat a value that is older still.
+    case traitDeletionEnded
+    /// An event counts under "(other)": its profile has no room for its name.
+    case eventNameOther
     /// An event begins a new life of a record that waited with a ledger.
     case eventRevives
+    /// The profile of both ends would be too large to be read.
+    case linkProfileTooLarge
+    /// The ledgers of both ends remember too much.
+    case linkLedgerTooLarge
     /// A refusal is answered from memory.
     case linkKnownRefused
 
@@ -218,8 +230,20 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case ingestGated
     /// Counts of refusals were refused themselves: again.
     case ingestCountsAgain
+    /// Refusals whose count may not be in the log are not told as certain.
+    case ingestRefusedUncounted
     /// An event waits for a sealed record before it counts.
     case ingestPlaceWaits
+
+    // MARK: Time
+    /// A wall clock made a step of more than an hour that nobody confirms.
+    case clockNotFollowed
+    /// A node found itself more than an hour off the median of all clocks.
+    case clockAstray
+    /// A request was refused because of the node's clock.
+    case clockRefuses
+    /// A node did not start, since its clock was too far beyond what its folder had seen.
+    case clockTooFarAtStart
 
     // MARK: Expiry
     /// An overdue profile is dropped by the operation that met it.
@@ -262,6 +286,10 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case groupWaitGivenUp
     /// A record is sealed into a group that does not answer: nobody waits for it.
     case groupStuck
+    /// Too many merges wait: events are refused.
+    case groupMergesFull
+    /// Too many wait for sealed records.
+    case groupWaitsFull
     /// A read logged the time at which a profile expired.
     case groupTimeLogged
     /// A find logged that a profile is past its retention.
@@ -360,12 +388,20 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case nodeStartedAgain
     /// An entry of the log is of a group that is not led here, or out of order.
     case nodeEntryMisplaced
-    /// One connection too many.
+    /// One connection too many, with those that are about to end.
     case nodeConnectionsFull
     /// Events were refused, since the node's profiles fill its memory limit.
     case groupMemoryFull
     /// Somebody asked for more than its status while it replayed its log.
     case nodeAskedWhileStarting
+    /// A connection that had not greeted was closed for another.
+    case placesStrangersFull
+    /// An idle client was closed for another.
+    case placesClientsFull
+    /// A client found no place, since all others had requests in work.
+    case placesClientsBusy
+    /// One connection of a node too many: the longest idle one was closed.
+    case placesNodeFull
     /// A client owed something for too long.
     case nodeClientOverdue
     /// The log failed and the node ends.
@@ -452,6 +488,8 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case connectionEventRefused
     /// As many requests of a connection as may be are in work.
     case connectionFlightsFull
+    /// A long answer had to be made again once there was room for it.
+    case connectionLongReply
     /// A read went to a root by a hint, and the leaf is not there.
     case routerHintStale
     /// A read went by a hint to a node that is silent, and to the leaf's home then.

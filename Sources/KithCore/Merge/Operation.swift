@@ -10,7 +10,8 @@ public import KithBytes
 /// least value means none. Payloads (leaf = 16 bytes: high u64, low u64):
 ///
 ///     event    record leaf · proof u64 · ordinal u8 · flags u8 (1 quarantine, 2 even if contested,
-///              4 an alias joins no accounts, 8 joins the run before it, 16 depends on it)
+///              4 an alias joins no accounts, 8 joins the run before it, 16 depends on it,
+///              bits 5 to 7 which try it is, `EventTry`)
 ///              · event body (`EventBody`)
 ///     seal     loser leaf · winner leaf · loser's end leaf · winner's end leaf · event time i64
 ///              · flags u8 (1 loser's end listed, 2 winner's end listed, 4 winner holds its end)
@@ -112,7 +113,8 @@ public struct OperationWriter: Sendable {
         writer.u8(UInt8(target.ordinal))
         writer.u8(
             (target.isQuarantine ? 1 : 0) | (target.evenIfContested ? 2 : 0)
-                | (target.aliasJoinsAccounts ? 0 : 4) | target.place.rawValue)
+                | (target.aliasJoinsAccounts ? 0 : 4) | target.place.rawValue
+                | target.attempt.rawValue << 5)
         writer.raw(body)
         count += 1
     }

@@ -26,6 +26,9 @@ public struct Round: Sendable {
         }
 
         public var isEmpty: Bool { operations.isEmpty && finds.isEmpty && waits.isEmpty }
+
+        /// Its first operation counts what no event's own operation does.
+        var hasCounts: Bool { operationOwners.first.map { $0.event < 0 } ?? false }
     }
 
     /// Which event's which step a request belongs to.

@@ -6,21 +6,25 @@ internal import KithWire
 /// One client's connection: frames in, replies out.
 ///
 /// Ingest requests are taken in the order sent, a few in work at a time (`IngestFlights`);
-/// everything else is answered beside them, a bounded number at a time. A client that does not read
-/// its replies stops being read: replies that wait are bounded, and so are requests. One that stops
-/// in the middle of a frame, or of a reply, is closed after a while.
+/// everything else is answered beside them, a bounded number at a time. A request of any kind
+/// begins when there is room for its answer (`Outbox`): a client that does not read its answers
+/// stops being read. One that stops in the middle of a frame, or of an answer, is closed after a
+/// while, and one that is idle when its place is needed (`ConnectionPlaces`).
 actor Connection {
     nonisolated let loop: any Loop
     private let stream: any ByteStream
-    private let service: Service
+    let service: Service
+    private let places: ConnectionPlaces
+    let pool: LoopPool
+    /// What `places` knows it by.
+    private var number: UInt64 = 0
     private var decoder = FrameDecoder()
-    private var reader: EventReader
-    /// Batches that no request uses, kept for their memory.
-    private var batches: [EventBatch] = []
-    private var flights = IngestFlights()
-    private let hints: HintCache
+    var flights = IngestFlights()
+    let hints: HintCache
     private var isGreeted = false
-    private nonisolated let deadlines: ConnectionDeadlines
+    /// It has a place as what it is.
+    private var isPlaced = false
+    nonisolated let deadlines: ConnectionDeadlines
     /// By when the frame that has begun must be whole.
     private var frameDeadline: UInt64?
     /// The other side is a node, and its cluster file agrees.
@@ -30,25 +34,37 @@ actor Connection {
 
     /// The node's, for all connections.
     private let budget: FrameBudget
+    /// The same for long answers.
+    private let replyBudget: FrameBudget
     /// What was taken for the frame that has begun.
     private var charge = 0
 
-    private var ingestQueue: [Request] = []
-    private var ingestBell = Doorbell()
-    private var roomBell = Doorbell()
+    var ingestQueue: [Request] = []
+    var ingestBell = Doorbell()
+    var roomBell = Doorbell()
     private var answering = 0
-    private var isEnding = false
+    /// Of the requests that they answer.
+    private var answeringBytes = 0
+    var isEnding = false
+    private var isGone = false
 
-    private var outgoing = ByteWriter()
+    private var outbox: Outbox
     private var writeBell = Doorbell()
-    /// Nothing will be sent any more but what is in `outgoing`.
+    /// Nothing will be sent any more but what is in `outbox`.
     private var isAnswered = false
-    private var writersWaiting: [CheckedContinuation<Void, Never>] = []
+    /// Another has its place: it ends once all is answered, with a word.
+    private var isLeaving = false
+    /// What answers were promised, and hold of `replyBudget`, that turned out long; by number.
+    private var lengthened: [UInt64: (promise: Int, charge: Int)] = [:]
+    private var lastAnswer: UInt64 = 0
+    /// Those of them that wait for room, in the order they came.
+    private var lengthening: [(byteCount: Int, continuation: CheckedContinuation<Bool, Never>)] = []
 
-    /// A frame, and what of the budget it holds until it is answered.
-    private struct Request {
+    /// A frame, what of the budget it holds until it is answered, and what its answer is promised.
+    struct Request {
         let frame: Frame
         let charge: Int
+        var promise = 0
     }
 
     /// Ingest frames read ahead of the one in work.
@@ -57,31 +73,45 @@ actor Connection {
     static let answeringMax = 128
     /// The same for another node, which speaks for all of its clients.
     static let answeringToNodeMax = 1024
-    /// Bytes of replies that wait for the client to read.
-    static let outgoingBytesMax = 1 << 20
+    /// Bytes of those requests; a longer one is answered by itself. What a link of another node
+    /// sends at most, twice.
+    static let answeringBytesMax = 64 << 20
     /// Bytes asked of the kernel at a time.
     static let readBytes = 256 << 10
 
     init(
-        _ stream: any ByteStream, _ service: Service, _ budget: FrameBudget, _ hints: HintCache
+        _ stream: any ByteStream, _ service: Service, _ shared: Shared, _ hints: HintCache,
+        _ pool: LoopPool
     ) {
         self.hints = hints
         self.stream = stream
         self.service = service
-        self.budget = budget
+        self.pool = pool
+        budget = shared.frames
+        replyBudget = shared.longReplies
+        places = shared.places
+        outbox = Outbox(shared.replies, clientBytesMax: shared.outboxBytes)
         loop = stream.loop
         deadlines = ConnectionDeadlines(acceptedAt: service.clock.monotonicNanoseconds())
-        reader = EventReader(
-            rules: service.rules, key: service.hashKey,
-            eventBytesMax: Int(service.limits.eventBytesMax))
+    }
+
+    /// What all connections of a node share the room of.
+    struct Shared: Sendable {
+        let frames: FrameBudget
+        let replies: ReplyRoom
+        let longReplies: FrameBudget
+        let places: ConnectionPlaces
+        /// What a client's outbox holds.
+        let outboxBytes: Int
     }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
         unsafe loop.asUnownedSerialExecutor()
     }
 
-    /// Serves until the client ends, breaks the protocol, or the node stops.
-    func run() async {
+    /// Serves until the client ends, breaks the protocol, its place is needed, or the node stops.
+    func run(as number: UInt64) async {
+        self.number = number
         await withDiscardingTaskGroup { writing in
             writing.addTask { await self.writeLoop() }
             await withDiscardingTaskGroup { tasks in
@@ -94,6 +124,8 @@ actor Connection {
             writeBell.ring()
         }
         stream.close()
+        replyBudget.give(outbox.drop())
+        places.leave(number)
     }
 
     /// Who is at the other end.
@@ -105,32 +137,76 @@ actor Connection {
     /// Whether the client has owed something for longer than it may.
     nonisolated func isOverdue(at now: UInt64) -> Bool { deadlines.isOverdue(at: now) }
 
+    /// What closing it would break.
+    nonisolated func burden(
+        at now: UInt64
+    ) -> (burden: ConnectionDeadlines.Burden, since: UInt64) {
+        deadlines.burden(at: now)
+    }
+
+    /// Its place is another's: what is in work is answered, no more is read, and it ends with a
+    /// word. One that does not take its answers ends now.
+    func makeRoom() {
+        guard !isEnding else { return }
+        let isStuck = burden(at: service.clock.monotonicNanoseconds()).burden == .halfway
+        if isStuck, outbox.heldBytes > 0 { return close() }
+        isLeaving = true
+        end()
+        writeBell.ring()
+    }
+
+    /// No more is read; what is in work is answered, as far as the client takes it.
     private func end() {
         isEnding = true
         ingestBell.ring()
         roomBell.ring()
     }
 
+    /// The client is gone: what waits for it goes too.
+    private func breakOff() {
+        mark(.connectionGone)
+        stream.close()
+        isGone = true
+        replyBudget.give(outbox.drop())
+        let waiting = lengthening
+        lengthening = []
+        for waiter in waiting { waiter.continuation.resume(returning: false) }
+        end()
+    }
+
+    /// Memory that the connection itself holds: what is read and not answered, and answers that
+    /// are not taken. What all connections of a loop share is not in it. O(requests that wait).
+    var memoryBytes: Int {
+        let queued = ingestQueue.reduce(0) { $0 + $1.frame.payload.byteCount }
+        return decoder.memoryBytes + queued + outbox.memoryBytes
+    }
+
+    /// Bytes that the other side has asked for and not taken, as its outbox counts them; whether it
+    /// is a node.
+    var heldReplies: (byteCount: Int, isOfNode: Bool) { (outbox.heldBytes, outbox.isOfNode) }
+
     // MARK: Reading
 
     private func readLoop(_ tasks: inout DiscardingTaskGroup) async {
         while !isEnding {
+            await waitForRoom(of: 1)
+            if isEnding { return }
             expectRest()
             do throws(NetworkError) {
                 let bytes = try await stream.read(atMost: readGoal)
-                if bytes.isEmpty { return }
+                if bytes.isEmpty || isEnding { return }
                 decoder.append(bytes)
             } catch {
                 return  // closed or reset: nobody is left to be told
             }
-            if isGreeted { deadlines.setReading(nil) }
+            if isPlaced { deadlines.setReading(nil) }
             do throws(FrameError) {
                 while let frame = try decoder.next() {
                     frameDeadline = nil
                     await takeCharge(FrameHeader.byteCount + frame.payload.byteCount)
-                    let request = Request(frame: frame, charge: charge)
+                    var request = Request(frame: frame, charge: charge)
                     charge = 0
-                    guard await take(request, &tasks) else { return giveBack(request.charge) }
+                    guard await take(&request, &tasks) else { return giveBack(request.charge) }
                 }
                 await takeCharge(decoder.frameByteCount ?? 0)
             } catch {
@@ -142,7 +218,7 @@ actor Connection {
                 }
                 mark(code == .tooLarge ? .connectionTooLarge : .connectionBadFrame)
                 if !isGreeted { service.strangers.note(.noKith, stream.peer) }
-                await send(ErrorReply(code: code, text: error.description), 0)
+                keep(ErrorReply(code: code, text: error.description), 0)
                 return
             }
         }
@@ -165,11 +241,11 @@ actor Connection {
         frameDeadline = nil  // it begins again: until now the node did not read
     }
 
-    private func giveBack(_ charge: Int) { budget.give(charge) }
+    func giveBack(_ charge: Int) { budget.give(charge) }
 
     /// Before a read: a client in the middle of a frame owes the rest.
     private func expectRest() {
-        guard isGreeted else { return }
+        guard isPlaced else { return }
         guard decoder.bufferedByteCount > 0 else { return deadlines.setReading(nil) }
         let deadline =
             frameDeadline
@@ -179,35 +255,52 @@ actor Connection {
     }
 
     /// False where the connection must end.
-    private func take(_ request: Request, _ tasks: inout DiscardingTaskGroup) async -> Bool {
+    private func take(_ request: inout Request, _ tasks: inout DiscardingTaskGroup) async -> Bool {
         let frame = request.frame
         if !isGreeted { return await greet(frame) }
-        if frame.type == .ingest {
-            while !isEnding, ingestQueue.count >= Self.ingestQueueMax {
-                mark(.connectionQueueFull)
-                await withCheckedContinuation { roomBell.wait($0) }
-            }
-            // Once the connection ends nobody takes from the queue any more.
-            guard !isEnding else { return false }
-            ingestQueue.append(request)
-            ingestBell.ring()
-            return true
-        }
+        request.promise = promise(for: frame)
+        let isIngest = frame.type == .ingest && isPlaced
         let answeringMax = isPeer ? Self.answeringToNodeMax : Self.answeringMax
-        while !isEnding, answering >= answeringMax || outgoing.count > Self.outgoingBytesMax {
+        let size = frame.payload.byteCount
+        while !isEnding,
+            isIngest
+                ? ingestQueue.count >= Self.ingestQueueMax
+                : answering >= answeringMax
+                    || answeringBytes > 0 && answeringBytes + size > Self.answeringBytesMax
+        {
+            if isIngest { mark(.connectionQueueFull) }
             await withCheckedContinuation { roomBell.wait($0) }
         }
+        await waitForRoom(of: request.promise)
+        // Once the connection ends nobody takes from the queue any more.
         guard !isEnding else { return false }
-        answering += 1
-        tasks.addTask { await self.answer(request) }
+        outbox.promise(request.promise)
+        deadlines.begin(at: service.clock.monotonicNanoseconds())
+        if isIngest {
+            ingestQueue.append(request)
+            ingestBell.ring()
+        } else {
+            answering += 1
+            answeringBytes += size
+            tasks.addTask { [request] in await self.answer(request) }
+        }
         return true
+    }
+
+    /// The gate of every request: suspends until there is room for an answer of so many bytes, and
+    /// nobody who came before waits for some, or the connection ends.
+    private func waitForRoom(of byteCount: Int) async {
+        while !isEnding, !lengthening.isEmpty || !outbox.hasRoom(for: byteCount) {
+            mark(.connectionRepliesWait)
+            await withCheckedContinuation { roomBell.wait($0) }
+        }
     }
 
     private func greet(_ frame: Frame) async -> Bool {
         guard frame.type == .hello else {
             mark(.connectionNotHello)
             service.strangers.note(.noKith, stream.peer)
-            await send(
+            keep(
                 ErrorReply(code: .notHello, text: "the first frame must be a Hello"),
                 frame.requestID)
             return false
@@ -217,24 +310,27 @@ actor Connection {
             hello = try Hello(decoding: frame.payload)
         } catch {
             mark(.connectionMalformed)
-            await send(ErrorReply(code: .malformed, text: "Hello: \(error)"), frame.requestID)
+            keep(ErrorReply(code: .malformed, text: "Hello: \(error)"), frame.requestID)
             return false
         }
         if let (error, reason) = hello.refusal(by: service.clusterName) {
             if reason == .otherCluster { mark(.connectionOtherCluster) }
             service.strangers.note(reason, stream.peer)
-            await send(error, frame.requestID)
+            keep(error, frame.requestID)
             return false
+        }
+        // One that says it is a node has a place only once its greeting shows which.
+        if hello.role != .node {
+            guard await getPlace(frame.requestID) else { return false }
         }
         isGreeted = true
         decoder.versions = ProtocolVersion.supported
         isNode = hello.role == .node
         nodeID = hello.nodeID
-        deadlines.setReading(nil)
         // A node has more room only once its greeting has shown that it is one of this cluster.
         decoder.frameBytesMax =
             isNode ? WireLimits.helloFrameBytesMax : service.limits.frameBytesMax
-        await send(
+        keep(
             HelloReply(
                 clusterName: service.clusterName, nodeID: service.nodeID, limits: service.limits,
                 retentionClock: service.isEventClock ? .event : .wall,
@@ -242,188 +338,204 @@ actor Connection {
         return true
     }
 
-    // MARK: Ingest
-
-    private func ingestLoop() async {
-        await withDiscardingTaskGroup { tasks in
-            while true {
-                while ingestQueue.isEmpty {
-                    if isEnding { return }
-                    await withCheckedContinuation { ingestBell.wait($0) }
-                }
-                let request = ingestQueue.removeFirst()
-                roomBell.ring()
-                while !flights.hasRoom {
-                    mark(.connectionFlightsFull)
-                    await withCheckedContinuation { flights.wait($0) }
-                }
-                // A history is replayed one request after the other.
-                let flight = flights.begin(isAlone: service.isEventClock)
-                tasks.addTask {
-                    let reply = await self.ingest(request.frame, flight)
-                    await self.finish(request, flight, reply)
-                }
-            }
+    /// Takes a place among the clients, if need be that of another, which is told; false where all
+    /// have requests in work, which this client is told.
+    private func getPlace(_ requestID: UInt64) async -> Bool {
+        switch places.admitClient(number, at: service.clock.monotonicNanoseconds()) {
+        case .admitted: break
+        case .instead(let other): await other.makeRoom()
+        case .refused:
+            keep(
+                ErrorReply(
+                    code: .overloaded,
+                    text:
+                        "all places for clients at node \(service.nodeID.rawValue) are taken, and "
+                        + "all of them have requests in work",
+                    retryAfterMillis: Self.refusedRetryMillis), requestID)
+            return false
         }
+        isPlaced = true
+        deadlines.setReading(nil)
+        return true
     }
 
-    private func finish(
-        _ request: Request, _ flight: IngestFlights.Flight, _ reply: any WireMessage
-    ) async {
-        flights.end(flight)
-        giveBack(request.charge)
-        await send(reply, request.frame.requestID)
-    }
-
-    private func ingest(
-        _ frame: Frame, _ flight: IngestFlights.Flight
-    ) async -> any WireMessage {
-        var plan: IngestPlan
-        do {
-            plan = try IngestPlan(frame, service)
-        } catch {
-            mark(.connectionMalformed)
-            return ErrorReply(code: .malformed, text: "Ingest: \(error)")
-        }
-        guard IdentityRules.isName(plan.space) else {
-            mark(.connectionBadSpace)
-            return ErrorReply(code: .badSpace, text: "a space is 1 to 64 of a-z 0-9 _ -")
-        }
-        guard plan.hasStamps == service.isEventClock else {
-            let text =
-                service.isEventClock
-                ? "retention.clock is event: every event needs a stamp"
-                : "retention.clock is wall: events carry no stamps"
-            return ErrorReply(code: .wrongClock, text: text)
-        }
-        var batch = batches.popLast() ?? EventBatch()
-        // Piece by piece, so that no log entry grows with what a client packs into one frame.
-        while !plan.isDone {
-            do {
-                try plan.readPiece(frame, &reader, &batch, service)
-            } catch {
-                return ErrorReply(code: .malformed, text: "Ingest: \(error)")
-            }
-            if !plan.isDone { flights.stayAlone(flight) }
-            await settle(&plan, batch, flight)
-        }
-        batches.append(batch)
-        return plan.reply
-    }
-
-    /// Takes one piece through all its rounds.
-    private func settle(
-        _ plan: inout IngestPlan, _ batch: EventBatch, _ flight: IngestFlights.Flight
-    ) async {
-        let rejected = plan.takeRejected()
-        let busy = flights.unsettled(before: flight)
-        var machine = hints.withEntries { entries in
-            IngestMachine(
-                batch: batch, table: service.router.table, policy: service.policy,
-                isStamped: plan.hasStamps, rejected: rejected,
-                countGroup: service.router.countGroup, busy: busy,
-                hint: { entries.root(of: $0) })
-        }
-        let trouble = await service.router.settle(
-            &machine,
-            beforeRound: { machine, mustWait in
-                if mustWait { await withCheckedContinuation { self.flights.wait(flight, $0) } }
-                if machine.isGated { machine.openGate(self.flights.unsettled(before: flight)) }
-            }, afterRound: { self.flights.roundEnded(flight, $0) })
-        plan.take(machine, batch, trouble)
-        learn(machine, batch)
-    }
-
-    /// Keeps where the events' leaves were found rooted.
-    private func learn(_ machine: IngestMachine, _ batch: EventBatch) {
-        hints.withEntries { entries in
-            for event in batch.heads.indices {
-                if let learned = machine.learned(event) {
-                    entries.learn(learned.leaf, learned.root)
-                }
-            }
-        }
-    }
+    /// When a client that found no place may try again.
+    static let refusedRetryMillis: UInt32 = 500
 
     // MARK: Everything else
 
     private func answer(_ request: Request) async {
         let frame = request.frame
-        if frame.type.isPeer {
-            await answerPeer(frame)
-        } else {
-            await service.answer(frame, hints) { await self.send($0, frame.requestID) }
-        }
+        lastAnswer += 1
+        let room = AnswerRoom(connection: self, number: lastAnswer, byteCount: request.promise)
+        let reply: any WireMessage =
+            if isNode, !isPeer || frame.type.isPeer {
+                await answerPeer(frame, room)
+            } else if frame.type.isPeer {
+                ErrorReply(
+                    code: .unknownType, text: "frame type \(frame.type.rawValue) is for nodes only")
+            } else {
+                await service.answer(frame, hints, room)
+            }
         giveBack(request.charge)
         answering -= 1
-        roomBell.ring()
+        answeringBytes -= frame.payload.byteCount
+        deadlines.end(at: service.clock.monotonicNanoseconds())
+        let long = lengthened.removeValue(forKey: room.number)
+        keep(
+            reply, frame.requestID, promised: long?.promise ?? request.promise,
+            charge: long?.charge ?? 0)
+    }
+
+    /// Waits for room for a long answer in place of what it was promised; false where the
+    /// connection ends first.
+    fileprivate func lengthen(_ room: AnswerRoom, to byteCount: Int) async -> Bool {
+        let former = lengthened[room.number] ?? (room.byteCount, 0)
+        outbox.withdraw(former.promise)
+        replyBudget.give(former.charge)
+        lengthened[room.number] = (0, 0)
+        guard await getRoom(forLong: byteCount) else { return false }
+        lengthened[room.number] = (byteCount, 0)
+        // After the room here, so that one client's answers in line take none of it.
+        if !isPeer {
+            let charge = await replyBudget.take(byteCount)
+            lengthened[room.number] = (byteCount, charge)
+        }
+        return true
+    }
+
+    /// Waits until there is room for an answer of so many bytes, behind those that came before, and
+    /// promises it.
+    private func getRoom(forLong byteCount: Int) async -> Bool {
+        mark(.connectionLongReply)
+        return await withCheckedContinuation { continuation in
+            if isGone { return continuation.resume(returning: false) }
+            lengthening.append((byteCount, continuation))
+            // What it was promised before may have been all that others waited for.
+            roomChanged()
+        }
     }
 
     /// Requests that only a node may send, and only after its greeting.
-    private func answerPeer(_ frame: Frame) async {
-        guard isNode else {
-            let text = "frame type \(frame.type.rawValue) is for nodes only"
-            await send(ErrorReply(code: .unknownType, text: text), frame.requestID)
-            return
-        }
+    private func answerPeer(_ frame: Frame, _ room: AnswerRoom) async -> any WireMessage {
         if frame.type == .peerGreeting {
             let answer = await service.peers.greet(frame, from: nodeID)
             if answer is Done {
                 isPeer = true
+                isPlaced = true
+                outbox.becomeToNode()
+                places.admitNode(number, nodeID, at: service.clock.monotonicNanoseconds())
+                deadlines.setReading(nil)
                 decoder.frameBytesMax = PeerLimits.frameBytesMax
             } else {
                 service.strangers.note(.otherFile, stream.peer)
             }
-            await send(answer, frame.requestID)
-        } else if isPeer {
-            await send(await service.peers.answer(frame), frame.requestID)
-        } else {
-            let text = "a node's first request must be its greeting"
-            await send(ErrorReply(code: .notHello, text: text), frame.requestID)
+            return answer
         }
+        guard isPeer else {
+            return ErrorReply(
+                code: .notHello, text: "a node's first request must be its greeting")
+        }
+        return await service.peers.answer(frame, from: nodeID, room)
     }
 
     // MARK: Writing
 
-    private func send(_ message: any WireMessage, _ requestID: UInt64) async {
-        while outgoing.count > Self.outgoingBytesMax {
-            mark(.connectionRepliesWait)
-            await withCheckedContinuation { writersWaiting.append($0) }
+    /// What an answer is promised: as much as that kind of answer has, or, of those that may be
+    /// long, what most of them have.
+    private func promise(for frame: Frame) -> Int {
+        let size = frame.payload.byteCount
+        return switch frame.type {
+        case .ingest:
+            Self.promiseBytesMin + IngestView.itemCountMax(of: frame.payload) * Self.resultBytes
+        case .peerPerform: min(max(size, Self.promiseBytesMin), Outbox.bytesMax)
+        case .get, .peerRead: 2 * Self.promiseBytesMin
+        case .stats, .status, .peerTotals, .peerStatus: Outbox.shareBytesMax
+        default: Self.promiseBytesMin
         }
+    }
+
+    /// What most results of an `IngestReply` have at most, with what is told of the item.
+    private static let resultBytes = 24
+    /// More than an `Error` has.
+    private static let promiseBytesMin = 4 << 10
+
+    /// Puts an answer in line, in place of what was promised for it.
+    func keep(
+        _ message: any WireMessage, _ requestID: UInt64, promised: Int = 0, charge: Int = 0
+    ) {
         // What answers a Hello is readable by a side of any version.
-        FrameWriter.write(
-            message, requestID: requestID, version: isGreeted ? nil : ProtocolVersion.hello,
-            into: &outgoing)
+        outbox.keep(
+            message, requestID, version: isGreeted ? nil : ProtocolVersion.hello,
+            promised: promised, charge: charge)
         writeBell.ring()
+        roomChanged()
+    }
+
+    /// Lets those go on that there is room for, in the order they came.
+    private func roomChanged() {
+        while let first = lengthening.first, outbox.hasRoom(for: first.byteCount) {
+            outbox.promise(first.byteCount)
+            lengthening.removeFirst().continuation.resume(returning: true)
+        }
+        roomBell.ring()
     }
 
     /// Writes what there is, until all is answered. Its turn comes after those of answers that are
     /// ready by then: they go out together.
     private func writeLoop() async {
         while true {
-            if outgoing.count == 0 {
+            if outbox.isEmpty {
                 if isAnswered { return }
+                if isLeaving, outbox.heldBytes == 0 {
+                    await sayFarewell()
+                    return
+                }
                 await withCheckedContinuation { writeBell.wait($0) }
                 continue
             }
-            let bytes = outgoing.bytes
-            outgoing = ByteWriter()
+            let bytes = outbox.take()
             deadlines.setWriting(
                 service.clock.monotonicNanoseconds() &+ ConnectionDeadlines.writeNanosecondsMax)
             do throws(NetworkError) {
                 try await stream.write(bytes)
             } catch {
-                mark(.connectionGone)
-                // The client is gone: what waits for it goes too.
-                outgoing = ByteWriter()
-                end()
-                stream.close()
+                breakOff()
             }
             deadlines.setWriting(nil)
-            let waiting = writersWaiting
-            writersWaiting = []
-            for writer in waiting { writer.resume() }
-            roomBell.ring()
+            replyBudget.give(outbox.written())
+            roomChanged()
         }
+    }
+
+    /// The last word to a client whose place is another's; then the connection ends.
+    private func sayFarewell() async {
+        let error = ErrorReply(
+            code: .overloaded,
+            text: "idle for longest, and its place was needed for another client",
+            retryAfterMillis: 0)
+        outbox.keep(error, 0, version: nil, promised: 0)
+        deadlines.setWriting(
+            service.clock.monotonicNanoseconds() &+ ConnectionDeadlines.farewellNanosecondsMax)
+        do throws(NetworkError) {
+            try await stream.write(outbox.take())
+        } catch {
+            breakOff()  // it ends all the same
+        }
+        replyBudget.give(outbox.written())
+        stream.close()
+    }
+}
+
+/// The room that the answer to a request in work has in the outbox of its connection.
+struct AnswerRoom: Sendable {
+    fileprivate let connection: Connection
+    fileprivate let number: UInt64
+    /// Bytes that it may have.
+    let byteCount: Int
+
+    /// Waits for room for so many bytes in place of those; false where the connection ends first.
+    func lengthen(to byteCount: Int) async -> Bool {
+        await connection.lengthen(self, to: byteCount)
     }
 }

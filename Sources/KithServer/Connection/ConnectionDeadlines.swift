@@ -1,4 +1,4 @@
-// What a connection owes the node, and until when.
+// What a connection owes the node, and until when; and since when neither owes the other anything.
 //
 //   accepted ──▶ a complete Hello, 5 s ──▶ idle: nothing owed ◀──┐
 //                                            │ first bytes of    │ the whole frame
@@ -6,10 +6,11 @@
 //                                          the rest of it, 30 s ─┘
 //   beside it: replies that are handed to the kernel are read, 30 s
 //
-// A client between two frames may be silent for ever; the number of connections is bounded. The
-// rest of a frame is owed only while the node reads: time in which it waits itself, for the log or
-// for room, is not held against the client. The node looks at all connections once a second, since
-// a timer each would cost more than what it guards against.
+// A client between two frames may be silent as long as its place is not needed
+// (`ConnectionPlaces`). One that says it is a node owes its greeting by the time of the `Hello`.
+// The rest of a frame is owed only while the node reads: time in which it waits itself, for the log
+// or for room, is not held against the client. The node looks at all connections once a second,
+// since a timer each would cost more than what it guards against.
 
 internal import Synchronization
 
@@ -18,6 +19,8 @@ internal import Synchronization
 final class ConnectionDeadlines: Sendable {
     private let reading: Atomic<UInt64>
     private let writing = Atomic<UInt64>(.max)
+    private let lastActive: Atomic<UInt64>
+    private let inWork = Atomic<Int>(0)
 
     /// For the `Hello`, from the moment a connection is accepted.
     static let helloNanosecondsMax: UInt64 = 5_000_000_000
@@ -25,10 +28,13 @@ final class ConnectionDeadlines: Sendable {
     static let frameNanosecondsMax: UInt64 = 30_000_000_000
     /// For a write to be taken, from its first byte on.
     static let writeNanosecondsMax: UInt64 = 30_000_000_000
+    /// For the word that a connection is closed since another needs its place.
+    static let farewellNanosecondsMax: UInt64 = 1_000_000_000
 
     /// Of a connection accepted `now`.
     init(acceptedAt now: UInt64) {
         reading = Atomic(now &+ Self.helloNanosecondsMax)
+        lastActive = Atomic(now)
     }
 
     /// By when the client has to have sent what it began; nil where it owes nothing.
@@ -43,5 +49,43 @@ final class ConnectionDeadlines: Sendable {
 
     func isOverdue(at now: UInt64) -> Bool {
         reading.load(ordering: .relaxed) <= now || writing.load(ordering: .relaxed) <= now
+    }
+
+    /// A request begins.
+    func begin(at now: UInt64) {
+        inWork.wrappingAdd(1, ordering: .relaxed)
+        lastActive.store(now, ordering: .relaxed)
+    }
+
+    /// A request is answered.
+    func end(at now: UInt64) {
+        inWork.wrappingSubtract(1, ordering: .relaxed)
+        lastActive.store(now, ordering: .relaxed)
+    }
+
+    /// How much closing the connection would break.
+    enum Burden: Int, Comparable {
+        /// Nothing: nobody owes anybody anything.
+        case idle
+        /// What the client itself leaves half-way: a frame it has not sent, replies it has not
+        /// taken.
+        case halfway
+        /// A request in work.
+        case inWork
+
+        static func < (left: Burden, right: Burden) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    /// Nanoseconds for which what is half-way counts as in work: most of it is whole by then.
+    private static let patienceNanoseconds: UInt64 = 1_000_000_000
+
+    /// What closing would break, and since when the client has begun nothing else.
+    func burden(at now: UInt64) -> (burden: Burden, since: UInt64) {
+        let since = lastActive.load(ordering: .relaxed)
+        if inWork.load(ordering: .relaxed) > 0 { return (.inWork, since) }
+        let isHalfway =
+            reading.load(ordering: .relaxed) != .max || writing.load(ordering: .relaxed) != .max
+        guard isHalfway else { return (.idle, since) }
+        return (now &- since < Self.patienceNanoseconds ? .inWork : .halfway, since)
     }
 }

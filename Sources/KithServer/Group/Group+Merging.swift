@@ -19,14 +19,18 @@ extension Group {
             || machine.sealed.last.map { $0.version > seenSeal } ?? false
     }
 
-    /// The driver's next round, made from this group's records.
-    func nextRound(of driver: MergeDriver) -> (driver: MergeDriver, round: Round) {
-        var driver = driver
+    /// The driver's next round, made from this group's records; and whether another one has to
+    /// follow, whatever comes of it.
+    func nextMerges() -> (round: Round, wantsLaterRound: Bool) {
         let round = driver.nextRound(&machine, on: shards)
         seenSeal = machine.sealed.last?.version ?? seenSeal
         seenReleasing = machine.releasing.count
-        return (driver, round)
+        return (round, driver.wantsLaterRound)
     }
+
+    /// Hands a part of a round back to the driver, with its answer. True where the next round has
+    /// to wait a little.
+    func takeMerges(_ part: Round.Part) -> Bool { driver.take(part) }
 
     /// The group's own settled mark.
     var ownMark: OperationIndex { machine.marks[Int(id.rawValue)] }

@@ -23,6 +23,8 @@ actor Group {
     private let onFailure: @Sendable (LogError) -> Void
     let shards: ShardSet
     var machine: GroupMachine
+    /// Drives the group's merges; what it asks for is sent by the `MergeCoordinator`.
+    var driver: MergeDriver
     var consensus = ConsensusMachine(lastTerm: Term(0), lastIndex: .zero)
 
     /// What merges and the node itself need logged, an element for each entry to be; then events.
@@ -36,18 +38,18 @@ actor Group {
     var marksBell = Doorbell()
     /// What the log has been given and has not stored yet.
     private var appending: [Pending] = []
-    private(set) var waits: [Wait] = []
-    private var waitsBell = Doorbell()
+    var waits: [Wait] = []
+    var waitsBell = Doorbell()
     /// Groups whose node does not answer the merge coordinator: a record that is sealed into one of
     /// them is not waited for.
-    private var silentGroups: Set<GroupID> = []
+    var silentGroups: Set<GroupID> = []
     private(set) var isStopped = false
     var rate = RateMeter()
     private var isReclaiming = false
     private var reclaimedDay: Int64 = 0
 
     /// By default the constants below.
-    private let tuning: NodeTuning
+    let tuning: NodeTuning
     /// The node's, and this group's place in it.
     let memory: (gate: MemoryGate, place: Int)
     /// Why the log took no events when it last refused some.
@@ -67,6 +69,11 @@ actor Group {
     static let reclaimStep = 512
     /// Bytes of operations that one submission of a round has, or one operation.
     static let submissionBytesGoal = 4 << 20
+    /// Merges of the group's records that are not at their end; beyond it events are `overloaded`,
+    /// since each may begin another.
+    static let sealedMax = 262_144
+    /// Who may wait for sealed records at a time; one more is told at once that it is not free.
+    static let waitsMax = 32_768
     /// Nanoseconds between two looks at the deadlines of waits.
     static let waitsNanoseconds: UInt64 = 50_000_000
 
@@ -105,7 +112,7 @@ actor Group {
     }
 
     init(
-        id: GroupID, table: GroupTable, loop: any Loop, clock: any Clock,
+        id: GroupID, table: GroupTable, key: HashKey, loop: any Loop, clock: any Clock,
         entryClock: GroupMachine.EntryClock, retentionMillis: Int64, tuning: NodeTuning,
         memory: (gate: MemoryGate, place: Int),
         onFailure: @escaping @Sendable (LogError) -> Void
@@ -120,9 +127,11 @@ actor Group {
         self.tuning = tuning
         self.memory = memory
         self.onFailure = onFailure
-        shards = ShardSet(group: id, table: table, loop: loop)
+        shards = ShardSet(group: id, table: table, key: key, loop: loop)
         machine = GroupMachine(group: id, table: table)
-        machine.identifiersMax = tuning.identifiersMax
+        machine.setLimits(tuning)
+        driver = MergeDriver(group: id, table: table)
+        if let goal = tuning.mergeBytesGoal { driver.partBytesGoal = goal }
     }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -155,6 +164,10 @@ actor Group {
             } else if isIngest, pendingBytes + operations.byteCount > tuning.pendingBytesMax {
                 mark(.groupOverloaded)
                 continuation.resume(returning: .overloaded(retryAfterMillis: 50))
+            } else if isIngest, machine.sealed.count >= tuning.sealedMax {
+                mark(.groupMergesFull)
+                continuation.resume(
+                    returning: .overloaded(retryAfterMillis: Self.retryAfterMillis))
             } else {
                 enqueue(operations, continuation, isIngest: isIngest)
             }
@@ -417,88 +430,13 @@ actor Group {
         return true
     }
 
-    private func isSealed(_ leaf: LeafID) -> Bool {
-        let machine = shards.machine(leaf.shard)
-        return machine.table.find(leaf).map { machine.table.state($0) == .sealed } ?? false
-    }
-
-    /// Returns once the record is no longer sealed; false where that has not come by `deadline`, or
-    /// cannot come for now.
-    private func waitUntilFree(_ leaf: LeafID, _ deadline: UInt64) async -> Bool {
-        await withCheckedContinuation { continuation in
-            // In here for the reason given in `submit`.
-            if !isSealed(leaf) {
-                continuation.resume(returning: true)
-            } else if isStopped || isStuck(leaf) || clock.monotonicNanoseconds() >= deadline {
-                mark(isStuck(leaf) ? .groupStuck : .groupWaitGivenUp)
-                continuation.resume(returning: false)
-            } else {
-                mark(.groupWaits)
-                waits.append(Wait(leaf: leaf, deadline: deadline, continuation: continuation))
-                waitsBell.ring()
-            }
-        }
-    }
-
-    /// Whether a sealed record waits for a group that does not answer.
-    private func isStuck(_ leaf: LeafID) -> Bool {
-        guard !silentGroups.isEmpty, let winner = winner(of: leaf) else { return false }
-        return silentGroups.contains(machine.table.group(of: winner))
-    }
-
-    /// The record that a sealed one goes into; nil where it is not sealed.
-    private func winner(of leaf: LeafID) -> LeafID? {
-        let machine = shards.machine(leaf.shard)
-        guard let slot = machine.table.find(leaf), machine.table.state(slot) == .sealed else {
-            return nil
-        }
-        return machine.table.parent(slot)
-    }
-
-    /// Answers those who wait for what is free by now, is stuck, or has taken too long.
-    private func answerWaits(at now: UInt64 = 0) {
-        var kept: [Wait] = []
-        for wait in waits {
-            if !isSealed(wait.leaf) {
-                mark(.groupWaitOver)
-                wait.continuation.resume(returning: true)
-            } else if wait.deadline <= now || isStuck(wait.leaf) {
-                mark(wait.deadline <= now ? .groupWaitGivenUp : .groupStuck)
-                wait.continuation.resume(returning: false)
-            } else {
-                kept.append(wait)
-            }
-        }
-        waits = kept
-    }
-
-    /// Watches over the deadlines of waits until the group stops.
-    func watchWaits() async {
-        while !isStopped {
-            if waits.isEmpty {
-                await withCheckedContinuation { waitsBell.wait($0) }
-                continue
-            }
-            do {
-                try await clock.sleep(nanoseconds: Self.waitsNanoseconds, on: loop)
-            } catch {
-                return  // cancelled: the node stops
-            }
-            if !isStopped { answerWaits(at: clock.monotonicNanoseconds()) }
-        }
-    }
-
-    /// Takes word from the merge coordinator of which groups it cannot reach.
-    func setSilent(_ groups: Set<GroupID>) {
-        guard groups != silentGroups else { return }
-        silentGroups = groups
-        answerWaits()
-    }
-
     /// Reads one record, judged at the leader's time: where a profile expires between log time and
     /// now, that time is logged first, so that no later answer can be earlier. A sealed record is
-    /// waited for until `deadline`. Nil where the group stops.
-    func read(_ leaf: LeafID, at record: LeafID, deadline: UInt64) async -> GroupRead? {
+    /// waited for until `deadline`. A profile of more than `bytesMax` bytes is not given, and its
+    /// size told. Nil where the group stops.
+    func read(
+        _ leaf: LeafID, at record: LeafID, atMost bytesMax: Int, deadline: UInt64
+    ) async -> GroupRead? {
         if entryClock == .wall, !planted(.expiryByOwnClock) {
             let now = clock.wallTime()
             let context = machine.context()
@@ -515,7 +453,8 @@ actor Group {
         switch shards.machine(record.shard).read(
             leaf, at: record, byHint: false, machine.context(at: time))
         {
-        case .profile(let profile): return .profile(profile)
+        case .profile(let profile):
+            return profile.count <= bytesMax ? .profile(profile) : .tooLong(profile.count)
         case .none, .unknownFacet: return .absent
         case .moved(let parent): return .moved(to: parent)
         case .sealed: break
@@ -525,13 +464,15 @@ actor Group {
             mark(.groupReadWaits)
             return .waiting(for: winner)
         }
-        return await read(leaf, at: record, deadline: deadline)
+        return await read(leaf, at: record, atMost: bytesMax, deadline: deadline)
     }
 
     /// What one step of a read came to.
     enum GroupRead: Sendable {
         /// The encoding of the `Profile`.
         case profile([UInt8])
+        /// There is one, of so many bytes.
+        case tooLong(Int)
         case absent
         case moved(to: LeafID)
         /// Sealed, and its merge into that record has not come through by the deadline.

@@ -5,8 +5,9 @@ internal import KithPorts
 /// The identity-merge coordinator of one led group: reconciles the group's sealed records with the
 /// groups of their winners, and tells the homes of dropped leaves that they are free.
 ///
-/// All it decides is in `MergeDriver`; this actor sends the parts of the driver's rounds, each by
-/// itself, and hands the answers back as they come. A node that does not answer keeps nobody else
+/// All it decides is in `MergeDriver`, which the group holds and steps beside its records; this
+/// actor sends the parts of the driver's rounds, each by itself, and hands the answers back as they
+/// come. A node that does not answer keeps nobody else
 /// waiting. It owns no truth: thrown away at any moment, its successor begins again from the
 /// records.
 ///
@@ -16,7 +17,6 @@ actor MergeCoordinator {
     private let group: Group
     private let router: Router
     private let clock: any Clock
-    private var driver: MergeDriver
     private let marksNanoseconds: UInt64
     /// Groups whose node did not answer last time.
     private var silent: Set<GroupID> = []
@@ -26,16 +26,11 @@ actor MergeCoordinator {
     static let pauseNanosecondsMin: UInt64 = 1_000_000
     static let pauseNanosecondsMax: UInt64 = 16_000_000
 
-    init(
-        _ group: Group, router: Router, clock: any Clock, table: GroupTable,
-        tuning: NodeTuning = NodeTuning()
-    ) {
+    init(_ group: Group, router: Router, clock: any Clock, tuning: NodeTuning = NodeTuning()) {
         self.group = group
         self.router = router
         self.clock = clock
         loop = group.loop.forActor()
-        driver = MergeDriver(group: group.id, table: table)
-        if let goal = tuning.mergeBytesGoal { driver.partBytesGoal = goal }
         marksNanoseconds = tuning.marksNanoseconds
     }
 
@@ -54,7 +49,7 @@ actor MergeCoordinator {
                 case .work(true):
                     state.isWatching = false
                 case .answered(let part, let isSilent):
-                    let mustPause = driver.take(part)
+                    let mustPause = await group.takeMerges(part)
                     await noteSilent(part.group, isSilent)
                     state.pause = Self.pauseNanosecondsMin
                     if mustPause, !state.isPausing {
@@ -94,14 +89,13 @@ actor MergeCoordinator {
 
     /// Makes the next round and sends its parts.
     private func ask(_ tasks: inout TaskGroup<News>, _ state: inout Driving) async {
-        let next = await group.nextRound(of: driver)
-        driver = next.driver
+        let next = await group.nextMerges()
         if !state.isWatching {
             state.isWatching = true
             tasks.addTask { [group] in .work(await group.mergeWork()) }
         }
         for part in next.round.parts where !part.isEmpty { send(part, &tasks) }
-        guard driver.wantsLaterRound, !state.isResting else { return }
+        guard next.wantsLaterRound, !state.isResting else { return }
         if next.round.isEmpty { state.pause = min(state.pause * 2, Self.pauseNanosecondsMax) }
         state.isResting = true
         rest(.rested, state.pause, &tasks)

@@ -20,6 +20,8 @@ public actor Node {
     private let router: Router
     /// One a loop.
     private let hints: [HintCache]
+    /// One a loop.
+    nonisolated let pools: [LoopPool]
     private let listener: any Listener
     private let print: @Sendable (LogLine) -> Void
     private let strangers = StrangerNews()
@@ -27,9 +29,12 @@ public actor Node {
     private var wasNearlyFull = false
     private var wasMemoryFull = false
     private let failure: FailureBox
-    private let frameBudget: FrameBudget
-    private var connections: [UInt64: Connection] = [:]
-    private var nextConnection: UInt64 = 0
+    private let clock: GuardedClock
+    private let clockNote: ClockNote
+    private var clockProblem: ClockGuard.Problem?
+    nonisolated let shared: Connection.Shared
+    /// What was last said of those that found no place.
+    private var toldPlaces = ConnectionPlaces.Counts()
     private var isStopping = false
     private let startedAt: UInt64
 
@@ -56,6 +61,11 @@ public actor Node {
                 id: settings.nodeID.rawValue, known: configuration.nodes.map(\.id.rawValue))
         }
         let loop = ports.loops[0]
+        let clock = GuardedClock(
+            ports.clock, stepMillisMax: settings.tuning.clockStepMillisMax,
+            mustHear: configuration.nodes.count >= ClockGuard.clocksMin)
+        var ports = ports
+        ports.clock = clock
         do throws(DiskError) {
             try await ports.disk.lock("lock")
         } catch {
@@ -72,7 +82,8 @@ public actor Node {
         let gate = MemoryGate(groupCount: led.count, limit: settings.memoryBytesMax)
         let groups = led.enumerated().map { place, id in
             Group(
-                id: id, table: table, loop: ports.loops[place % ports.loops.count],
+                id: id, table: table, key: configuration.hashKey,
+                loop: ports.loops[place % ports.loops.count],
                 clock: ports.clock,
                 entryClock: configuration.retention.clock == .event ? .event : .wall,
                 retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000,
@@ -92,10 +103,23 @@ public actor Node {
             throw .network(error)
         }
         let log: WriteAheadLog
+        let lastEntry: LogTime?
         do throws(NodeError) {
-            log = try await recover(logOptions, settings, ports, listener, groups, failure, print)
+            (log, lastEntry) = try await recover(
+                logOptions, settings, ports, listener, groups, failure, print)
         } catch {
             await listener.close()
+            throw error
+        }
+        let clockNote = ClockNote(disk: ports.disk, loop: loop)
+        do throws(NodeError) {
+            try await clockNote.judgeStart(
+                at: clock.shown,
+                lastEntry: configuration.retention.clock == .wall ? lastEntry : nil,
+                isAccepted: settings.acceptsClock)
+        } catch {
+            await listener.close()
+            await log.close()
             throw error
         }
         for group in groups { await group.open(log) }
@@ -104,6 +128,7 @@ public actor Node {
             if !isKnown {
                 try await FolderIdentity.store(settings, disk: ports.disk, loop: loop)
             }
+            try await clockNote.store(clock.shown)
         } catch {
             mark(.nodeFolderNotWritten)
             await listener.close()
@@ -112,7 +137,7 @@ public actor Node {
         }
         return Node(
             settings, ports, log: log, groups: groups, table: table, listener: listener,
-            failure: failure, memory: gate, print: print)
+            failure: failure, clock: clock, clockNote: clockNote, memory: gate, print: print)
     }
 
     /// Replays the log into the groups; meanwhile the listener tells how far it is.
@@ -120,16 +145,17 @@ public actor Node {
         _ options: LogOptions, _ settings: NodeSettings, _ ports: NodePorts,
         _ listener: any Listener, _ groups: [Group], _ failure: FailureBox,
         _ print: @escaping @Sendable (LogLine) -> Void
-    ) async throws(NodeError) -> WriteAheadLog {
+    ) async throws(NodeError) -> (WriteAheadLog, lastEntry: LogTime?) {
         let progress = StartProgress()
         var options = options
         options.onProgress = { progress.reach($0) }
         let door = StartingPort(
             settings: settings, listener: listener, clock: ports.clock, progress: progress)
-        let result: Result<WriteAheadLog, NodeError> = await door.answer { [options] in
+        typealias Replayed = (WriteAheadLog, lastEntry: LogTime?)
+        let result: Result<Replayed, NodeError> = await door.answer { [options] in
             do throws(NodeError) {
-                let log = try await replay(options, ports, groups, failure, progress, print)
-                return .success(log)
+                return .success(
+                    try await replay(options, ports, groups, failure, progress, print))
             } catch {
                 return .failure(error)
             }
@@ -145,9 +171,10 @@ public actor Node {
     private static func replay(
         _ options: LogOptions, _ ports: NodePorts, _ groups: [Group], _ failure: FailureBox,
         _ progress: StartProgress, _ print: @escaping @Sendable (LogLine) -> Void
-    ) async throws(NodeError) -> WriteAheadLog {
+    ) async throws(NodeError) -> (WriteAheadLog, lastEntry: LogTime?) {
         let bell = failure
         var misplaced: NodeError?
+        var lastEntry: LogTime?
         let started = ports.clock.monotonicNanoseconds()
         var (turnAt, toldAt) = (started, started)
         let opened: (log: WriteAheadLog, report: RecoveryReport)
@@ -165,6 +192,7 @@ public actor Node {
                             group: entry.group.rawValue, index: entry.index.rawValue)
                         return
                     }
+                    lastEntry = max(lastEntry ?? entry.time, entry.time)
                     let now = ports.clock.monotonicNanoseconds()
                     if now - toldAt >= progressNanoseconds {
                         toldAt = now
@@ -193,13 +221,13 @@ public actor Node {
             let millis = (ports.clock.monotonicNanoseconds() - started) / 1_000_000
             print(LogLine(.info, "log: recovered \(report.entries) entries in \(millis) ms"))
         }
-        return opened.log
+        return (opened.log, lastEntry)
     }
 
     private init(
         _ settings: NodeSettings, _ ports: NodePorts, log: WriteAheadLog, groups: [Group],
-        table: GroupTable, listener: any Listener, failure: FailureBox,
-        memory: MemoryGate, print: @escaping @Sendable (LogLine) -> Void
+        table: GroupTable, listener: any Listener, failure: FailureBox, clock: GuardedClock,
+        clockNote: ClockNote, memory: MemoryGate, print: @escaping @Sendable (LogLine) -> Void
     ) {
         self.settings = settings
         self.ports = ports
@@ -207,7 +235,16 @@ public actor Node {
         self.groups = groups
         self.listener = listener
         self.failure = failure
-        frameBudget = FrameBudget(bytesMax: settings.ingestBytesMax)
+        self.clock = clock
+        self.clockNote = clockNote
+        shared = Connection.Shared(
+            frames: FrameBudget(bytesMax: settings.ingestBytesMax),
+            replies: ReplyRoom(bytesMax: settings.replyBytesMax),
+            longReplies: FrameBudget(bytesMax: settings.replyBytesMax),
+            places: ConnectionPlaces(
+                clientsMax: settings.connectionsMax, strangersMax: settings.strangersMax,
+                otherNodes: settings.configuration.nodes.count - 1),
+            outboxBytes: settings.tuning.outboxBytesMax)
         self.print = print
         self.memory = memory
         let introduction = PeerIntroduction(settings)
@@ -226,6 +263,10 @@ public actor Node {
             return .there(peer, id)
         }
         hints = ports.loops.map { _ in HintCache(settings.tuning.hints) }
+        let reader = EventReader(
+            rules: configuration.identity, key: configuration.hashKey,
+            eventBytesMax: Int(settings.limits.eventBytesMax))
+        pools = ports.loops.map { _ in LoopPool(reader) }
         router = Router(
             table: table, places: places, clock: ports.clock, nodeID: settings.nodeID)
         loop = ports.loops[0].forActor()
@@ -247,20 +288,18 @@ public actor Node {
                 tasks.addTask(executorPreference: home) { await group.run() }
                 tasks.addTask(executorPreference: home) { await group.watchWaits() }
                 let coordinator = MergeCoordinator(
-                    group, router: router, clock: ports.clock, table: router.table,
-                    tuning: settings.tuning)
+                    group, router: router, clock: ports.clock, tuning: settings.tuning)
                 tasks.addTask(executorPreference: home) { await coordinator.run() }
                 tasks.addTask(executorPreference: home) { await coordinator.shareMarks() }
             }
             for link in peers.flatMap({ [$0.requests, $0.merges] }) {
                 tasks.addTask(executorPreference: link.home) { await link.run() }
             }
-            for peer in peers {
-                let deadline = router.deadline(inMillis: Self.statusMillisMax)
-                // Only so that the others hear that this node is there; they may not be.
-                tasks.addTask { _ = await peer.status(deadline: deadline) }
+            // Before anything is served, and so that the others hear that this node is there.
+            tasks.addTask {
+                await self.hearClocks()
+                await self.keepWatch()
             }
-            tasks.addTask { await self.keepWatch() }
             let failure = failure
             tasks.addTask {
                 if await failure.wait() {
@@ -269,7 +308,7 @@ public actor Node {
                 }
             }
             await accept(service, &tasks)
-            for number in connections.keys.sorted() { connections[number]?.close() }
+            for connection in shared.places.all { connection.close() }
             for group in groups { await group.stop() }
             for link in peers.flatMap({ [$0.requests, $0.merges] }) { await link.close() }
             failure.finish()
@@ -283,19 +322,17 @@ public actor Node {
         while !isStopping {
             do throws(NetworkError) {
                 guard let stream = try await listener.accept() else { return }
-                guard connections.count < settings.connectionsMax else {
+                guard shared.places.hasRoom else {
                     mark(.nodeConnectionsFull)
                     strangers.note(.full, stream.peer)
                     stream.close()
                     continue
                 }
-                let connection = Connection(stream, service, frameBudget, hints(of: stream.loop))
-                let number = nextConnection
-                nextConnection += 1
-                connections[number] = connection
+                let place = ports.loops.firstIndex { $0 === stream.loop } ?? 0
+                let connection = Connection(stream, service, shared, hints[place], pools[place])
+                let number = shared.places.enter(connection)
                 tasks.addTask(executorPreference: stream.loop.tasks) {
-                    await connection.run()
-                    await self.forget(number)
+                    await connection.run(as: number)
                 }
             } catch {
                 print(LogLine(.error, "no more connections are taken: \(error)"))
@@ -314,7 +351,10 @@ public actor Node {
                 return  // cancelled: the node stops
             }
             closeOverdue()
+            tellPlaces()
             await log.refreshFreeBytes()
+            await hearClocks()
+            await noteClock()
             await tellNews()
         }
     }
@@ -357,21 +397,77 @@ public actor Node {
     /// Closes connections whose client owes something for too long. O(connections).
     private func closeOverdue() {
         let now = ports.clock.monotonicNanoseconds()
-        for number in connections.keys.sorted() {
-            guard let connection = connections[number], connection.isOverdue(at: now) else {
-                continue
-            }
+        for connection in shared.places.all where connection.isOverdue(at: now) {
             mark(.nodeClientOverdue)
             strangers.note(.overdue, connection.peer)
             connection.close()
         }
     }
 
-    private func hints(of loop: any Loop) -> HintCache {
-        hints[ports.loops.firstIndex { $0 === loop } ?? 0]
+    /// Asks all other nodes what their clocks show, and tells them; then judges the own.
+    private func hearClocks() async {
+        let deadline = router.deadline(inMillis: Self.clockMillisMax)
+        await withDiscardingTaskGroup { tasks in
+            for peer in peers {
+                tasks.addTask { [clock] in
+                    // Nobody's silence is of interest here: a median is of those who answer.
+                    if case .success(let reply) = await peer.clock(clock.shown, deadline: deadline)
+                    {
+                        clock.hear(reply.wall, of: peer.id)
+                    }
+                }
+            }
+        }
+        let report = clock.look(haveHeard: true)
+        guard Self.kind(report.problem) != Self.kind(clockProblem) else { return }
+        clockProblem = report.problem
+        print(
+            LogLine(
+                report.problem == nil ? .info : .warning,
+                "clock: \(report.text ?? "all is well again")"))
     }
 
-    private func forget(_ number: UInt64) { connections[number] = nil }
+    /// Milliseconds for another node to say what its clock shows.
+    static let clockMillisMax: UInt64 = 1_000
+
+    private static func kind(_ problem: ClockGuard.Problem?) -> Int {
+        switch problem {
+        case .astray: 3
+        case .unconfirmed: 2
+        case .apart: 1
+        case nil: 0
+        }
+    }
+
+    /// Has the folder remember the time, now and then, where nobody doubts it.
+    private func noteClock() async {
+        guard clock.now == .sound, clock.look().problem == nil else { return }
+        do throws(NodeError) {
+            try await clockNote.storeIfDue(clock.shown, boot: ports.clock.bootNanoseconds())
+        } catch {
+            print(LogLine(.warning, "clock: the time could not be noted in the folder: \(error)"))
+        }
+    }
+
+    /// Whether the wall clock is not believed, or the node does not serve because of it.
+    public nonisolated var doubtsClock: Bool {
+        clock.now != .sound || clock.look().heldBackMillis != 0
+    }
+
+    /// Says how many connections found no place, or lost it, since it was last said.
+    private func tellPlaces() {
+        let counts = shared.places.counts
+        guard counts != toldPlaces else { return }
+        let closed = counts.closedForOthers - toldPlaces.closedForOthers
+        let refused = counts.refused - toldPlaces.refused
+        let strangers = counts.strangersClosed - toldPlaces.strangersClosed
+        toldPlaces = counts
+        print(
+            .warning(
+                "places: all \(settings.connectionsMax) for clients were taken: \(closed) idle closed "
+                    + "for others, \(refused) refused since none was idle; \(strangers) closed that "
+                    + "did not say what they are"))
+    }
 
     /// Stops serving: open connections are closed, what was acknowledged is on disk. `run` returns
     /// when all of it is done. Safe to call twice.
@@ -401,15 +497,15 @@ public actor Node {
             })
         policy.identifiersMax = settings.tuning.identifiersMax
         return Service(
-            router: router, rules: rules, normaliser: IdentifierNormaliser(rules), policy: policy,
-            hashKey: configuration.hashKey,
+            router: router, rules: rules, normaliser: IdentifierNormaliser(rules),
+            noteTexts: NoteTexts(rules), policy: policy, hashKey: configuration.hashKey,
             clusterName: configuration.name, nodeID: settings.nodeID, limits: settings.limits,
             isEventClock: configuration.retention.clock == .event, clock: ports.clock,
-            randomness: ports.randomness,
+            guardedClock: clock, randomness: ports.randomness,
             peers: PeerService(
                 introduction: PeerIntroduction(settings),
                 groups: router.places.map(\.local), peers: peers, clock: ports.clock,
-                status: { await self.ownStatus() }),
+                guardedClock: clock, nodeID: settings.nodeID, status: { await self.ownStatus() }),
             status: { await self.status() }, strangers: strangers)
     }
 
@@ -524,6 +620,7 @@ public actor Node {
     private func ownRow() async -> CBORValue {
         let uptime = (ports.clock.monotonicNanoseconds() - startedAt) / 1_000_000
         let place = settings.configuration.node(settings.nodeID)
+        let time = clock.look()
         let isNearlyFull = await log.isNearlyFull
         var row: [(String, CBORValue)] = [
             ("id", .unsigned(UInt64(settings.nodeID.rawValue))),
@@ -535,10 +632,15 @@ public actor Node {
             problems.append("less than \(settings.log.reserveBytes >> 20) MiB are free on its disk")
         }
         if memory.isFull { problems.append(memoryProblem) }
+        if let text = time.text { problems.append("clock: \(text)") }
         if !problems.isEmpty { row.append(("problem", .text(problems.joined(separator: "; ")))) }
+        let places = shared.places.counts
         row += [
             ("software", .text(settings.software)), ("uptimeMillis", .unsigned(uptime)),
-            ("connections", .integer(Int64(connections.count))),
+            ("connections", .integer(Int64(shared.places.count))),
+            ("clientsClosedForOthers", .unsigned(places.closedForOthers)),
+            ("clientsRefused", .unsigned(places.refused)),
+            ("replyBytes", .integer(Int64(shared.replies.heldBytes))),
             ("memoryBytes", .unsigned(memory.heldBytes)),
             ("memoryLimitBytes", .unsigned(memory.limit)),
         ]
@@ -547,6 +649,15 @@ public actor Node {
             ("logBytes", .unsigned(await log.bytesUsed)),
             ("diskFreeBytes", .unsigned(await log.bytesFree)),
             ("logIsNearlyFull", .bool(isNearlyFull)),
+        ]
+        row += [
+            ("wallTime", .integer(time.shown.rawValue)),
+            ("believedTime", .integer(time.believed.rawValue)),
+            ("clockSteps", .unsigned(time.steps)),
+            (
+                "clockDifferences",
+                .object(time.differences.map { ("\($0.node.rawValue)", .integer($0.millis)) })
+            ),
         ]
         return .object(row)
     }

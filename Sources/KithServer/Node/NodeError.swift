@@ -16,6 +16,9 @@ public enum NodeError: Error, Sendable, Equatable {
     /// An entry of the log cannot follow those before it; nothing was changed.
     case logOrder(group: UInt16, index: UInt64)
     case network(NetworkError)
+    /// The wall clock is more than 30 days beyond anything that the folder has seen; both in ms
+    /// since 1970.
+    case clock(wall: Int64, last: Int64)
 }
 
 extension NodeError: CustomStringConvertible {
@@ -41,6 +44,11 @@ extension NodeError: CustomStringConvertible {
         case .logOrder(let group, let index):
             return "entry \(index) of group \(group) does not follow the log before it; "
                 + "nothing was changed"
+        case .clock(let wall, let last):
+            return
+                "the wall clock is \((wall - last) / 86_400_000) days beyond the last time that the "
+                + "data folder has seen; nothing was changed: set the clock right, or, if it is right, "
+                + "start once with --accept-clock"
         case .network(let error):
             switch error {
             case .unreachable(let address, let message), .cannotListen(let address, let message):

@@ -12,11 +12,19 @@ public struct NodeSettings: Sendable {
     public var port: UInt16?
     public var log = LogOptions()
     public var limits = WireLimits()
-    /// Connections served at a time; a further one is closed at once.
+    /// Clients served at a time. A further one gets the place of the longest idle one, or is
+    /// refused where all have requests in work. Other nodes have places of their own.
     public var connectionsMax = 10_000
+    /// Connections that have not said what they are; a further one gets the place of the oldest.
+    public var strangersMax = 256
+    /// Bytes of answers that clients have asked for and not taken, over all connections; beyond it
+    /// each has a small share. Of long answers there may be as much again.
+    public var replyBytesMax = 128 << 20
     /// Bytes of clients' frames above 64 KiB that are being read or wait for their answer, over all
     /// connections; beyond it connections with such frames are not read on.
     public var ingestBytesMax = 256 << 20
+    /// The wall clock is right, however far it is beyond what the folder has seen.
+    public var acceptsClock = false
     /// Bytes of profiles, as `status` counts them, above which events are refused.
     public var memoryBytesMax = UInt64.max
     /// Bytes of the process that are in memory; nil where that is not known.

@@ -6,6 +6,10 @@ internal import KithWire
 public struct NodeTuning: Sendable {
     /// Bytes of operations that may wait for the log, for each group; above it `overloaded`.
     public var pendingBytesMax = Group.pendingBytesMax
+    /// Merges of a group's records that are not at their end; above it `overloaded`.
+    public var sealedMax = Group.sealedMax
+    /// Who may wait for sealed records of a group at a time.
+    public var waitsMax = Group.waitsMax
     /// Bytes of operations that one entry gathers; a larger submission is an entry by itself.
     public var entryBytesGoal = Group.entryBytesGoal
     /// Where leaves are taken to be rooted at first. Right or wrong: a hint is only a place to
@@ -13,8 +17,12 @@ public struct NodeTuning: Sendable {
     public var hints: [(leaf: LeafID, root: LeafID)] = []
     /// Identifiers a profile may hold; the same at all nodes and in all lives of a cluster.
     public var identifiersMax = ShardMachine.identifiersMax
+    /// Event names that a profile counts apart; the same at all nodes, in all lives of a cluster.
+    public var eventNamesMax = FacetLimits.eventNamesMax
     /// Records that one reclaim operation handles at most.
     public var reclaimStep = Group.reclaimStep
+    /// Answers that a client may have promised, waiting and being written.
+    public var outboxBytesMax = Outbox.bytesMax
     /// Bytes of operations that one submission of a round has, or one operation.
     public var submissionBytesGoal = Group.submissionBytesGoal
     /// Bytes of a run of events that stay together in both.
@@ -32,6 +40,18 @@ public struct NodeTuning: Sendable {
     /// The least time between two logged marks of a group, in nanoseconds.
     public var marksNanoseconds = MergeCoordinator.marksNanoseconds
 
+    /// How far log time follows the wall clock by itself, in milliseconds; the same at all nodes.
+    /// With `.max` every clock is believed.
+    public var clockStepMillisMax = ClockGuard.stepMillisMax
+
     /// The defaults.
     public init() {}
+}
+
+extension GroupMachine {
+    /// Bounds of a profile, the same at all nodes.
+    mutating func setLimits(_ tuning: NodeTuning) {
+        identifiersMax = tuning.identifiersMax
+        eventNamesMax = tuning.eventNamesMax
+    }
 }

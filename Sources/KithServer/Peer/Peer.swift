@@ -190,6 +190,10 @@ struct Peer: Sendable {
         await ask(PeerMark(group: group), merges, deadline)
     }
 
+    func clock(_ wall: LogTime, deadline: UInt64) async -> Result<PeerClockReply, SilentNode> {
+        await ask(PeerClock(wall: wall), requests, deadline)
+    }
+
     func status(deadline: UInt64) async -> Result<StatusReply, SilentNode> {
         await ask(PeerStatus(), requests, deadline)
     }

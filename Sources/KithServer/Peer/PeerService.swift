@@ -11,6 +11,9 @@ struct PeerService: Sendable {
     let groups: [Group?]
     let peers: [Peer]
     let clock: any Clock
+    let guardedClock: GuardedClock
+    /// This node.
+    let nodeID: NodeID
     let status: @Sendable () async -> CBORValue
 
     /// Milliseconds that a wait may take, whatever the other node says.
@@ -40,11 +43,21 @@ struct PeerService: Sendable {
     }
 
     /// Answers any other request of a node.
-    func answer(_ frame: Frame) async -> any WireMessage {
+    func answer(
+        _ frame: Frame, from id: NodeID, _ room: AnswerRoom
+    ) async -> any WireMessage {
         do throws(ByteError) {
             switch frame.type {
+            case .peerClock: return tell(try PeerClock(decoding: frame.payload), of: id)
+            case .peerStatus: break
+            default:
+                if let refusal = guardedClock.refusal(ofEvents: false, of: nodeID) {
+                    return refusal
+                }
+            }
+            switch frame.type {
             case .peerPerform: return await perform(try PeerPerform(decoding: frame.payload))
-            case .peerRead: return await read(try PeerRead(decoding: frame.payload))
+            case .peerRead: return await read(try PeerRead(decoding: frame.payload), room)
             case .peerTotals: return await totals(try PeerTotals(decoding: frame.payload))
             case .peerMark: return await mark(try PeerMark(decoding: frame.payload))
             case .peerStatus:
@@ -58,6 +71,11 @@ struct PeerService: Sendable {
         } catch {
             return ErrorReply(code: .malformed, text: "\(error)")
         }
+    }
+
+    private func tell(_ other: PeerClock, of id: NodeID) -> any WireMessage {
+        guardedClock.hear(other.wall, of: id)
+        return PeerClockReply(wall: guardedClock.shown)
     }
 
     private func group(_ id: GroupID) -> Group? {
@@ -74,6 +92,9 @@ struct PeerService: Sendable {
 
     private func perform(_ request: PeerPerform) async -> any WireMessage {
         guard let group = group(request.group) else { return notLed(request.group) }
+        if request.isIngest, let refusal = guardedClock.refusal(ofEvents: true, of: nodeID) {
+            return refusal
+        }
         var part = Round.Part(group: request.group)
         do throws(ByteError) {
             part.operations = unsafe try OperationWriter(
@@ -93,29 +114,36 @@ struct PeerService: Sendable {
                 deadline: request.isWaiting ? deadline(request.deadlineMillis) : nil))
     }
 
-    private func read(_ request: PeerRead) async -> any WireMessage {
+    /// A long profile is read once more when there is room for it: until then nobody holds it.
+    private func read(_ request: PeerRead, _ room: AnswerRoom) async -> any WireMessage {
         guard let group = group(request.group) else { return notLed(request.group) }
         guard group.owns(request.record) else {
             return ErrorReply(code: .malformed, text: "the record is not of that group")
         }
-        switch await group.read(
-            request.leaf, at: request.record, deadline: deadline(request.deadlineMillis))
-        {
-        case .profile(let bytes):
-            guard bytes.count <= PeerLimits.profileBytesMax else {
-                return ErrorReply(
-                    code: .tooLarge,
-                    text: "the profile has \(bytes.count) bytes, more than a frame takes")
+        let deadline = deadline(request.deadlineMillis)
+        var most = room.byteCount
+        while true {
+            switch await group.read(
+                request.leaf, at: request.record, atMost: most, deadline: deadline)
+            {
+            case .profile(let bytes): return PeerReadReply.profile(bytes)
+            case .tooLong(let byteCount):
+                guard byteCount <= PeerLimits.profileBytesMax else {
+                    return ErrorReply(
+                        code: .tooLarge,
+                        text: "the profile has \(byteCount) bytes, more than a frame takes")
+                }
+                guard await room.lengthen(to: byteCount) else { return PeerReadReply.stopping }
+                most = byteCount
+            case .absent: return PeerReadReply.absent
+            case .moved(let parent): return PeerReadReply.moved(to: parent)
+            case .waiting(let winner):
+                KithBytes.mark(.peerReadWaits)
+                return PeerReadReply.waiting(for: winner)
+            case nil:
+                KithBytes.mark(.peerReadWhileStopping)
+                return PeerReadReply.stopping
             }
-            return PeerReadReply.profile(bytes)
-        case .absent: return PeerReadReply.absent
-        case .moved(let parent): return PeerReadReply.moved(to: parent)
-        case .waiting(let winner):
-            KithBytes.mark(.peerReadWaits)
-            return PeerReadReply.waiting(for: winner)
-        case nil:
-            KithBytes.mark(.peerReadWhileStopping)
-            return PeerReadReply.stopping
         }
     }
 

@@ -28,13 +28,15 @@ enum GroupPlace: Sendable {
         }
     }
 
-    /// One step of a read, of a record of this group.
+    /// One step of a read, of a record of this group. A profile of more than `bytesMax` bytes is
+    /// not given, and its size told.
     func read(
-        _ leaf: LeafID, at record: LeafID, deadline: UInt64
+        _ leaf: LeafID, at record: LeafID, atMost bytesMax: Int, deadline: UInt64
     ) async -> Result<Group.GroupRead?, SilentNode> {
         switch self {
         case .here(let group):
-            return .success(await group.read(leaf, at: record, deadline: deadline))
+            return .success(
+                await group.read(leaf, at: record, atMost: bytesMax, deadline: deadline))
         case .there(let peer, let id):
             switch await peer.read(leaf, at: record, of: id, deadline: deadline) {
             case .failure(let silent): return .failure(silent)
@@ -47,6 +49,7 @@ enum GroupPlace: Sendable {
                 guard unsafe Profile.isEncoding(bytes.span.bytes) else {
                     return .failure(peer.silent(.unknown("it sent a malformed profile")))
                 }
+                guard bytes.count <= bytesMax else { return .success(.tooLong(bytes.count)) }
                 return .success(.profile(bytes))
             }
         }

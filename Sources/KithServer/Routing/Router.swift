@@ -136,8 +136,11 @@ struct Router: Sendable {
 
     /// The profile that holds `leaf`, following pointers from its home. Where a hint leads to a
     /// root that holds the leaf's facet, that is its profile: the facet is in one place. A root
-    /// without it proves nothing, and the way begins at the home.
-    func read(_ leaf: LeafID, _ hints: HintCache, deadline: UInt64) async -> ReadAnswer {
+    /// without it proves nothing, and the way begins at the home. One of more than `bytesMax`
+    /// bytes is not given, and its size told.
+    func read(
+        _ leaf: LeafID, _ hints: HintCache, atMost bytesMax: Int, deadline: UInt64
+    ) async -> ReadAnswer {
         var record = leaf
         var isByHint = false
         if let hint = hints.withEntries({ $0.root(of: leaf) }) {
@@ -147,10 +150,13 @@ struct Router: Sendable {
         for hop in 0..<Self.hopsMax {
             if hop == 3 { mark(.routerReadHops) }
             let place = places[Int(table.group(of: record).rawValue)]
-            switch await place.read(leaf, at: record, deadline: deadline) {
+            switch await place.read(leaf, at: record, atMost: bytesMax, deadline: deadline) {
             case .success(.profile(let profile)):
                 if record != leaf { hints.withEntries { $0.learn(leaf, record) } }
                 return .profile(profile)
+            case .success(.tooLong(let byteCount)):
+                if record != leaf { hints.withEntries { $0.learn(leaf, record) } }
+                return .tooLong(byteCount)
             case .success(.absent):
                 guard isByHint, !planted(.hintBelieved) else { return .absent }
                 mark(.routerHintStale)
@@ -179,6 +185,8 @@ struct Router: Sendable {
     enum ReadAnswer {
         /// The encoding of the `Profile`.
         case profile([UInt8])
+        /// There is one, of so many bytes.
+        case tooLong(Int)
         case absent
         /// A merge into that group has not come through in time.
         case waiting(for: GroupID)

@@ -10,6 +10,8 @@ struct Service: Sendable {
     let rules: IdentityRules
     /// Of those rules; what it holds is made once.
     let normaliser: IdentifierNormaliser
+    /// Of those rules too.
+    let noteTexts: NoteTexts
     let policy: LinkPolicy
     let hashKey: HashKey
     let clusterName: String
@@ -17,6 +19,7 @@ struct Service: Sendable {
     let limits: WireLimits
     let isEventClock: Bool
     let clock: any Clock
+    let guardedClock: GuardedClock
     let randomness: any Randomness
     /// What other nodes are answered.
     let peers: PeerService
@@ -39,39 +42,43 @@ struct Service: Sendable {
     }
 
     /// Answers any request but hello and ingest.
-    func answer(
-        _ frame: Frame, _ hints: HintCache, send: (any WireMessage) async -> Void
-    ) async {
+    func answer(_ frame: Frame, _ hints: HintCache, _ room: AnswerRoom) async -> any WireMessage {
+        switch frame.type {
+        case .get, .advanceTime, .stats:
+            if let refusal = guardedClock.refusal(ofEvents: false, of: nodeID) { return refusal }
+        default: break
+        }
         do throws(ByteError) {
             switch frame.type {
             case .get:
-                await send(await get(try Get(decoding: frame.payload), hints))
+                return await get(try Get(decoding: frame.payload), hints, room)
             case .advanceTime:
-                await send(await advance(try AdvanceTime(decoding: frame.payload)))
+                return await advance(try AdvanceTime(decoding: frame.payload))
             case .stats:
                 _ = try Stats(decoding: frame.payload)
-                await send(await stats())
+                return await stats()
             case .status:
                 _ = try Status(decoding: frame.payload)
-                await send(StatusReply(map: await status().encoded()))
+                return StatusReply(map: await status().encoded())
             case .ping:
                 _ = try Ping(decoding: frame.payload)
-                await send(Pong())
+                return Pong()
             default:
-                await send(
-                    ErrorReply(
-                        code: .unknownType,
-                        text: "frame type \(frame.type.rawValue) is not a request"))
+                return ErrorReply(
+                    code: .unknownType,
+                    text: "frame type \(frame.type.rawValue) is not a request")
             }
         } catch {
-            await send(ErrorReply(code: .malformed, text: "\(error)"))
+            return ErrorReply(code: .malformed, text: "\(error)")
         }
     }
 
     /// Bytes of a frame beside the profile in it, at most: header, age, token.
     private static let replyOverheadBytes = 8 << 10
 
-    private func get(_ request: Get, _ hints: HintCache) async -> any WireMessage {
+    private func get(
+        _ request: Get, _ hints: HintCache, _ room: AnswerRoom
+    ) async -> any WireMessage {
         let space = Array(request.space.utf8)
         guard IdentityRules.isName(space) else {
             return ErrorReply(code: .badSpace, text: "a space is 1 to 64 of a-z 0-9 _ -")
@@ -103,14 +110,36 @@ struct Service: Sendable {
         // Less than the client waits, so that it hears which node does not answer.
         let asked = UInt64(request.deadlineMillis)
         let millis = asked == 0 ? Router.readMillisMax : min(Router.readMillisMax, asked * 3 / 4)
-        switch await router.read(leaf, hints, deadline: router.deadline(inMillis: millis)) {
-        case .profile(let bytes):
-            guard bytes.count <= Int(limits.frameBytesMax) - Self.replyOverheadBytes else {
+        return await read(leaf, hints, room, millis: millis)
+    }
+
+    /// A long profile is read once more when there is room for it: until then nobody holds it.
+    private func read(
+        _ leaf: LeafID, _ hints: HintCache, _ room: AnswerRoom, millis: UInt64
+    ) async -> any WireMessage {
+        var most = room.byteCount
+        while true {
+            let deadline = router.deadline(inMillis: millis)
+            let answer = await router.read(leaf, hints, atMost: most, deadline: deadline)
+            guard case .tooLong(let byteCount) = answer else { return reply(to: answer) }
+            guard byteCount <= Int(limits.frameBytesMax) - Self.replyOverheadBytes else {
                 return ErrorReply(
                     code: .tooLarge,
-                    text: "the profile has \(bytes.count) bytes, more than a frame takes")
+                    text: "the profile has \(byteCount) bytes, more than a frame takes")
             }
+            guard await room.lengthen(to: byteCount) else { return isStopping }
+            most = byteCount
+        }
+    }
+
+    private func reply(to answer: Router.ReadAnswer) -> any WireMessage {
+        switch answer {
+        case .profile(let bytes):
             return ProfileReply(profile: bytes)
+        case .tooLong(let byteCount):
+            return ErrorReply(
+                code: .tooLarge,
+                text: "the profile has \(byteCount) bytes, more than a frame takes")
         case .absent:
             return ProfileReply(profile: nil)
         case .waiting(let group):

@@ -35,6 +35,9 @@ public struct ClusterSettings: Sendable {
     public var limits = WireLimits()
     /// Bytes of large frames of clients at a time; nil for the nodes' own.
     public var ingestBytesMax: Int?
+    /// Places for clients, and for connections that have not greeted; nil for the nodes' own.
+    public var clientsMax: Int?
+    public var strangersMax: Int?
     public var world = Simulator.Settings()
     public var cables = SimulatedNetwork.Settings()
 

@@ -23,6 +23,10 @@ extension SimulatedCluster {
         nodeSettings.tuning = settings.tuning
         nodeSettings.limits = settings.limits
         nodeSettings.ingestBytesMax = settings.ingestBytesMax ?? nodeSettings.ingestBytesMax
+        // Whoever starts it knows what day it is.
+        nodeSettings.acceptsClock = true
+        nodeSettings.connectionsMax = settings.clientsMax ?? nodeSettings.connectionsMax
+        nodeSettings.strangersMax = settings.strangersMax ?? nodeSettings.strangersMax
         adjust(&nodeSettings)
         let ports = NodePorts(
             disk: place.disk, network: network.host(place.name), clock: place.clock,

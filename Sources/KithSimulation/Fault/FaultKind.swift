@@ -29,6 +29,7 @@ public enum FaultKind: String, CaseIterable, Sendable {
     case stop
     case tightBudgets = "tight-budgets"
     case roughStart = "rough-start"
+    case deafClient = "deaf-client"
     // Process, network and time, at a step of a merge that the run waits for.
     case crashInMerge = "crash-in-merge"
     case cutInMerge = "cut-in-merge"
@@ -72,7 +73,7 @@ public enum FaultKind: String, CaseIterable, Sendable {
             .lostAccept, .staleBytes:
             .network
         case .crash, .kill, .crashAtOperation, .crashBeforeSync, .crashAll, .restartStorm, .pause,
-            .stop, .tightBudgets, .roughStart:
+            .stop, .tightBudgets, .roughStart, .deafClient:
             .process
         case .crashInMerge, .cutInMerge, .jumpInMerge: .merge
         case .tornWrite, .lostWrites, .reorderedWrites, .syncError, .writeError, .readError,
@@ -111,6 +112,7 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .stop: "a clean stop, and a start"
         case .tightBudgets: "a node's queues and memory budgets are tiny"
         case .roughStart: "power loss, or a failing disk, while a node starts for the first time"
+        case .deafClient: "a client asks a node again and again, and reads none of the answers"
         case .crashInMerge: "power loss or a stop at a node when a merge is at a step of the seed's"
         case .cutInMerge: "the nodes of a merge that is at a step are cut off from each other"
         case .jumpInMerge: "a leader's clock goes 91 days ahead when a merge is at a step"

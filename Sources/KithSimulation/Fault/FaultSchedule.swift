@@ -42,7 +42,8 @@ public struct FaultSchedule: Sendable {
         _ choice: Choice, nodeCount: Int, hasPasses: Bool, _ random: inout Xoshiro256
     ) -> [FaultKind] {
         var kinds: [FaultKind] = []
-        for kind in FaultKind.allCases {
+        // Deaf clients are drawn by themselves (`deaf`), unless only they are wanted.
+        for kind in FaultKind.allCases where kind != .deafClient || choice.only != nil {
             let isOn = random.oneIn(2)
             let weight = 1 << random.below(4)
             guard choice.allows(kind), isOn || choice.only != nil else { continue }
@@ -78,9 +79,12 @@ public struct FaultSchedule: Sendable {
         let drawnCount =
             choice.isMerging ? 4 + random.below(28) : 1 + random.below(1 << random.below(6))
         let count = number ?? drawnCount
-        let damage = damage(seed, nodeCount: nodeCount, stepTimes, choice, number: count + 1)
+        let damage =
+            damage(seed, nodeCount: nodeCount, stepTimes, choice, number: count + 1)
+            + deaf(seed, nodeCount: nodeCount, stepTimes, choice, number: count + 2)
         guard !kinds.isEmpty, !stepTimes.isEmpty, !isCalm else {
-            return FaultSchedule(faults: damage)
+            return FaultSchedule(
+                faults: damage.sorted { ($0.at, $0.number) < ($1.at, $1.number) })
         }
         let span = max(1, stepTimes[stepTimes.count - 1])
         var faults: [Fault] = []
@@ -125,6 +129,22 @@ public struct FaultSchedule: Sendable {
                 number: number, kind: kind, at: at, node: 1 + random.below(nodeCount), other: 0,
                 nanoseconds: duration(of: kind, &random), chance: random.next())
         ]
+    }
+
+    /// In a third of all runs some clients are deaf, whatever else goes wrong.
+    private static func deaf(
+        _ seed: UInt64, nodeCount: Int, _ stepTimes: [UInt64], _ choice: Choice, number: Int
+    ) -> [Fault] {
+        var random = Xoshiro256(seed: seed, label: "deaf")
+        guard choice.only == nil, choice.allows(.deafClient), !stepTimes.isEmpty, random.oneIn(3)
+        else { return [] }
+        return (0...random.below(3)).map { place in
+            Fault(
+                number: number + place, kind: .deafClient,
+                at: random.below(max(1, stepTimes[stepTimes.count - 1])),
+                node: 1 + random.below(nodeCount), other: 0,
+                nanoseconds: duration(of: .deafClient, &random), chance: random.next())
+        }
     }
 
     private static func duration(of kind: FaultKind, _ random: inout Xoshiro256) -> UInt64 {

@@ -84,6 +84,7 @@ extension ClusterRun {
             }
         case .stop: if stop(fault.node, down: fault.nanoseconds) { countInjected(fault) }
         case .tightBudgets: tighten(fault, &chance)
+        case .deafClient: deafen(fault, &chance)
         default: break
         }
     }

@@ -141,6 +141,7 @@ public final class ClusterRun: PlanWorld, @unchecked Sendable {
             until: { clientsLeft == 0 && keepers.allSatisfy(\.isServing) },
             maxSteps: Self.phaseStepsMax, maxNanoseconds: Self.finishNanosecondsMax)
         try settle()
+        checkConnections()
         let final = try finalState()
         try cluster.checkInvariants()
         check(final)

@@ -217,7 +217,7 @@ extension PlanWorld {
         case .refused(_, let code, _, _):
             switch code {
             case .unavailable, .overloaded, .shuttingDown, .deadlineExceeded, .internalError,
-                .starting:
+                .clock, .starting:
                 true
             default: false
             }

@@ -44,6 +44,9 @@ public struct FrameDecoder: Sendable {
         return FrameHeader.lengthFieldByteCount + Int(length(in: pending, at: 0))
     }
 
+    /// Memory that the decoder holds.
+    public var memoryBytes: Int { chunk.capacity + pending.capacity }
+
     /// Bytes that the buffer for a frame in parts has room for; follows what arrived.
     var pendingCapacity: Int { pending.capacity }
 

@@ -21,6 +21,7 @@ public struct ErrorCode: RawRepresentable, Hashable, Sendable {
     public static let wrongClock = ErrorCode(rawValue: 13)
     public static let deadlineExceeded = ErrorCode(rawValue: 14)
     public static let starting = ErrorCode(rawValue: 15)
+    public static let clock = ErrorCode(rawValue: 16)
 
     /// Every code of this version, with its name.
     public static let names: [(code: ErrorCode, name: String)] = [
@@ -31,6 +32,7 @@ public struct ErrorCode: RawRepresentable, Hashable, Sendable {
         (.shuttingDown, "shuttingDown"), (.internalError, "internal"),
         (.wrongClock, "wrongClock"), (.deadlineExceeded, "deadlineExceeded"),
         (.starting, "starting"),
+        (.clock, "clock"),
     ]
 }
 

@@ -16,7 +16,8 @@ enum CheckConfigCommand: Command {
                 + "the settings are printed with all defaults filled in.",
             "An entry of identity.namespaces changes the standard namespace of its name, or adds one: "
                 + "keys that it leaves out keep their standard values, and null takes the namespace "
-                + "away. identity.blockedValues replaces the standard list.",
+                + "away. identity.blockedValues replaces the standard list, and "
+                + "identity.moreBlockedValues is added to it.",
         ],
         examples: ["kith check-config cluster-config/local-1.json"],
         exitCodes: [.done, .failed, .usage],

@@ -111,7 +111,7 @@ struct NodeChoice: Sendable {
         case .refused(_, let code, _, _):
             switch code {
             case .unknownNamespace, .badSpace: .usage
-            case .unavailable, .overloaded, .shuttingDown, .deadlineExceeded, .starting:
+            case .unavailable, .overloaded, .shuttingDown, .deadlineExceeded, .starting, .clock:
                 .unavailable
             default: .failed
             }

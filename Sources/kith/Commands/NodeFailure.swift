@@ -21,7 +21,7 @@ enum NodeFailure {
             "cannot listen on \(address): \(message)"
                 + (message == String(cString: strerror(EADDRINUSE))
                     ? "; end the program that has the port, or give another --port" : "")
-        case .identity, .unknownNode, .otherCluster, .logOrder, .network: error.description
+        case .identity, .unknownNode, .otherCluster, .logOrder, .network, .clock: error.description
         }
     }
 

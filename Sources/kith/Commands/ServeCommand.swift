@@ -33,6 +33,9 @@ enum ServeCommand: Command {
             CommandSyntax.Option(
                 "loops", value: "N", standard: "one a processor", help: "event loops, 1 to 64"),
             CommandSyntax.Option(
+                "accept-clock",
+                help: "start though the clock is over 30 days beyond what the folder has seen"),
+            CommandSyntax.Option(
                 "memory-share", value: "N", standard: "1",
                 help: "nodes that share this machine: without memory.limitMiB in the cluster file, "
                     + "each holds profiles of 80 % of its memory, divided by N"),
@@ -85,6 +88,7 @@ enum ServeCommand: Command {
         var settings = NodeSettings(
             configuration: configuration, nodeID: NodeID(number), software: KithCommand.software)
         settings.port = port
+        settings.acceptsClock = arguments.has("accept-clock")
         let share = try arguments.number("memory-share", in: 1...ClusterConfiguration.nodesMax) ?? 1
         settings.memoryBytesMax = memoryBytes(configuration.memory, share: share)
         settings.processBytes = { MachineMemory.residentBytes() }
@@ -151,6 +155,7 @@ enum ServeCommand: Command {
                     + "\(Words.grouped(room)) connections are served, not "
                     + Words.grouped(settings.connectionsMax)))
         settings.connectionsMax = room
+        settings.strangersMax = min(settings.strangersMax, max(1, room / 4))
     }
 
     private static func required(

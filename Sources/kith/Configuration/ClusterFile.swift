@@ -13,7 +13,8 @@
 //
 // `identity.namespaces` is laid over the standard ones by name: an entry changes the keys it gives
 // and leaves the rest of that namespace as it was; a new name is added behind, with class 2 unless
-// it says otherwise; `null` takes a namespace away. `blockedValues` replaces the standard list.
+// it says otherwise; `null` takes a namespace away. `blockedValues` replaces the standard list,
+// and `moreBlockedValues` is added to whichever holds.
 
 import KithBytes
 import KithCore

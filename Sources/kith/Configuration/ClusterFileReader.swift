@@ -83,7 +83,9 @@ enum ClusterFileReader {
     private static func identity(_ file: ObjectReader) throws(ClusterFileError) -> IdentityRules? {
         guard let value = file["identity"] else { return nil }
         let object = try object(value, "identity")
-        try object.allow(["sharedDevice", "alias", "blockedValues", "namespaces"])
+        try object.allow([
+            "sharedDevice", "alias", "blockedValues", "moreBlockedValues", "namespaces",
+        ])
         var rules = IdentityRules.standard
         if let rule = try object.choice("sharedDevice", choices(IdentityRules.SharedDevice.self)) {
             rules.sharedDevice = rule
@@ -92,6 +94,7 @@ enum ClusterFileReader {
             rules.alias = rule
         }
         if let values = try object.texts("blockedValues") { rules.blockedValues = values }
+        if let values = try object.texts("moreBlockedValues") { rules.blockedValues += values }
         if let value = object["namespaces"] {
             let entries = try self.object(value, "identity.namespaces")
             try entries.allowAll()

@@ -7,9 +7,11 @@
 // for it, and a count above 23 moves the content on. The members of all open objects lie on one
 // stack, so that a name that comes twice is found when its object ends; the last one counts.
 //
-// - Integers of 64 bits, with or without sign, stay integers; every other number is a double. One
-//   too large for a double is an error, as is `NaN`, which JSON does not have.
-// - Text must be UTF-8, and an escaped surrogate must have its other half.
+// - Integers stay integers digit by digit, beyond 64 bits as CBOR's tags 2 and 3; every other number
+//   is a double. One too large for a double is an error, as is `NaN`, which JSON does not have.
+// - A number that is no integer, or one with a fraction beyond 2^53, never becomes a double that
+//   reads as an integer of up to 2^53: then two identifiers could become one.
+// - Text must be UTF-8. An escaped surrogate without its other half becomes U+FFFD.
 // - Containers nest to `depthMax`, the event's own object being the first.
 //
 // The alternative, Foundation's `JSONSerialization` and a walk over its tree, takes about ten times
@@ -21,6 +23,8 @@ package import KithBytes
 package struct JSONTranscoder: Sendable {
     /// Objects and arrays inside one another that are taken.
     package static let depthMax = CBORReader.depthMax
+    /// Digits of an integer: more than an event of the standard size can hold.
+    package static let integerDigitsMax = 80_000
     /// Members of an object up to which names are compared each with each.
     private static let pairwiseMembersMax = 24
 
@@ -84,7 +88,7 @@ package struct JSONTranscoder: Sendable {
         case UInt8(ascii: "{"): try object(&cursor, depth: depth, &writer)
         case UInt8(ascii: "["): try array(&cursor, depth: depth, &writer)
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
-            try cursor.number().append(to: &writer)
+            try cursor.number().append(to: &writer, cursor.json)
         case UInt8(ascii: "t"):
             try cursor.take("true")
             writer.cborBool(true)

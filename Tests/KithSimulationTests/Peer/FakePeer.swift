@@ -178,6 +178,7 @@ final class FakePeer: @unchecked Sendable {
         case .peerRead: .peerReadReply
         case .peerTotals: .peerTotalsReply
         case .peerMark: .peerMarkReply
+        case .peerClock: .peerClockReply
         default: .statusReply
         }
     }
@@ -217,6 +218,9 @@ final class FakePeer: @unchecked Sendable {
             }
         case .peerMark:
             return Self.frame(PeerMarkReply(mark: OperationIndex(rawValue: random.next())), id)
+        case .peerClock:
+            return Self.frame(
+                PeerClockReply(wall: LogTime(Int64(bitPattern: random.next()))), id)
         case .peerTotals: return Self.frame(PeerTotalsReply(statistics: Statistics()), id)
         default: return Self.frame(StatusReply(map: noise(40)), id)
         }
@@ -229,6 +233,8 @@ final class FakePeer: @unchecked Sendable {
         finding.isLive = !random.oneIn(4)
         finding.isListed = random.oneIn(2)
         finding.payloadBytes = random.below(PeerLimits.payloadBytesMax)
+        finding.profileBytes = random.below(8 << 20)
+        finding.ledgerEntries = random.below(20_000)
         return finding
     }
 
@@ -241,9 +247,17 @@ final class FakePeer: @unchecked Sendable {
             .released(ReleaseOrder(leaf: leaf(), version: index, ledger: noise(9), marks: [])),
             .found(Finding(root: leaf())), .sealedNow(version: index), .merged(root: leaf()),
             .again, .void, .together, .absorbed(by: leaf()), .stale, .done, .notYet,
-            .reclaimed(count: 7, more: true), .malformed, .declined,
+            .reclaimed(count: 7, more: true), .malformed, .declined, .voidByAge,
+            .told(root: leaf(), open: 2, isDuplicate: random.oneIn(2), aside()),
         ]
         return all[random.below(all.count)]
+    }
+
+    private func aside() -> EventAside {
+        var aside = EventAside()
+        aside.traitsRefused = UInt16(truncatingIfNeeded: random.next())
+        aside.refused = random.next()
+        return aside
     }
 
     private func leaf() -> LeafID {
