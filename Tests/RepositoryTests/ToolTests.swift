@@ -21,7 +21,7 @@ import Testing
         #expect(silent.isEmpty, "without #!: \(silent)")
     }
 
-    @Test(arguments: ["cluster", "demo", "fuzz", "load-test", "query", "test"])
+    @Test(arguments: ["cluster", "demo", "fuzz", "load-test", "package", "query", "test"])
     func `a script has a help with its exit codes`(_ name: String) throws {
         let help = try #require(run(["scripts/\(name)", "--help"]))
 
@@ -43,6 +43,8 @@ import Testing
         (["load-test", "--nodes", "1000"], "there are cluster-config/local-1.json"),
         (["load-test", "--seconds", "long"], "--seconds must be a number"),
         (["load-test", "7"], "there are --nodes --seconds"),
+        (["load-test", "--nodes", "3", "--config", "f"], "leave it out with --config"),
+        (["package", "--now"], "there are --out --binary --no-try --help"),
         (["query"], "NS:VALUE is missing"),
         (["query", "a:b", "--node", "h:1"], "is a number here"),
         (["test", "--fast"], "there are --filter --help"),

@@ -11,13 +11,13 @@ internal import KithWire
 /// nothing of the node runs any more.
 public actor Node {
     private nonisolated let loop: any Loop
-    private let settings: NodeSettings
-    private let ports: NodePorts
-    private let log: WriteAheadLog
+    let settings: NodeSettings
+    let ports: NodePorts
+    let log: WriteAheadLog
     /// The groups that this node leads, ascending.
     nonisolated let groups: [Group]
-    private let peers: [Peer]
-    private let router: Router
+    let peers: [Peer]
+    let router: Router
     /// One a loop.
     private let hints: [HintCache]
     /// One a loop.
@@ -25,18 +25,18 @@ public actor Node {
     private let listener: any Listener
     private let print: @Sendable (LogLine) -> Void
     private let strangers = StrangerNews()
-    private let memory: MemoryGate
+    let memory: MemoryGate
     private var wasNearlyFull = false
     private var wasMemoryFull = false
     private let failure: FailureBox
-    private let clock: GuardedClock
+    let clock: GuardedClock
     private let clockNote: ClockNote
     private var clockProblem: ClockGuard.Problem?
     nonisolated let shared: Connection.Shared
     /// What was last said of those that found no place.
     private var toldPlaces = ConnectionPlaces.Counts()
     private var isStopping = false
-    private let startedAt: UInt64
+    let startedAt: UInt64
 
     /// The port that clients reach the node at.
     public nonisolated let port: UInt16
@@ -138,90 +138,6 @@ public actor Node {
         return Node(
             settings, ports, log: log, groups: groups, table: table, listener: listener,
             failure: failure, clock: clock, clockNote: clockNote, memory: gate, print: print)
-    }
-
-    /// Replays the log into the groups; meanwhile the listener tells how far it is.
-    private static func recover(
-        _ options: LogOptions, _ settings: NodeSettings, _ ports: NodePorts,
-        _ listener: any Listener, _ groups: [Group], _ failure: FailureBox,
-        _ print: @escaping @Sendable (LogLine) -> Void
-    ) async throws(NodeError) -> (WriteAheadLog, lastEntry: LogTime?) {
-        let progress = StartProgress()
-        var options = options
-        options.onProgress = { progress.reach($0) }
-        let door = StartingPort(
-            settings: settings, listener: listener, clock: ports.clock, progress: progress)
-        typealias Replayed = (WriteAheadLog, lastEntry: LogTime?)
-        let result: Result<Replayed, NodeError> = await door.answer { [options] in
-            do throws(NodeError) {
-                return .success(
-                    try await replay(options, ports, groups, failure, progress, print))
-            } catch {
-                return .failure(error)
-            }
-        }
-        return try result.get()
-    }
-
-    /// Nanoseconds of replaying after which other work of the loop has its turn.
-    static let replayTurnNanoseconds: UInt64 = 20_000_000
-    /// Nanoseconds between two lines of the log that say how far it is.
-    static let progressNanoseconds: UInt64 = 10_000_000_000
-
-    private static func replay(
-        _ options: LogOptions, _ ports: NodePorts, _ groups: [Group], _ failure: FailureBox,
-        _ progress: StartProgress, _ print: @escaping @Sendable (LogLine) -> Void
-    ) async throws(NodeError) -> (WriteAheadLog, lastEntry: LogTime?) {
-        let bell = failure
-        var misplaced: NodeError?
-        var lastEntry: LogTime?
-        let started = ports.clock.monotonicNanoseconds()
-        var (turnAt, toldAt) = (started, started)
-        let opened: (log: WriteAheadLog, report: RecoveryReport)
-        do throws(LogError) {
-            opened = try await WriteAheadLog.open(
-                disk: ports.disk, loop: ports.loops[0], randomness: ports.randomness,
-                options: options,
-                onFailure: { bell.fail(.disk($0)) },
-                onEntry: { entry in
-                    guard misplaced == nil else { return }
-                    let group = groups.first { $0.id == entry.group }
-                    guard let group, await group.replay(entry) else {
-                        mark(.nodeEntryMisplaced)
-                        misplaced = .logOrder(
-                            group: entry.group.rawValue, index: entry.index.rawValue)
-                        return
-                    }
-                    lastEntry = max(lastEntry ?? entry.time, entry.time)
-                    let now = ports.clock.monotonicNanoseconds()
-                    if now - toldAt >= progressNanoseconds {
-                        toldAt = now
-                        print(LogLine(.info, "starting: \(progress.text)"))
-                    }
-                    if now - turnAt >= replayTurnNanoseconds {
-                        await Task.yield()
-                        turnAt = ports.clock.monotonicNanoseconds()
-                    }
-                })
-        } catch {
-            throw .log(error)
-        }
-        if let misplaced {
-            await opened.log.close()
-            throw misplaced
-        }
-        let report = opened.report
-        if let torn = report.tornTail {
-            print(
-                .warning(
-                    "log: cut a torn write of \(torn.byteCount) bytes at segment \(torn.segment.rawValue), "
-                        + "offset \(torn.offset); it was never acknowledged"))
-        }
-        if report.entries > 0 {
-            let millis = (ports.clock.monotonicNanoseconds() - started) / 1_000_000
-            print(LogLine(.info, "log: recovered \(report.entries) entries in \(millis) ms"))
-        }
-        return (opened.log, lastEntry)
     }
 
     private init(
@@ -386,7 +302,7 @@ public actor Node {
     }
 
     /// What is wrong with the memory, where `memory.isFull`.
-    private var memoryProblem: String {
+    var memoryProblem: String {
         MemoryReserve.isSpent
             ? "memory: the system gives no more"
             : "memory: profiles fill the limit of \(memory.limit >> 20) MiB (memory.limitMiB)"
@@ -507,165 +423,5 @@ public actor Node {
                 groups: router.places.map(\.local), peers: peers, clock: ports.clock,
                 guardedClock: clock, nodeID: settings.nodeID, status: { await self.ownStatus() }),
             status: { await self.status() }, strangers: strangers)
-    }
-
-    /// What every node says of itself; of one that does not, why.
-    private func status() async -> CBORValue {
-        let deadline = router.deadline(inMillis: Self.statusMillisMax)
-        var rows: [(nodes: [CBORValue], groups: [CBORValue])] = []
-        let own = await ownStatus()
-        rows.append((own["nodes"]?.elements ?? [], own["groups"]?.elements ?? []))
-        let answers = await withTaskGroup(
-            of: (Int, Result<StatusReply, SilentNode>).self,
-            returning: [Int: Result<StatusReply, SilentNode>].self
-        ) { tasks in
-            for (place, peer) in peers.enumerated() {
-                tasks.addTask { (place, await peer.status(deadline: deadline)) }
-            }
-            var answers: [Int: Result<StatusReply, SilentNode>] = [:]
-            for await (place, answer) in tasks { answers[place] = answer }
-            return answers
-        }
-        for (place, peer) in peers.enumerated() {
-            rows.append(rowsOf(peer, answers[place]))
-        }
-        return .object([
-            ("cluster", .text(settings.configuration.name)),
-            ("nodes", .array(Self.sorted(rows.flatMap(\.nodes), by: "id"))),
-            ("groups", .array(Self.sorted(rows.flatMap(\.groups), by: "group"))),
-        ])
-    }
-
-    private func rowsOf(
-        _ peer: Peer, _ answer: Result<StatusReply, SilentNode>?
-    ) -> (nodes: [CBORValue], groups: [CBORValue]) {
-        var problem = "no answer"
-        var state = "down"
-        switch answer {
-        case .success(let reply)?:
-            if let map = Self.map(in: reply) {
-                return (map["nodes"]?.elements ?? [], map["groups"]?.elements ?? [])
-            }
-            problem = "its answer is malformed"
-        case .failure(let silent)?:
-            problem = silent.reason
-            if silent.isStarting { state = "starting" }
-        case nil: break
-        }
-        let configuration = settings.configuration
-        let place = configuration.node(peer.id)
-        let row = CBORValue.object([
-            ("id", .unsigned(UInt64(peer.id.rawValue))),
-            ("address", .text("\(place?.host ?? ""):\(place?.port ?? 0)")),
-            ("state", .text(state)), ("problem", .text(problem)),
-        ])
-        let led = router.table.groups.filter { configuration.leader(of: $0) == peer.id }
-        return (
-            [row],
-            led.map {
-                .object([
-                    ("group", .unsigned(UInt64($0.rawValue))),
-                    ("leader", .unsigned(UInt64(peer.id.rawValue))), ("state", .text(state)),
-                ])
-            }
-        )
-    }
-
-    private static func map(in reply: StatusReply) -> CBORValue? {
-        do throws(ByteError) {
-            return unsafe try CBORValue(decoding: reply.map.span.bytes)
-        } catch {
-            return nil
-        }
-    }
-
-    private static func sorted(_ rows: [CBORValue], by key: String) -> [CBORValue] {
-        func number(_ row: CBORValue) -> UInt64 {
-            if case .unsigned(let number)? = row[key] { number } else { .max }
-        }
-        return rows.sorted { number($0) < number($1) }
-    }
-
-    /// Milliseconds for other nodes to say how they are.
-    static let statusMillisMax: UInt64 = 2_000
-
-    /// This node's own rows.
-    private func ownStatus() async -> CBORValue {
-        var rows: [CBORValue] = []
-        for group in groups {
-            let totals = await group.snapshot()
-            rows.append(
-                .object([
-                    ("group", .unsigned(UInt64(group.id.rawValue))),
-                    ("leader", .unsigned(UInt64(settings.nodeID.rawValue))),
-                    ("state", .text("up")),
-                    ("applied", .unsigned(totals.index.rawValue)),
-                    ("logTime", .integer(totals.time.rawValue)),
-                    ("records", .integer(Int64(totals.records))),
-                    (
-                        "profiles",
-                        .integer(totals.statistics.members + totals.statistics.anonymous)
-                    ),
-                    ("sealed", .integer(Int64(totals.sealed))),
-                    ("pendingBytes", .integer(Int64(totals.pendingBytes))),
-                    ("waiting", .integer(Int64(totals.waits))),
-                    ("events", .unsigned(totals.statistics.accepted)),
-                    ("eventsPerSecond", .integer(Int64(totals.eventsPerSecond))),
-                    ("memoryBytes", .integer(Int64(totals.memoryBytes))),
-                ]))
-        }
-        return .object([("nodes", .array([await ownRow()])), ("groups", .array(rows))])
-    }
-
-    private func ownRow() async -> CBORValue {
-        let uptime = (ports.clock.monotonicNanoseconds() - startedAt) / 1_000_000
-        let place = settings.configuration.node(settings.nodeID)
-        let time = clock.look()
-        let isNearlyFull = await log.isNearlyFull
-        var row: [(String, CBORValue)] = [
-            ("id", .unsigned(UInt64(settings.nodeID.rawValue))),
-            ("address", .text("\(place?.host ?? ""):\(port)")),
-            ("state", .text("up")),
-        ]
-        var problems: [String] = []
-        if isNearlyFull {
-            problems.append("less than \(settings.log.reserveBytes >> 20) MiB are free on its disk")
-        }
-        if memory.isFull { problems.append(memoryProblem) }
-        if let text = time.text { problems.append("clock: \(text)") }
-        if !problems.isEmpty { row.append(("problem", .text(problems.joined(separator: "; ")))) }
-        let places = shared.places.counts
-        row += [
-            ("software", .text(settings.software)), ("uptimeMillis", .unsigned(uptime)),
-            ("connections", .integer(Int64(shared.places.count))),
-            ("clientsClosedForOthers", .unsigned(places.closedForOthers)),
-            ("clientsRefused", .unsigned(places.refused)),
-            ("replyBytes", .integer(Int64(shared.replies.heldBytes))),
-            ("memoryBytes", .unsigned(memory.heldBytes)),
-            ("memoryLimitBytes", .unsigned(memory.limit)),
-        ]
-        if let bytes = settings.processBytes() { row.append(("processBytes", .unsigned(bytes))) }
-        row += [
-            ("logBytes", .unsigned(await log.bytesUsed)),
-            ("diskFreeBytes", .unsigned(await log.bytesFree)),
-            ("logIsNearlyFull", .bool(isNearlyFull)),
-        ]
-        row += [
-            ("wallTime", .integer(time.shown.rawValue)),
-            ("believedTime", .integer(time.believed.rawValue)),
-            ("clockSteps", .unsigned(time.steps)),
-            (
-                "clockDifferences",
-                .object(time.differences.map { ("\($0.node.rawValue)", .integer($0.millis)) })
-            ),
-        ]
-        return .object(row)
-    }
-}
-
-extension CBORValue {
-    /// The elements of an array; nil for anything else.
-    fileprivate var elements: [CBORValue]? {
-        if case .array(let elements) = self { elements } else { nil }
     }
 }

@@ -61,7 +61,13 @@ enum IngestCommand: Command {
         examples: [
             "kith ingest events.ndjson.gz", "zcat *.gz | kith ingest - --space shop-1 --errors all",
         ],
-        exitCodes: [.done, .failed, .usage, .unavailable, .interrupted])
+        exitCodes: [.done, .failed, .usage, .unavailable, .interrupted],
+        exitMeanings: [
+            .done: "every line was taken, or was there already",
+            .failed: "some lines were refused or have no certain answer, or a file cannot be read",
+            .unavailable: "no node could be reached, or none took what was left",
+            .interrupted: "stopped by a signal, at the line that was told",
+        ])
 
     static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
         let nodes = try NodeChoice(arguments)

@@ -42,7 +42,7 @@ package enum KithCommand {
         }
         switch name {
         case "--help", "-h", "help":
-            guard words.count > 1 else {
+            guard words.count > 1, !words[1].hasPrefix("-") else {
                 console.print(helpText)
                 return .done
             }

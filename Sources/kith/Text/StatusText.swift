@@ -141,7 +141,10 @@ package struct StatusText {
             for place in cells.indices { cells[place].append(column[place]) }
         }
         let isNumber = widths.indices.map { column in
-            cells.dropFirst().allSatisfy { $0[column].first?.isNumber ?? true }
+            // An address begins with a digit and is none.
+            cells.dropFirst().allSatisfy {
+                $0[column].first?.isNumber ?? true && !$0[column].contains(":")
+            }
         }
         let lines = cells.enumerated().map { number, row in
             var line = row.enumerated().map { column, cell in
