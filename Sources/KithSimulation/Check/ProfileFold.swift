@@ -114,21 +114,45 @@ enum ProfileFold {
             let name = cells[start].name
             start = end
             let possible = rivals.filter { cell in
-                !rivals.contains { wins($0.event, over: cell.event, evidence) }
+                !rivals.contains {
+                    wins($0.event, over: cell.event, evidence)
+                        && !($0.value == nil && mayHaveEnded($0.event, evidence))
+                }
             }
             let value = known.removeValue(forKey: name)
             let isPossible = possible.contains { cell in
                 cell.value.map { CBORValue.text($0).encoded() } == value
             }
             if !isPossible {
-                let ones = possible.map { evidence.events[$0.event].planned.mark }
-                problems.append("trait \(name) is not that of \(ones.joined(separator: " or "))")
+                let ones = possible.map {
+                    "\(evidence.events[$0.event].planned.mark) (\($0.value ?? "deleted"))"
+                }
+                problems.append(
+                    "trait \(name) is \(describe(value)), not that of "
+                        + ones.joined(separator: " or "))
             }
         }
         for name in known.keys.sorted() {
             problems.append("trait \(name) is of no event it counts")
         }
         return problems
+    }
+
+    private static func describe(_ value: [UInt8]?) -> String {
+        guard let value else { return "not there" }
+        guard case .text(let text)? = try? CBORValue(decoding: value.span.bytes) else {
+            return "no text"
+        }
+        return text
+    }
+
+    /// A deletion ends after 90 days of log time: what is older may come after it then.
+    private static let deletionMillis: Int64 = 90 * 86_400_000
+
+    private static func mayHaveEnded(_ event: Int, _ evidence: Evidence) -> Bool {
+        let (end, overflow) = evidence.events[event].time.lowerBound.addingReportingOverflow(
+            deletionMillis)
+        return !overflow && end <= evidence.clocks.greatest(to: .max)
     }
 
     /// For certain the greater (time, message id).
