@@ -41,6 +41,11 @@ extension Mark {
             "a node uses its cells one after the other"
         case .folderInUse:
             "worlds start a node once; tests of processes come here"
+        case .folderEmpty, .folderOwnWrong, .folderOtherWrong, .folderAsks, .peerAskedByNewFolder,
+            .groupRisen, .logUnowned:
+            "worlds give a node its own folder again; tests of folders come here"
+        case .nodeRunsAlready:
+            "worlds have no second port for a node; tests of processes come here"
         case .folderOfAnotherCluster, .logOfAnotherCluster:
             "worlds give each node its own folder; tests come here"
         case .folderOtherClass, .nodeEntryMisplaced, .peerOtherNodeAnswers, .peerFileDiffers:

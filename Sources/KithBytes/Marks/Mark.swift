@@ -274,6 +274,8 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case groupPieceFailed
     /// A read ran out of time at a sealed record.
     case groupReadWaits
+    /// The log of a group goes on above what a lost one may have had.
+    case groupRisen
     /// A group's merges learn that another group's node is silent.
     case silenceNoted
     /// All groups that were silent answer again.
@@ -288,6 +290,8 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case logMissing
     /// A segment that is needed is gone: refused.
     case logSegmentMissing
+    /// A log with entries in a folder that does not say whose it is: refused.
+    case logUnowned
     /// The log of a cluster with another name, number of groups or hash key: refused.
     case logOfAnotherCluster
     /// A later frame proves that bad bytes were durable once: refused.
@@ -356,12 +360,22 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case folderInUse
     /// A folder without namespaces.
     case folderNew
+    /// An empty folder that this start did not make: refused.
+    case folderEmpty
+    /// Another node has seen this one with another folder: this node ends.
+    case folderOwnWrong
+    /// Another node's folder is not the one that was seen before: refused.
+    case folderOtherWrong
+    /// The loss of a folder is meant: every other node is asked.
+    case folderAsks
     /// The folder is another cluster's, or another node's.
     case folderOfAnotherCluster
     /// A namespace changed its class since.
     case folderOtherClass
     /// A node starts on a folder that was used before.
     case nodeStartedAgain
+    /// The node answers already, at its address: refused.
+    case nodeRunsAlready
     /// An entry of the log is of a group that is not led here, or out of order.
     case nodeEntryMisplaced
     /// One connection too many, with those that are about to end.
@@ -412,6 +426,8 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case peerGreetingRefused
     /// Its cluster file says something else.
     case peerFileDiffers
+    /// A node without its old folder asks what was heard of it.
+    case peerAskedByNewFolder
     /// Bytes from another node are no frame.
     case peerBadFrame
     /// A reply came after its deadline.

@@ -146,6 +146,14 @@ public struct GroupMachine: Sendable {
         updateOwnMark()
     }
 
+    /// Goes on behind `index` as if entries that changed nothing had come up to there. `index` must
+    /// be above the last one applied.
+    public mutating func skip(to index: LogIndex) {
+        precondition(index > applied, "back to \(index.rawValue) from \(applied.rawValue)")
+        applied = index
+        updateOwnMark()
+    }
+
     /// Hands out the places of an entry's steps, and knows of its last event.
     private struct Step {
         let entry: LogIndex

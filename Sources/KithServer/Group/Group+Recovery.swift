@@ -15,6 +15,12 @@ extension Group {
     }
 
     func replayNow(_ entry: LogEntry) -> Bool {
+        if entry.kind == .rebase {
+            guard entry.index > machine.applied else { return false }
+            machine.skip(to: entry.index)
+            consensus = ConsensusMachine(lastTerm: entry.term, lastIndex: entry.index)
+            return true
+        }
         guard entry.index == machine.applied.next,
             let clock = GroupMachine.EntryClock(rawValue: entry.clock)
         else { return false }
@@ -24,6 +30,23 @@ extension Group {
             operations: unsafe entry.payload.span.bytes, on: shards, outcomes: &outcomes)
         consensus = ConsensusMachine(lastTerm: entry.term, lastIndex: entry.index)
         return true
+    }
+
+    /// Where the group's log ends, as far as it is durable and applied.
+    var appliedIndex: LogIndex { machine.applied }
+
+    /// Has the group's log go on above `floor`, where it ends below: everything up to there may be
+    /// in use at other nodes, from a log that was lost. After `open`, before `run`.
+    func rise(to floor: LogIndex) async throws(LogError) {
+        guard let log, machine.applied < floor else { return }
+        mark(.groupRisen)
+        try await log.append([
+            LogEntry(
+                group: id, term: consensus.term, index: floor, kind: .rebase,
+                clock: entryClock.rawValue, time: machine.now, payload: [])
+        ])
+        machine.skip(to: floor)
+        consensus.skip(to: floor)
     }
 
     /// Recovery is over: from here on entries go to `log`.

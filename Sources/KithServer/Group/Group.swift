@@ -17,7 +17,7 @@ actor Group {
     private nonisolated let table: GroupTable
     let clock: any Clock
     var log: WriteAheadLog?
-    private let entryClock: GroupMachine.EntryClock
+    let entryClock: GroupMachine.EntryClock
     private let retentionMillis: Int64
     /// Told once what ended the group, unless the log itself failed and said so.
     private let onFailure: @Sendable (LogError) -> Void

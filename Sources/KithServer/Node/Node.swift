@@ -28,6 +28,8 @@ public actor Node {
     nonisolated let shared: Connection.Shared
     /// What was last said of those that found no place.
     private var toldPlaces = ConnectionPlaces.Counts()
+    private let memory: FolderMemory
+    private let startGate = StartGate()
     private var isStopping = false
     private let startedAt: UInt64
 
@@ -41,8 +43,9 @@ public actor Node {
     // MARK: Opening
 
     /// Locks the data folder, checks that it is this cluster's, recovers the log, listens, and has
-    /// the folder remember namespaces that are new. Nothing on disk is changed where the folder or
-    /// the log is refused. `print` takes lines for people; no identifier or trait is ever in one.
+    /// the folder remember this start and namespaces that are new. Nothing on disk is changed where
+    /// the folder or the log is refused. `print` takes lines for people; no identifier or trait is
+    /// ever in one.
     public static func open(
         _ settings: NodeSettings, _ ports: NodePorts,
         log print: @escaping @Sendable (String) -> Void
@@ -53,14 +56,7 @@ public actor Node {
                 id: settings.nodeID.rawValue, known: configuration.nodes.map(\.id.rawValue))
         }
         let loop = ports.loops[0]
-        do throws(DiskError) {
-            try await ports.disk.lock("lock")
-        } catch {
-            mark(.folderInUse)
-            throw .folderInUse(error)
-        }
-        let isKnown = try await FolderIdentity.check(settings, disk: ports.disk, loop: loop)
-        let news = try await FolderNamespaces.check(settings, disk: ports.disk, loop: loop)
+        let folder = try await FolderEntrance.open(settings, ports, at: place)
 
         let table = GroupTable(groupCount: configuration.groups)
         let failure = FailureBox()
@@ -77,8 +73,9 @@ public actor Node {
         var logOptions = settings.log
         logOptions.clusterDigest = FolderIdentity.digest(of: configuration)
         // A folder that was used before has a log, or has lost it.
-        if isKnown { mark(.nodeStartedAgain) }
-        if isKnown { logOptions.mayCreate = false }
+        if folder.isKnown { mark(.nodeStartedAgain) }
+        logOptions.mayCreate = !folder.isKnown
+        logOptions.mustBeEmpty = !folder.isKnown
         let log = try await recover(logOptions, ports, groups, failure, print)
         for group in groups { await group.open(log) }
 
@@ -90,10 +87,18 @@ public actor Node {
             await log.close()
             throw .network(error)
         }
+        let memory: FolderMemory
         do throws(NodeError) {
-            try await news?.store(disk: ports.disk, loop: loop)
-            if !isKnown {
-                try await FolderIdentity.store(settings, disk: ports.disk, loop: loop)
+            memory = try await FolderMemory.open(
+                settings, starts: folder.list, groups: groups, disk: ports.disk, loop: loop)
+            try await folder.store(settings, disk: ports.disk, loop: loop)
+            for floor in folder.starts.floors {
+                guard let group = groups.first(where: { $0.id == floor.group }) else { continue }
+                do throws(LogError) {
+                    try await group.rise(to: floor.index)
+                } catch {
+                    throw .log(error)
+                }
             }
         } catch {
             mark(.nodeFolderNotWritten)
@@ -103,7 +108,7 @@ public actor Node {
         }
         return Node(
             settings, ports, log: log, groups: groups, table: table, listener: listener,
-            failure: failure, print: print)
+            memory: memory, failure: failure, print: print)
     }
 
     private static func recover(
@@ -129,6 +134,8 @@ public actor Node {
                         return
                     }
                 })
+        } catch .notEmpty {
+            throw .identityMissing
         } catch {
             throw .log(error)
         }
@@ -151,7 +158,7 @@ public actor Node {
 
     private init(
         _ settings: NodeSettings, _ ports: NodePorts, log: WriteAheadLog, groups: [Group],
-        table: GroupTable, listener: any Listener, failure: FailureBox,
+        table: GroupTable, listener: any Listener, memory: FolderMemory, failure: FailureBox,
         print: @escaping @Sendable (String) -> Void
     ) {
         self.settings = settings
@@ -159,6 +166,7 @@ public actor Node {
         self.log = log
         self.groups = groups
         self.listener = listener
+        self.memory = memory
         self.failure = failure
         shared = Connection.Shared(
             frames: FrameBudget(bytesMax: settings.ingestBytesMax),
@@ -173,8 +181,8 @@ public actor Node {
         let configuration = settings.configuration
         peers = configuration.nodes.filter { $0.id != settings.nodeID }.map {
             Peer(
-                $0, loops: ports.loops, ports: ports, greeting: introduction,
-                tuning: settings.tuning)
+                $0, loops: ports.loops, ports: ports, greeting: introduction, memory: memory,
+                tuning: settings.tuning, onWrongFolder: { failure.fail($0) })
         }
         let places: [GroupPlace] = table.groups.map { [peers] id in
             if let group = groups.first(where: { $0.id == id }) { return .here(group) }
@@ -221,6 +229,7 @@ public actor Node {
                 // Only so that the others hear that this node is there; they may not be.
                 tasks.addTask { _ = await peer.status(deadline: deadline) }
             }
+            tasks.addTask { await self.keepTouch() }
             tasks.addTask { await self.keepWatch() }
             let failure = failure
             tasks.addTask {
@@ -231,10 +240,12 @@ public actor Node {
             }
             await accept(service, &tasks)
             for connection in shared.places.all { connection.close() }
+            startGate.open()
             for group in groups { await group.stop() }
             for link in peers.flatMap({ [$0.requests, $0.merges] }) { await link.close() }
             failure.finish()
             await log.close()
+            await closeMemory()
             tasks.cancelAll()
         }
         if let error = failure.error { throw error }
@@ -274,8 +285,68 @@ public actor Node {
             closeOverdue()
             tellPlaces()
             await log.refreshFreeBytes()
+            await saveMemory()
         }
     }
+
+    /// Makes what was heard of other nodes durable. A folder that cannot be written ends the node.
+    private func saveMemory() async {
+        do throws(NodeError) {
+            try await memory.save()
+        } catch {
+            failure.fail(error)
+        }
+    }
+
+    private func closeMemory() async {
+        do throws(NodeError) {
+            try await memory.close()
+        } catch {
+            print("\(error)")
+        }
+    }
+
+    /// Tells every other node each second what this one says of itself, and hears the same. Clients
+    /// are let in when each was tried once.
+    private func keepTouch() async {
+        await withDiscardingTaskGroup { tasks in
+            await withDiscardingTaskGroup { first in
+                for peer in peers { first.addTask { await self.touch(peer) } }
+            }
+            if failure.error == nil { startGate.open() }
+            for peer in peers {
+                tasks.addTask { [ports, loop] in
+                    while await !self.isStopping {
+                        do {
+                            try await ports.clock.sleep(
+                                nanoseconds: Self.touchNanoseconds, on: loop)
+                        } catch {
+                            return  // cancelled: the node stops
+                        }
+                        await self.touch(peer)
+                    }
+                }
+            }
+        }
+    }
+
+    /// One exchange with another node; where it does not answer, its link says so to who asks.
+    private func touch(_ peer: Peer) async {
+        let deadline = router.deadline(inMillis: Self.touchMillisMax)
+        let answer = await peer.heartbeat(await memory.news(), deadline: deadline)
+        guard case .success(let reply) = answer else { return }
+        do throws(NodeError) {
+            let verdict = try await memory.hear(reply.news, of: nil, from: peer.id)
+            if case .ownIsWrong(let error) = verdict { failure.fail(error) }
+        } catch {
+            failure.fail(error)
+        }
+    }
+
+    /// Nanoseconds between two heartbeats.
+    static let touchNanoseconds: UInt64 = 1_000_000_000
+    /// Milliseconds that another node has to answer one.
+    static let touchMillisMax: UInt64 = 2_000
 
     static let watchNanoseconds: UInt64 = 1_000_000_000
 
@@ -337,9 +408,10 @@ public actor Node {
             randomness: ports.randomness,
             peers: PeerService(
                 introduction: PeerIntroduction(settings),
-                groups: router.places.map(\.local), peers: peers, clock: ports.clock,
+                groups: router.places.map(\.local), peers: peers, memory: memory,
+                onWrongFolder: { [failure] in failure.fail($0) }, clock: ports.clock,
                 status: { await self.ownStatus() }),
-            status: { await self.status() })
+            status: { await self.status() }, startGate: startGate)
     }
 
     /// What every node says of itself; of one that does not, why.

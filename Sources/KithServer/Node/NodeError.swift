@@ -11,6 +11,22 @@ public enum NodeError: Error, Sendable, Equatable {
     case otherCluster(key: String, folder: String, file: String)
     /// What the folder remembers of its cluster cannot be read.
     case identity(CellError)
+    /// The folder was there and is empty: perhaps a disk is not mounted.
+    case folderEmpty
+    /// `--new`, and the folder holds a node's data.
+    case folderNotEmpty
+    /// `--restored`, and the folder holds no node's data.
+    case nothingRestored
+    /// The folder has a log with entries, and nothing that says whose it is.
+    case identityMissing
+    /// That node cannot be asked what it has heard of this one, and every one must be.
+    case nodeNotAsked(node: UInt16, why: String)
+    /// The node answers at its address while it is to be started at another port.
+    case runsAlready(node: UInt16, address: String)
+    /// That node has seen this one with another data folder.
+    case folderReplaced(seenBy: UInt16, how: FolderDifference)
+    /// That node does not take this one's data folder for the one that it has seen; in its words.
+    case folderRefused(by: UInt16, why: String)
     case disk(DiskError)
     case log(LogError)
     /// An entry of the log cannot follow those before it; nothing was changed.
@@ -19,6 +35,10 @@ public enum NodeError: Error, Sendable, Equatable {
 }
 
 extension NodeError: CustomStringConvertible {
+    private static let drill =
+        "start with the right folder; or, if the loss is meant, an empty one with --new, an older one "
+        + "with --restored"
+
     public var description: String {
         switch self {
         case .unknownNode(let id, let known):
@@ -29,6 +49,29 @@ extension NodeError: CustomStringConvertible {
         case .otherCluster(let key, let folder, let file):
             return "the data folder belongs to another cluster: its \(key) is \(folder), "
                 + "the cluster file says \(file); nothing was changed"
+        case .folderEmpty:
+            return "the data folder is there and empty: is its disk mounted? A node that lost its "
+                + "data is started with --new; a first start makes the folder itself"
+        case .folderNotEmpty:
+            return "--new is for a folder without data, and this one holds a node's; nothing was "
+                + "changed"
+        case .nothingRestored:
+            return "--restored is for a folder that was put back, and this one holds no node's "
+                + "data; nothing was changed"
+        case .identityMissing:
+            return "the data folder has a log with entries and no file \"identity\" that says "
+                + "whose it is; nothing was changed: put the whole folder back from a copy"
+        case .nodeNotAsked(let node, let why):
+            return "node \(node) must be asked what it has heard of this one, and does not answer: "
+                + "\(why); nothing was changed"
+        case .runsAlready(let node, let address):
+            return "node \(node) runs already, at \(address): this folder is a copy of its own, or "
+                + "that process must end first; nothing was changed"
+        case .folderReplaced(let node, let how):
+            return "node \(node) has seen this node with another data folder: \(how) "
+                + "(\(Self.drill))"
+        case .folderRefused(let node, let why):
+            return "node \(node) refuses this node's data folder: \(why) (\(Self.drill))"
         case .identity(.tooLarge):
             return "the data folder remembers the namespaces of every cluster file so far, at most "
                 + "\(FolderNamespaces.namesMax), and the new ones do not fit; nothing was changed"

@@ -20,16 +20,18 @@ struct Peer: Sendable {
 
     init(
         _ node: ClusterConfiguration.Node, loops: [any Loop], ports: NodePorts,
-        greeting: PeerIntroduction, tuning: NodeTuning
+        greeting: PeerIntroduction, memory: FolderMemory, tuning: NodeTuning,
+        onWrongFolder: @escaping @Sendable (NodeError) -> Void
     ) {
         id = node.id
         name = "node \(node.id.rawValue) (\(node.host):\(node.port))"
         let first = Int(node.id.rawValue) % loops.count
         requests = PeerLink(
-            to: node, loop: loops[first], ports: ports, greeting: greeting, tuning: tuning)
+            to: node, loop: loops[first], ports: ports, greeting: greeting, memory: memory,
+            tuning: tuning, onWrongFolder: onWrongFolder)
         merges = PeerLink(
             to: node, loop: loops[(first + 1) % loops.count], ports: ports, greeting: greeting,
-            tuning: tuning)
+            memory: memory, tuning: tuning, onWrongFolder: onWrongFolder)
         self.tuning = tuning
         clock = ports.clock
     }
@@ -177,6 +179,12 @@ struct Peer: Sendable {
 
     func mark(of group: GroupID, deadline: UInt64) async -> Result<PeerMarkReply, SilentNode> {
         await ask(PeerMark(group: group), merges, deadline)
+    }
+
+    func heartbeat(
+        _ news: PeerNews, deadline: UInt64
+    ) async -> Result<PeerHeartbeatReply, SilentNode> {
+        await ask(PeerHeartbeat(news: news), merges, deadline)
     }
 
     func status(deadline: UInt64) async -> Result<StatusReply, SilentNode> {

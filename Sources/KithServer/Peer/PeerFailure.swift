@@ -1,3 +1,5 @@
+internal import KithWire
+
 /// Why another node did not do what it was asked. The text is for people: it stands behind "node 2
 /// (127.0.0.1:7102) does not answer: ".
 enum PeerFailure: Error, Sendable {
@@ -6,11 +8,11 @@ enum PeerFailure: Error, Sendable {
     /// It was sent and not answered: it may have happened.
     case unknown(String)
     /// The other node said no, and did nothing.
-    case refused(String)
+    case refused(String, ErrorCode?)
 
     var text: String {
         switch self {
-        case .notSent(let text), .unknown(let text), .refused(let text): text
+        case .notSent(let text), .unknown(let text), .refused(let text, _): text
         }
     }
 }

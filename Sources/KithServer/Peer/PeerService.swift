@@ -10,43 +10,77 @@ struct PeerService: Sendable {
     /// By group number; nil where another node leads it.
     let groups: [Group?]
     let peers: [Peer]
+    let memory: FolderMemory
+    /// Told what is wrong with this node's own folder.
+    let onWrongFolder: @Sendable (NodeError) -> Void
     let clock: any Clock
     let status: @Sendable () async -> CBORValue
 
     /// Milliseconds that a wait may take, whatever the other node says.
     static let waitMillisMax: UInt32 = 10_000
 
-    /// Judges the greeting of node `id`: `Done`, or an error that names the first key in which the
-    /// cluster files differ. A node that greets can be spoken to.
-    func greet(_ frame: Frame, from id: NodeID) async -> any WireMessage {
+    /// Judges the greeting of node `id`: what this node says of its own folder, or an error that
+    /// names the first key in which the cluster files differ, or what is wrong with a folder. A
+    /// node that greets can be spoken to. `isPeer`: it may ask for more.
+    func greet(
+        _ frame: Frame, from id: NodeID
+    ) async -> (answer: any WireMessage, isPeer: Bool) {
         do throws(ByteError) {
             let greeting = try PeerGreeting(decoding: frame.payload)
             if let key = introduction.difference(from: greeting) {
                 KithBytes.mark(.peerFileDiffers)
-                return ErrorReply(
-                    code: .wrongCluster,
-                    text: "the cluster files of the two nodes differ in \(key)")
+                let text = "the cluster files of the two nodes differ in \(key)"
+                return (ErrorReply(code: .wrongCluster, text: text), false)
             }
             guard let peer = peers.first(where: { $0.id == id }) else {
-                return ErrorReply(
-                    code: .wrongCluster, text: "node \(id.rawValue) is not another node of it")
+                let text = "node \(id.rawValue) is not another node of it"
+                return (ErrorReply(code: .wrongCluster, text: text), false)
+            }
+            guard let word = greeting.folder else {
+                KithBytes.mark(.peerAskedByNewFolder)
+                return (PeerGreetingReply(folder: await memory.word()), false)
+            }
+            if let refusal = await hear(word.news, of: word.starts, from: id) {
+                return (refusal, false)
             }
             await peer.requests.retryNow()
             await peer.merges.retryNow()
-            return Done()
+            return (PeerGreetingReply(folder: await memory.word()), true)
         } catch {
-            return ErrorReply(code: .malformed, text: "greeting: \(error)")
+            return (ErrorReply(code: .malformed, text: "greeting: \(error)"), false)
         }
     }
 
+    /// Takes in what node `id` says; an error where one of the two folders is not what it was.
+    private func hear(
+        _ news: PeerNews, of starts: StartList?, from id: NodeID
+    ) async -> ErrorReply? {
+        do throws(NodeError) {
+            switch try await memory.hear(news, of: starts, from: id) {
+            case .taken: return nil
+            case .otherIsWrong(let text): return ErrorReply(code: .wrongFolder, text: text)
+            case .ownIsWrong(let error): onWrongFolder(error)
+            }
+        } catch {
+            onWrongFolder(error)
+        }
+        return ErrorReply(code: .shuttingDown, text: "this node is stopping")
+    }
+
     /// Answers any other request of a node.
-    func answer(_ frame: Frame, _ room: AnswerRoom) async -> any WireMessage {
+    func answer(
+        _ frame: Frame, from id: NodeID, _ room: AnswerRoom
+    ) async -> any WireMessage {
         do throws(ByteError) {
             switch frame.type {
             case .peerPerform: return await perform(try PeerPerform(decoding: frame.payload))
             case .peerRead: return await read(try PeerRead(decoding: frame.payload), room)
             case .peerTotals: return await totals(try PeerTotals(decoding: frame.payload))
             case .peerMark: return await mark(try PeerMark(decoding: frame.payload))
+            case .peerHeartbeat:
+                let news = try PeerHeartbeat(decoding: frame.payload).news
+                if let refusal = await hear(news, of: nil, from: id) { return refusal }
+                return PeerHeartbeatReply(news: await memory.news())
             case .peerStatus:
                 _ = try PeerStatus(decoding: frame.payload)
                 return StatusReply(map: await status().encoded())

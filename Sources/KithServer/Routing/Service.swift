@@ -21,6 +21,8 @@ struct Service: Sendable {
     /// What other nodes are answered.
     let peers: PeerService
     let status: @Sendable () async -> CBORValue
+    /// What clients wait for when the node has just started.
+    let startGate: StartGate
 
     /// A message id for an event that came without one: 32 hex digits.
     func assignMessageID() -> [UInt8] {

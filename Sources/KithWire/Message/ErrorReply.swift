@@ -20,6 +20,7 @@ public struct ErrorCode: RawRepresentable, Hashable, Sendable {
     public static let internalError = ErrorCode(rawValue: 12)
     public static let wrongClock = ErrorCode(rawValue: 13)
     public static let deadlineExceeded = ErrorCode(rawValue: 14)
+    public static let wrongFolder = ErrorCode(rawValue: 15)
 
     /// Every code of this version, with its name.
     public static let names: [(code: ErrorCode, name: String)] = [
@@ -29,6 +30,7 @@ public struct ErrorCode: RawRepresentable, Hashable, Sendable {
         (.badSpace, "badSpace"), (.unavailable, "unavailable"), (.overloaded, "overloaded"),
         (.shuttingDown, "shuttingDown"), (.internalError, "internal"),
         (.wrongClock, "wrongClock"), (.deadlineExceeded, "deadlineExceeded"),
+        (.wrongFolder, "wrongFolder"),
     ]
 }
 

@@ -17,7 +17,10 @@ enum NodeFailure {
             "cannot listen on \(address): \(message)"
                 + (message == String(cString: strerror(EADDRINUSE))
                     ? "; end the program that has the port, or give another --port" : "")
-        case .identity, .unknownNode, .otherCluster, .logOrder, .network: error.description
+        case .folderEmpty, .folderNotEmpty, .nothingRestored, .identityMissing, .nodeNotAsked,
+            .runsAlready, .folderReplaced, .folderRefused, .identity, .unknownNode, .otherCluster,
+            .logOrder, .network:
+            error.description
         }
     }
 
@@ -45,7 +48,7 @@ enum NodeFailure {
         case .diskNearlyFull(let freeBytes, let reserve):
             "the disk is nearly full: \(Words.bytes(freeBytes)) left, \(Words.bytes(reserve)) are kept "
                 + "for the node's own work"
-        case .overloaded, .closed, .tooLarge, .outOfOrder: "\(error)"
+        case .overloaded, .closed, .tooLarge, .outOfOrder, .notEmpty: "\(error)"
         }
     }
 }

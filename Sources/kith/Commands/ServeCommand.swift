@@ -32,10 +32,17 @@ enum ServeCommand: Command {
                 "port", value: "P", help: "listen on this port instead; 0 picks a free one"),
             CommandSyntax.Option(
                 "loops", value: "N", standard: "one a processor", help: "event loops, 1 to 64"),
+            CommandSyntax.Option(
+                "new", help: "the node lost its data: begin anew in an empty folder"),
+            CommandSyntax.Option(
+                "restored", help: "the data folder is an older state that was put back"),
         ],
         notes: [
             "Prints one line when it listens, and runs until SIGTERM or SIGINT; a second signal ends it at "
                 + "once. What was acknowledged is on disk and survives either, as it does kill -9.",
+            "A data folder is made where there is none; one that is there and empty is refused, for its disk may not "
+                + "be mounted. With --new or --restored all other nodes must be up: each is asked what it has heard "
+                + "of this one. docs/operations.md has the drill.",
             "There is no authentication and no encryption: listen on loopback or in a private network.",
         ],
         examples: [
@@ -65,6 +72,7 @@ enum ServeCommand: Command {
         var settings = NodeSettings(
             configuration: configuration, nodeID: NodeID(number), software: KithCommand.software)
         settings.port = port
+        settings.folder = try folderUse(data, arguments)
         limitConnections(&settings, console)
         do {
             return try Runtime.run(loopCount: loops, dataFolder: data) { [settings] runtime in
@@ -76,6 +84,18 @@ enum ServeCommand: Command {
             console.complain("kith serve: \(error)")
         }
         return .failed
+    }
+
+    /// A folder that is there and empty may be the mount point of a disk that is not.
+    private static func folderUse(
+        _ data: String, _ arguments: Arguments
+    ) throws(UsageError) -> FolderUse {
+        switch (arguments.has("new"), arguments.has("restored")) {
+        case (true, true): throw UsageError("--new and --restored: only one of them can be")
+        case (true, false): return .new
+        case (false, true): return .restored
+        case (false, false): return .asFound(mayMake: access(data, F_OK) != 0)
+        }
     }
 
     /// Has the process end with `kith chaos`, where that has started it; false, after a word to the
