@@ -42,7 +42,7 @@ extension Mark {
         case .folderInUse:
             "worlds start a node once; tests of processes come here"
         case .folderEmpty, .folderOwnWrong, .folderOtherWrong, .folderAsks, .peerAskedByNewFolder,
-            .groupRisen, .logUnowned:
+            .groupRisen, .logUnowned, .groupMalformed, .groupOtherGroup, .groupEntryUnknown:
             "worlds give a node its own folder again; tests of folders come here"
         case .nodeRunsAlready:
             "worlds have no second port for a node; tests of processes come here"

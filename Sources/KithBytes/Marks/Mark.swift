@@ -276,6 +276,12 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case groupReadWaits
     /// The log of a group goes on above what a lost one may have had.
     case groupRisen
+    /// Operations that are none were not logged.
+    case groupMalformed
+    /// Operations about another group's records were not logged.
+    case groupOtherGroup
+    /// An entry of the log that this program does not understand: the node does not start.
+    case groupEntryUnknown
     /// A group's merges learn that another group's node is silent.
     case silenceNoted
     /// All groups that were silent answer again.

@@ -68,7 +68,7 @@ public actor Node {
                 entryClock: configuration.retention.clock == .event ? .event : .wall,
                 retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000,
                 tuning: settings.tuning,
-                onFailure: { failure.fail(.log($0)) })
+                onFailure: { failure.fail($0) })
         }
         var logOptions = settings.log
         logOptions.clusterDigest = FolderIdentity.digest(of: configuration)
@@ -127,12 +127,13 @@ public actor Node {
                 onEntry: { entry in
                     guard misplaced == nil else { return }
                     let group = groups.first { $0.id == entry.group }
-                    guard let group, await group.replay(entry) else {
-                        mark(.nodeEntryMisplaced)
+                    if let group {
+                        misplaced = await group.replay(entry)
+                    } else {
                         misplaced = .logOrder(
                             group: entry.group.rawValue, index: entry.index.rawValue)
-                        return
                     }
+                    if misplaced != nil { mark(.nodeEntryMisplaced) }
                 })
         } catch .notEmpty {
             throw .identityMissing

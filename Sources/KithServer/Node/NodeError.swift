@@ -1,3 +1,4 @@
+internal import KithBytes
 public import KithPorts
 public import KithStorage
 
@@ -31,7 +32,18 @@ public enum NodeError: Error, Sendable, Equatable {
     case log(LogError)
     /// An entry of the log cannot follow those before it; nothing was changed.
     case logOrder(group: UInt16, index: UInt64)
+    /// An entry of the log that is committed and that this program does not understand: most likely
+    /// a newer one wrote it.
+    case entryNotUnderstood(group: UInt16, index: UInt64, what: String)
     case network(NetworkError)
+}
+
+extension NodeError {
+    static func entryNotUnderstood(
+        of group: GroupID, _ index: LogIndex, _ what: String
+    ) -> NodeError {
+        .entryNotUnderstood(group: group.rawValue, index: index.rawValue, what: what)
+    }
 }
 
 extension NodeError: CustomStringConvertible {
@@ -84,6 +96,9 @@ extension NodeError: CustomStringConvertible {
         case .logOrder(let group, let index):
             return "entry \(index) of group \(group) does not follow the log before it; "
                 + "nothing was changed"
+        case .entryNotUnderstood(let group, let index, let what):
+            return "entry \(index) of group \(group) in the log cannot be carried out: \(what); it "
+                + "was written by a newer kith, or by none; start with the version that wrote it"
         case .network(let error):
             switch error {
             case .unreachable(let address, let message), .cannotListen(let address, let message):

@@ -19,7 +19,7 @@ enum NodeFailure {
                     ? "; end the program that has the port, or give another --port" : "")
         case .folderEmpty, .folderNotEmpty, .nothingRestored, .identityMissing, .nodeNotAsked,
             .runsAlready, .folderReplaced, .folderRefused, .identity, .unknownNode, .otherCluster,
-            .logOrder, .network:
+            .logOrder, .entryNotUnderstood, .network:
             error.description
         }
     }
