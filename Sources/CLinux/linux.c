@@ -1,8 +1,11 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -76,10 +79,54 @@ int kith_end_with_parent(int parent) {
     return getppid() == parent ? 0 : -1;
 }
 
+int kith_open_standard_descriptors(void) {
+    for (int number = 0; number < 3; number++) {
+        if (fcntl(number, F_GETFD) != -1 || errno != EBADF) continue;
+        /* The lowest number that is free is this one. */
+        if (open("/dev/null", number == 2 ? O_WRONLY : O_RDONLY) != number) return -1;
+    }
+    return 0;
+}
+
+static _Atomic(void *) reserve;
+static _Atomic(size_t) reserve_size;
+
+int kith_hold_reserve(size_t size) {
+    if (reserve != NULL) return 0;
+    reserve_size = size;
+    void *block = malloc(size);
+    if (block == NULL) return -1;
+    /* Two that come at once: the second gives its own back. */
+    void *none = NULL;
+    if (!atomic_compare_exchange_strong(&reserve, &none, block)) free(block);
+    return 0;
+}
+
+int kith_spend_reserve(void) {
+    void *block = atomic_exchange(&reserve, NULL);
+    if (block == NULL) return -1;
+    free(block);
+    return 0;
+}
+
+int kith_reserve_is_spent(void) { return reserve_size > 0 && reserve == NULL; }
+
+size_t kith_reserve_size(void) { return reserve_size; }
+
 _Thread_local uint32_t *kith_board;
 
 uint32_t *kith_exchange_board(uint32_t *board) {
     uint32_t *before = kith_board;
     kith_board = board;
     return before;
+}
+
+long kith_peek_pipe(int descriptor, void *bytes, long count) {
+    int copy[2];
+    if (pipe2(copy, O_CLOEXEC) != 0) return -1;
+    long copied = tee(descriptor, copy[1], (size_t)count, 0);
+    if (copied > 0) copied = read(copy[0], bytes, (size_t)copied);
+    close(copy[0]);
+    close(copy[1]);
+    return copied;
 }

@@ -10,6 +10,18 @@ public enum ByteError: Error, Equatable, Sendable {
     case malformed(offset: Int)
 }
 
+extension ByteError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .truncated(let needed, let available):
+            "it ends too early: \(needed) bytes are needed, \(available) are left"
+        case .tooLong(let length, let limit): "\(length) is above the limit of \(limit)"
+        case .unknownTag(let tag, let offset): "tag \(tag) at byte \(offset) is not known"
+        case .malformed(let offset): "it is malformed at byte \(offset)"
+        }
+    }
+}
+
 /// A cursor over borrowed bytes: the only way that Kith reads what came from outside.
 ///
 /// Integers are little-endian. Every read checks its bounds once and throws; none traps. The

@@ -34,25 +34,44 @@ public struct MemoryRegion: ~Copyable, @unchecked Sendable {
     }
 
     /// Keeps the first `newCount` bytes; new ones are zero. O(n) at worst; large blocks are moved
-    /// by the kernel without a copy. Out of memory is a trap.
+    /// by the kernel without a copy. Where the system gives no memory the reserve is spent for it
+    /// (`MemoryReserve`); beyond that, out of memory is a trap.
     public mutating func resize(to newCount: Int) {
+        if tryResize(to: newCount) { return }
+        guard MemoryReserve.spend(), tryResize(to: newCount) else {
+            preconditionFailure("out of memory: \(newCount) bytes")
+        }
+    }
+
+    /// Has room for `needed` bytes: of what `grownSize` says where the system gives so much, else
+    /// of little more than is needed.
+    public mutating func grow(toHold needed: Int, smallest: Int) {
+        let goal = Self.grownSize(from: byteCount, toHold: needed, smallest: smallest)
+        if tryResize(to: goal) { return }
+        resize(to: min(goal, max(smallest, needed + Self.scarceStep)))
+    }
+
+    /// What a region grows by, beyond what is needed, while memory is scarce.
+    private static let scarceStep = 64 << 10
+
+    /// False, and nothing has changed, where the system does not give the memory.
+    private mutating func tryResize(to newCount: Int) -> Bool {
         precondition(newCount >= 0, "a region of \(newCount) bytes")
-        guard newCount != byteCount else { return }
+        guard newCount != byteCount else { return true }
         guard newCount > 0 else {
             unsafe free(base)
             unsafe base = Self.nowhere
             byteCount = 0
-            return
+            return true
         }
         let old = unsafe byteCount > 0 ? base : nil
-        guard let grown = unsafe realloc(old, newCount) else {
-            preconditionFailure("out of memory: \(newCount) bytes")
-        }
+        guard let grown = unsafe realloc(old, newCount) else { return false }
         if newCount > byteCount {
             unsafe memset(grown + byteCount, 0, newCount - byteCount)
         }
         unsafe base = grown
         byteCount = newCount
+        return true
     }
 
     /// The size to grow to when `needed` bytes do not fit: double while small, then by an eighth,

@@ -215,7 +215,9 @@ extension Client {
             mark(.clientConnectionRefused)
             return .broke("\(reply.code): \(reply.text)")
         }
-        if reply.code == .shuttingDown, inFlight[frame.requestID].map(\.retriesLeft) ?? 0 > 0 {
+        if reply.code == .shuttingDown || reply.code == .starting,
+            inFlight[frame.requestID].map(\.retriesLeft) ?? 0 > 0
+        {
             mark(.clientNodeStopping)
             // It stays in flight, and so is sent again to another node.
             return .broke("\(reply.code): \(reply.text)")

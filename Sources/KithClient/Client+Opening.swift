@@ -28,7 +28,7 @@ extension Client {
     static func isWorthAnotherAddress(_ error: ClientError) -> Bool {
         guard case .refused(_, let code, _, _) = error else { return true }
         switch code {
-        case .shuttingDown, .overloaded, .unavailable, .internalError: return true
+        case .shuttingDown, .overloaded, .unavailable, .internalError, .starting: return true
         default: return false
         }
     }

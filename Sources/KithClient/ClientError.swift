@@ -39,6 +39,8 @@ extension ClientError: CustomStringConvertible {
         switch self {
         case .unreachable(let address, let message):
             "no node answers at \(address): \(message)"
+        case .refused(let address, .starting, let text, _):
+            "node \(address) is starting: \(text)"
         case .refused(let address, let code, let text, let retryAfterMillis):
             "node \(address) answered \(code): \(text)"
                 + (retryAfterMillis > 0 ? " (retry after \(retryAfterMillis) ms)" : "")

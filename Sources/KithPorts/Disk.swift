@@ -6,6 +6,9 @@ public struct DiskError: Error, Equatable, Sendable {
     public let code: Int32
     public let message: String
 
+    /// Whether somebody else holds the lock that was to be taken: EWOULDBLOCK.
+    public var isLockHeld: Bool { code == 11 }
+
     public init(operation: String, path: String, code: Int32, message: String) {
         self.operation = operation
         self.path = path
@@ -38,7 +41,7 @@ public protocol Disk: Sendable {
     /// Bytes that may still be written.
     func freeBytes() async throws(DiskError) -> UInt64
     /// Takes an exclusive lock on the file for the life of the process, so that two nodes never
-    /// share a data folder. Throws when somebody else holds it.
+    /// share a data folder. Throws when somebody else holds it (`DiskError.isLockHeld`).
     func lock(_ path: String) async throws(DiskError)
 }
 

@@ -31,6 +31,9 @@ public protocol Clock: Sendable {
     func wallTime() -> LogTime
     /// Nanoseconds of a clock that only goes forward; its zero means nothing.
     func monotonicNanoseconds() -> UInt64
+    /// Nanoseconds of a clock that nobody can set and that goes on while the machine is suspended;
+    /// its zero means nothing. What the wall clock is compared with.
+    func bootNanoseconds() -> UInt64
     /// Returns after `nanoseconds` of monotonic time, on the loop given; throws `CancellationError`
     /// at once if the task is cancelled.
     func sleep(nanoseconds: UInt64, on loop: any Loop) async throws

@@ -22,6 +22,12 @@ public struct LinuxClock: Clock {
 
     public func monotonicNanoseconds() -> UInt64 { KithRuntime.monotonicNanoseconds() }
 
+    public func bootNanoseconds() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+
     /// Never early, and at most about a millisecond late on an idle loop. Throws
     /// `CancellationError` at once when the task is cancelled, and also when the loop stops. `loop`
     /// must be an `EventLoop`.

@@ -47,4 +47,8 @@ public struct WireLimits: Hashable, Sendable {
     public static let silentNodesMax = 64
     /// The most groups in a token: there are never more groups than shards.
     public static let tokenGroupsMax = 256
+    /// The most names of namespaces and places that an `IngestReply` carries.
+    public static let noteTextsMax = 2_048
+    /// The longest of them, in bytes.
+    public static let noteTextBytesMax = 1_024
 }

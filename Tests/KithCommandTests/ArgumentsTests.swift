@@ -30,7 +30,10 @@ import kith
     }
 
     @Test(arguments: [
-        (["--color", "x"], "no option --color; there are --colour --coats --dry --help"),
+        (
+            ["--color", "x"],
+            "no option --color, did you mean --colour?; there are --colour --coats --dry --help"
+        ),
         (["-c"], "no option -c; there are --colour --coats --dry --help"),
         (["fence", "--colour"], "--colour needs a value: --colour NAME"),
         (["fence", "--dry=yes"], "--dry takes no value"),

@@ -36,7 +36,7 @@ struct BenchProcessTests {
 
     @Test func `what bench counts as acknowledged is what the node has, and can be read`() throws {
         let node = try TestNode()
-        let people = ["--visitors", "900", "--seed", "7", "--skew", "0"]
+        let people = ["--visitors", "900", "--seed", "7", "--skew", "0", "--space", "load-1"]
 
         let early = try Run(
             ["bench", "get", "--events", "10", "--node", node.address] + people

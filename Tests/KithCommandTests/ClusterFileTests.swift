@@ -1,4 +1,5 @@
 import KithBytes
+import KithCore
 import Testing
 import kith
 
@@ -71,6 +72,19 @@ import kith
         #expect(cluster["identity"]?["namespaces"] == Self.standard)
     }
 
+    @Test func `more blocked values are added to the list that holds`() throws {
+        func values(_ text: String) throws -> [CBORValue] {
+            let identity = try Self.tree("{\"identity\": {\(text)}}")["identity"]
+            guard case .array(let values)? = identity?["blockedValues"] else { return [] }
+            return values
+        }
+        let standard = IdentityRules.standardBlockedValues.map { CBORValue.text($0) }
+
+        #expect(try values(#""moreBlockedValues": ["x"]"#) == standard + ["x"])
+        #expect(
+            try values(#""moreBlockedValues": ["x"], "blockedValues": ["y"]"#) == ["y", "x"])
+    }
+
     @Test func `namespaces are laid over the standard ones by name`() throws {
         let cluster = try Self.tree(
             """
@@ -115,7 +129,7 @@ import kith
         (
             #"{"nmae": 1}"#,
             "nmae is no key of a cluster file; here are: name, groups, replicas, "
-                + "hashKey, nodes, retention, identity"
+                + "hashKey, nodes, retention, memory, identity"
         ),
         (#"{"name": 1}"#, "name must be a text, not 1"),
         (#"{"name": "Big"}"#, "name must be 1 to 64 of a-z 0-9 _ -"),
@@ -200,15 +214,25 @@ import kith
         }
     }
 
-    @Test func `three nodes without a word on replicas are told that three copies cannot be kept`()
-    {
-        let text = #"{"nodes": [{"id": 1}, {"id": 2}, {"id": 3}]}"#
+    @Test func `three nodes without a word on replicas have the copies that can be kept`() throws {
+        let cluster = try Self.tree(#"{"nodes": [{"id": 1}, {"id": 2}, {"id": 3}]}"#)
 
-        do {
-            _ = try ClusterFile.parse(Array(text.utf8))
-            Issue.record("taken")
-        } catch {
-            #expect(error.problems.map { $0.prefix(18) } == ["replicas must be 1"])
+        #expect(cluster["replicas"] == 1)
+    }
+
+    @Test func `a memory limit is read, is null where there is none, and has bounds`() throws {
+        #expect(try Self.tree("{}")["memory"] == ["limitMiB": nil])
+        #expect(try Self.tree(#"{"memory": {"limitMiB": 512}}"#)["memory"] == ["limitMiB": 512])
+        #expect(try Self.tree(#"{"memory": {"limitMiB": null}}"#)["memory"] == ["limitMiB": nil])
+        for (text, problem) in [
+            (#"{"memory": {"limitMiB": 0}}"#, "memory.limitMiB must be 1 to 16777216, not 0"),
+            (
+                #"{"memory": {"limit": 1}}"#,
+                "memory.limit is no key of a cluster file; here are: limitMiB"
+            ),
+        ] {
+            let error = #expect(throws: ClusterFileError.self) { try Self.tree(text) }
+            #expect(error?.problems == [problem])
         }
     }
 }

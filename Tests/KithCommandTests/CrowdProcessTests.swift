@@ -11,7 +11,7 @@ import kith
 struct CrowdProcessTests {
     /// What a deaf client asks.
     enum Kind: String, CaseIterable, Sendable {
-        case ingest, refusedItems, get, stats, status, ping
+        case ingest, refusedItems, get, stats, status, ping, hello
     }
 
     /// How much more memory a node may have for clients that do not read, with what its work
@@ -80,6 +80,7 @@ struct CrowdProcessTests {
         case .stats: return Stranger.frame(.stats, [])
         case .status: return Stranger.frame(.status, [])
         case .ping: return Stranger.frame(.ping, [])
+        case .hello: return Stranger.hello
         }
     }
 

@@ -108,7 +108,7 @@ final class Eavesdropper {
                 let start = known?.start ?? StartID(number: 1, id: 1)
                 let folder = FolderWord(
                     starts: StartList(number: start.number, ids: [start.id]),
-                    news: PeerNews(
+                    news: NodeNews(
                         words: [NodeWord(node: node, start: StartID(number: 0, id: 0))]))
                 let answer = PeerGreetingReply(folder: folder).encoded()
                 _ = caller.send(Stranger.frame(.peerGreetingReply, answer, id: frame.requestID))

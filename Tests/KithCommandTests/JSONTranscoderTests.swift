@@ -8,16 +8,33 @@ import kith
         ("null", .null), ("true", .bool(true)), ("false", .bool(false)), ("0", .unsigned(0)),
         ("-0", .unsigned(0)), ("23", .unsigned(23)), ("-1", .negative(0)),
         ("18446744073709551615", .unsigned(.max)),
-        ("18446744073709551616", .double(0x1p64)),
+        ("18446744073709551616", .tag(2, .bytes([1, 0, 0, 0, 0, 0, 0, 0, 0]))),
         ("-9223372036854775808", .negative(UInt64(Int64.max))),
-        ("-9223372036854775809", .double(-0x1p63)),
+        ("-9223372036854775809", .negative(1 << 63)), ("-18446744073709551616", .negative(.max)),
+        ("-18446744073709551617", .tag(3, .bytes([1, 0, 0, 0, 0, 0, 0, 0, 0]))),
         ("1.0", .double(1)), ("-2.5e3", .double(-2500)), ("1E2", .double(100)),
         ("0.1", .double(0.1)),
-        ("123456789012345678901234567890", .double(123_456_789_012_345_677_877_719_597_056)),
-        ("9007199254740993.0", .double(9_007_199_254_740_992)),
+        (
+            "123456789012345678901234567890",
+            .tag(
+                2,
+                .bytes([
+                    0x01, 0x8e, 0xe9, 0x0f, 0xf6, 0xc3, 0x73, 0xe0, 0xee, 0x4e, 0x3f, 0x0a, 0xd2,
+                ]))
+        ),
+        ("9007199254740992.0", .double(0x1p53)), ("9007199254740993.0", .double(0x1p53 + 2)),
+        ("-9007199254740993.0", .double(-0x1p53 - 2)),
+        ("1705.00000000000000000001", .double(1705.0.nextUp)),
+        ("1705.00000000000000000000", .double(1705)),
+        ("17050000000000000000000e-19", .double(1705)),
+        ("0.000000000000000000001705e24", .double(1705)),
         ("5e-324", .double(.leastNonzeroMagnitude)),
         ("1e-999999999999", .double(0)), ("\"\"", .text("")),
         ("\"a\\u00e9\\n\\/\"", .text("aé\n/")), ("\"\\ud83d\\ude00\"", .text("😀")),
+        ("\"a\\ud83d\"", .text("a\u{fffd}")), ("\"\\ude00b\"", .text("\u{fffd}b")),
+        ("\"\\ude00\\ud83d\"", .text("\u{fffd}\u{fffd}")),
+        ("\"\\ud83d\\ud83d\\ude00\"", .text("\u{fffd}😀")),
+        ("\"\\ud83d\\u0041\"", .text("\u{fffd}A")), ("\"\\ud83d\\n\"", .text("\u{fffd}\n")),
         (" [ ] ", .array([])),
         ("[1,[2,{}]]", .array([.unsigned(1), .array([.unsigned(2), .map([])])])),
         (#"{"a":1,"b":{"a":2}}"#, ["a": 1, "b": ["a": 2]]),
@@ -36,7 +53,7 @@ import kith
         ("1 2", .textAfterValue, 2), ("01", .badNumber, 0), ("1.", .badNumber, 2),
         ("-", .badNumber, 1), ("1e", .badNumber, 2), ("1e400", .numberTooLarge, 0),
         ("NaN", .expected("a value"), 0), ("\"\\x\"", .badEscape, 1),
-        ("\"\\ud800\"", .loneSurrogate, 1), ("\"\\udc00\\ud800\"", .loneSurrogate, 1),
+        ("\"\\ud800\\u00\"", .badEscape, 11),
         ("\"a\u{1}b\"", .controlCharacter, 2),
     ]
 
@@ -118,8 +135,10 @@ import kith
         for round in 0..<600 {
             let bytes = random.broken(Array(random.json(of: random.value(depth: 0)).utf8))
             let isOurs = (try? JSONTranscoder.tree(bytes)) != nil
-            // Foundation takes numbers and names in ways of its own; what it refuses, we refuse.
-            if Self.foundation(bytes) == nil {
+            // Foundation takes numbers and names in ways of its own; what it refuses, we refuse, but
+            // for half a surrogate pair.
+            let hasHalf = String(decoding: bytes, as: UTF8.self).lowercased().contains(#"\ud"#)
+            if Self.foundation(bytes) == nil, !hasHalf {
                 #expect(
                     !isOurs,
                     "seed \(seed), round \(round): \(String(decoding: bytes, as: UTF8.self))")

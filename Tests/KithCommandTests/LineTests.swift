@@ -102,13 +102,17 @@ import kith
         var batcher = Self.batcher()
 
         Self.add(
-            [#"{"a":1}"#, #"{"messageId":""}"#, #"{"messageId":"m"}"#, "[1]"], to: &batcher)
+            [
+                #"{"a":1}"#, #"{"messageId":""}"#, #"{"messageId":"m"}"#, "[1]",
+                #"{"messageId":7}"#, #"{"messageId":"null"}"#,
+            ], to: &batcher)
 
         #expect(
             try Self.items(batcher.take(bytesTaken: 0)).map(\.event) == [
                 ["a": 1, "messageId": "run-0"],
                 .map([CBORMember("messageId", ""), CBORMember("messageId", "run-1")]),
-                ["messageId": "m"], .array([1]),
+                ["messageId": "m"], .array([1]), ["messageId": 7],
+                .map([CBORMember("messageId", "null"), CBORMember("messageId", "run-2")]),
             ])
     }
 
@@ -127,20 +131,21 @@ import kith
     }
 
     @Test func `a stamp is the greatest time of all lines so far`() throws {
+        let (second, third) = (LogTime(1_700_000_002_000), LogTime(1_700_000_003_000))
         var batcher = Self.batcher(isStamped: true)
 
         Self.add(
             [
-                #"{"timestamp":2000}"#, #"{"timestamp":"1970-01-01T00:00:01Z"}"#, "broken",
+                #"{"timestamp":1700000002000}"#, #"{"timestamp":"1970-01-01T00:00:01Z"}"#, "broken",
                 #"{"timestamp":"never"}"#,
             ], to: &batcher)
         let first = batcher.take(bytesTaken: 0)
-        Self.add([#"{"a":1}"#, #"{"timestamp":3000}"#], to: &batcher)
+        Self.add([#"{"a":1}"#, #"{"timestamp":1700000003000}"#], to: &batcher)
 
-        #expect(try Self.items(first).map(\.stamp) == [2000, 2000, 2000, 2000])
-        #expect(first.stamp == LogTime(2000))
-        #expect(try Self.items(batcher.take(bytesTaken: 0)).map(\.stamp) == [2000, 3000])
-        #expect(batcher.greatestTime == LogTime(3000))
+        #expect(try Self.items(first).map(\.stamp) == [second, second, second, second])
+        #expect(first.stamp == second)
+        #expect(try Self.items(batcher.take(bytesTaken: 0)).map(\.stamp) == [second, third])
+        #expect(batcher.greatestTime == third)
     }
 
     @Test func `with the wall clock there are no stamps`() throws {
@@ -153,15 +158,29 @@ import kith
         #expect(batch.stamp == nil)
     }
 
+    /// A day in 2023.
+    private static let day: Int64 = 1_700_000_000_000
+
     static let times: [(CBORValue, Int64?)] = [
-        (["timestamp": 5000], 5000), (["receivedAt": 4000], 4000),
-        (["timestamp": 5000, "receivedAt": 4000], 4000),
-        (["receivedAt": 9000, "sentAt": 8000, "originalTimestamp": 7500, "timestamp": 1], 8500),
-        (["receivedAt": 9000, "sentAt": 7000, "originalTimestamp": 7500], 9000),
-        (["sentAt": 8000, "originalTimestamp": 7500, "timestamp": 100], 100),
-        (["timestamp": .integer(now + 1)], now),
-        (["timestamp": 5000, "sentAt": "nonsense"], nil), (["timestamp": true], nil),
-        (["timestamp": nil], nil), (.map([]), nil), (.array([1]), nil),
+        (["timestamp": .integer(day)], day), (["receivedAt": .integer(day)], day),
+        (["timestamp": .integer(day + 1), "receivedAt": .integer(day)], day),
+        (["originalTimestamp": .integer(day)], day),
+        (
+            [
+                "receivedAt": .integer(day), "sentAt": .integer(day - 1_000),
+                "originalTimestamp": .integer(day - 1_500), "timestamp": "no matter",
+            ], day - 500
+        ),
+        (
+            [
+                "receivedAt": .integer(day), "sentAt": .integer(day - 2_000),
+                "originalTimestamp": .integer(day - 1_500),
+            ], day
+        ),
+        (["sentAt": "x", "originalTimestamp": true, "timestamp": .integer(day)], day),
+        (["timestamp": .integer(now + 1)], now), (["timestamp": 5000], nil),
+        (["timestamp": true], nil), (["timestamp": nil], nil), (.map([]), nil),
+        (.array([1]), nil),
     ]
 
     @Test(arguments: times)

@@ -15,7 +15,7 @@ struct ProcessTests {
         #expect(help.code == 0)
         #expect(help.output.contains("usage: kith \(command)"))
         #expect(help.output.contains("  kith \(command)"))
-        #expect(help.output.contains("exit codes:\n  0  done\n"))
+        #expect(help.output.contains("\nexit codes:\n  0  "))
         #expect(try Run(["--help"]).end().output.contains("  \(command) "))
     }
 

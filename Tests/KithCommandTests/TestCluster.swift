@@ -79,6 +79,13 @@ final class TestCluster {
         return runs[number - 1]?.end().code
     }
 
+    /// Stops a node cleanly, and gives what it said.
+    func end(_ number: Int) -> (code: Int32, output: String, error: String)? {
+        runs[number - 1]?.signal(SIGTERM)
+        defer { runs[number - 1] = nil }
+        return runs[number - 1]?.end()
+    }
+
     /// Has a node stand still, or go on.
     func signal(_ number: Int, _ signal: Int32) { runs[number - 1]?.signal(signal) }
 

@@ -129,37 +129,70 @@ import kith
                 """)
     }
 
-    @Test func `a status begins with how the cluster stands`() throws {
-        let nodes: [CBORValue] = [
+    private static let status: CBORValue = [
+        "nodes": [
             ["id": 2, "state": "down", "problem": "it\u{7}"],
-            ["id": 1, "state": "up", "logIsNearlyFull": false, "uptimeMillis": 1_000],
-        ]
-        let groups: [CBORValue] = [
-            ["group": 0, "state": "up", "profiles": 2_000, "eventsPerSecond": 7],
-            ["group": 1, "state": "down"],
-        ]
-        var status: CBORValue = [
-            "nodes": .array(nodes), "groups": .array(groups), "cluster": "local\u{1b}[2J",
-        ]
-        let plain = Style(isOn: false)
+            [
+                "id": 1, "state": "up", "logIsNearlyFull": false, "uptimeMillis": 1_000,
+                "software": "kith 1", "novelty": 3,
+            ],
+            ["id": 3, "state": "up", "problem": "a long story of eleven words told to somebody"],
+            ["id": 4, "state": "starting", "problem": "42 % of its log is replayed"],
+        ],
+        "groups": [
+            ["group": 0, "leader": 1, "state": "up", "profiles": 2_000, "eventsPerSecond": 7],
+            ["group": 1, "leader": 2, "state": "down"], ["group": 2, "leader": 9, "state": "lost"],
+        ],
+        "cluster": "local\u{1b}[2J",
+    ]
+
+    @Test func `a status begins with how the cluster stands, and what is wrong`() throws {
+        let status = try #require(StatusText(Self.status, Style(isOn: false)))
 
         #expect(
-            StatusText.make(status, plain) == """
-                local\\u{1b}[2J   1 of 2 nodes up   1 of 2 groups up   2,000 profiles   7 events/s
+            status.text(width: nil) == """
+                local\\u{1b}[2J   2 of 4 nodes up   1 of 3 groups up   2,000 profiles   7 events/s
+
+                problems
+                    node 2 is down: it\\u{7}
+                    node 3: a long story of eleven words told to somebody
+                    node 4 is starting: 42 % of its log is replayed
+                    group 2 is lost
 
                 nodes
-                  id  state  uptime  problem
-                   2  down           it\\u{7}
-                   1  up      1.0 s         
+                  id  state     uptime  software  novelty
+                   2  down
+                   1  up         1.0 s  kith 1          3
+                   3  up
+                   4  starting
 
                 groups
-                  group  state  profiles  events/s
-                      0  up        2,000         7
-                      1  down                     
+                  group  state  leader  profiles  events/s
+                      0  up          1     2,000         7
+                      1  down        2
+                      2  lost        9
                 """)
-        status = ["nodes": [["id": 1, "logIsNearlyFull": true]], "groups": [], "cluster": "c"]
-        #expect(try #require(StatusText.make(status, plain)).contains("log is nearly full"))
-        #expect(StatusText.make(["profiles": 1], plain) == nil)
+    }
+
+    @Test func `a status fits the width, and says where columns are left out`() throws {
+        let status = try #require(StatusText(Self.status, Style(isOn: false)))
+
+        let text = status.text(width: 30)
+
+        for line in text.split(separator: "\n").dropFirst() { #expect(line.count <= 30, "\(line)") }
+        #expect(!text.contains("novelty"))
+        #expect(text.contains("  id  state     uptime\n"))
+        #expect(text.contains("    node 3: a long story of\n    eleven words told to\n"))
+        #expect(text.hasSuffix("columns that did not fit are\nleft out; --wide shows all"))
+    }
+
+    @Test func `a status without problems has none, and what is no status is none`() throws {
+        let well: CBORValue = [
+            "nodes": [["id": 1, "state": "up"]], "groups": [["group": 0, "state": "up"]],
+            "cluster": "c",
+        ]
+        #expect(try #require(StatusText(well, Style(isOn: false))).problems.isEmpty)
+        #expect(StatusText(["profiles": 1], Style(isOn: false)) == nil)
     }
 
     @Test(arguments: [
@@ -233,10 +266,46 @@ import kith
         #expect(
             tally.json(fileCount: 2, seconds: 0.5, errors: []) == """
                 {"accepted":1500,"duplicate":1,"errors":[],"events":1505,"eventsPerSecond":3010.0,\
-                "expiredOnArrival":1,"files":2,"forgotten":0,"overloaded":0,"rejected":3,\
+                "expiredOnArrival":1,"files":2,"forgotten":0,"ignoredIdentifiers":{},"lines":[],\
+                "linksRefused":{},"linksVoid":{},"overloaded":0,"rejected":3,\
                 "rejectedByReason":{"invalid_json":2,"no_identifier":1},"seconds":0.5,\
-                "suppressed":0,"unknown":0,"unsent":0}
+                "stoppedAt":null,"suppressed":0,"timesMoved":0,"traitsRefused":0,"unknown":0,\
+                "unsent":0,"withoutMessageId":0}
                 """)
+    }
+
+    @Test func `the summary says what of taken events was not taken`() {
+        var tally = IngestTally()
+        tally.count(.ok)
+        tally.count([
+            .ignored(.invalid, namespace: "email", place: "traits.email", count: 1),
+            .ignored(.unknownNamespace, namespace: nil, place: "context.externalIds", count: 3),
+            .linkRefused(.twoAccounts, namespace: "email"), .linkVoid(.age, namespace: "device_id"),
+            .traitsRefused(44), .timeMoved, .noMessageID,
+        ])
+
+        #expect(
+            tally.text(fileCount: 1, seconds: 0) == """
+                1 file, 1 event in 0 ms
+                  accepted                 1
+                  duplicate                0
+                  refused                  0
+                  ignored (unknown): unknown_namespace 3
+                  ignored email: invalid   1
+                  links refused: two_accounts 1
+                  links void: age          1
+                  traits over the limit   44
+                  times moved to arrival   1
+                  without message id       1
+                """)
+        let lines = [LineNote(file: "f", line: 7, reason: nil, text: "t")]
+        let json = tally.json(
+            fileCount: 1, seconds: 0, errors: [], lines: lines, stoppedAt: "f:9")
+        #expect(json.contains(#""ignoredIdentifiers":{"(unknown)":{"unknown_namespace":3}"#))
+        #expect(json.contains(#""email":{"invalid":1}}"#))
+        #expect(json.contains(#""linksRefused":{"two_accounts":1},"linksVoid":{"age":1}"#))
+        #expect(json.contains(#""lines":[{"file":"f","line":7,"message":"t","rejected":null}]"#))
+        #expect(json.contains(#""stoppedAt":"f:9""#))
     }
 
     @Test func `the summary says of every unsettled event whether it may be stored`() {

@@ -47,6 +47,8 @@ import Testing
                 "errorTextBytesMax \(WireLimits.errorTextBytesMax)",
                 "silentNodesMax \(WireLimits.silentNodesMax)",
                 "tokenGroupsMax \(WireLimits.tokenGroupsMax)",
+                "noteTextsMax \(WireLimits.noteTextsMax)",
+                "noteTextBytesMax \(WireLimits.noteTextBytesMax)",
             ])
     }
 
@@ -89,6 +91,20 @@ import Testing
         for reason in RejectionReason.allCases {
             #expect(RejectionReason(name: reason.name) == reason)
         }
+    }
+
+    @Test func `the document's fields, problems and ignored identifiers are the code's`() throws {
+        let fields = try WireDocument().table("field", "name")
+        let problems = try WireDocument().table("problem", "what is there")
+        let ignored = try WireDocument().table("ignored", "name")
+
+        #expect(
+            fields.map { "\($0[0]) \($0[1])" }
+                == EventField.allCases.map { "\($0.rawValue) \($0.name)" })
+        #expect(problems.map { $0[0] } == FieldProblem.allCases.map { "\($0.rawValue)" })
+        #expect(
+            ignored.map { "\($0[0]) \($0[1])" }
+                == IgnoredIdentifier.allCases.map { "\($0.rawValue) \($0.name)" })
     }
 
     @Test func `the document's types are those of the samples`() throws {

@@ -356,15 +356,42 @@ import Testing
         var bytes = IngestReply(
             token: SessionToken(), results: [], silentNodes: [NodeID(3), NodeID(4)]
         ).encoded()
-        bytes[bytes.count - 4] = nodes[0]
-        bytes[bytes.count - 2] = nodes[1]
+        // The number of short nodes comes last.
+        bytes[bytes.count - 5] = nodes[0]
+        bytes[bytes.count - 3] = nodes[1]
 
-        #expect(throws: ByteError.malformed(offset: bytes.count - 2)) {
+        #expect(throws: ByteError.malformed(offset: bytes.count - 3)) {
             try IngestReply(decoding: bytes.span.bytes)
         }
     }
 
     @Test func `too many silent nodes are refused`() {
+        var bytes = IngestReply(token: SessionToken(), results: []).encoded()
+        bytes[bytes.count - 2] = 65
+
+        #expect(throws: ByteError.tooLong(length: 65, limit: 64)) {
+            try IngestReply(decoding: bytes.span.bytes)
+        }
+    }
+
+    @Test(arguments: [[3, 3], [4, 3]] as [[UInt8]])
+    func `short nodes ascend, and their shortages are known`(_ nodes: [UInt8]) {
+        var bytes = IngestReply(
+            token: SessionToken(), results: [],
+            shortNodes: [ShortNode(NodeID(3), .disk), ShortNode(NodeID(4), .memory)]
+        ).encoded()
+        bytes[bytes.count - 1] = 9
+        #expect(throws: ByteError.unknownTag(9, offset: bytes.count - 1)) {
+            try IngestReply(decoding: bytes.span.bytes)
+        }
+        bytes[bytes.count - 6] = nodes[0]
+        bytes[bytes.count - 3] = nodes[1]
+        #expect(throws: ByteError.malformed(offset: bytes.count - 3)) {
+            try IngestReply(decoding: bytes.span.bytes)
+        }
+    }
+
+    @Test func `too many short nodes are refused`() {
         var bytes = IngestReply(token: SessionToken(), results: []).encoded()
         bytes[bytes.count - 1] = 65
 
@@ -437,6 +464,8 @@ import Testing
         case .reclaimed: "reclaimed"
         case .malformed: "malformed"
         case .declined: "declined"
+        case .told: "told"
+        case .voidByAge: "voidByAge"
         }
     }
 }

@@ -9,7 +9,7 @@ extension Sample {
     static let place = OperationIndex(entry: LogIndex(41), ordinal: 2)
 
     /// Node 2, with a group, which has heard of node 3.
-    static let news = PeerNews(words: [
+    static let news = NodeNews(words: [
         NodeWord(
             node: NodeID(2), start: StartID(number: 7, id: 0x77),
             ends: [NodeWord.GroupEnd(group: GroupID(1), index: LogIndex(500))]),
@@ -32,7 +32,7 @@ extension Sample {
             PeerGreetingReply(
                 folder: FolderWord(
                     starts: StartList(number: 1, ids: [0x88]),
-                    news: PeerNews(
+                    news: NodeNews(
                         words: [NodeWord(node: NodeID(3), start: StartID(number: 1, id: 0x88))]))
             )),
         Sample(
@@ -53,7 +53,8 @@ extension Sample {
                     finds: [.found(finding), .moved(to: account, version: place)],
                     waits: [true, false], token: LogIndex(42)))),
         Sample(
-            "peer-perform-overloaded", 3, PeerPerformReply(.overloaded(retryAfterMillis: 50))),
+            "peer-perform-overloaded", 3,
+            PeerPerformReply(.overloaded(retryAfterMillis: 50, shortage: .memory))),
         Sample("peer-perform-unknown", 4, PeerPerformReply(.unknown)),
         Sample(
             "peer-read", 5,
@@ -66,8 +67,12 @@ extension Sample {
         Sample("peer-mark", 8, PeerMark(group: GroupID(1))),
         Sample("peer-mark-reply", 8, PeerMarkReply(mark: place)),
         Sample("peer-status", 9, PeerStatus()),
-        Sample("peer-heartbeat", 10, PeerHeartbeat(news: news)),
-        Sample("peer-heartbeat-reply", 10, PeerHeartbeatReply(news: PeerNews(words: []))),
+        Sample(
+            "peer-heartbeat", 10,
+            PeerHeartbeat(wall: LogTime(1_767_225_600_000), news: news)),
+        Sample(
+            "peer-heartbeat-reply", 10,
+            PeerHeartbeatReply(wall: LogTime(1_767_225_599_250), news: NodeNews(words: []))),
     ]
 
     /// The values between nodes that no example of the document has.
@@ -103,6 +108,8 @@ extension Sample {
         finding.isLive = true
         finding.isListed = true
         finding.payloadBytes = 640
+        finding.profileBytes = 1234
+        finding.ledgerEntries = 3
         finding.identifiers = [IdentifierCount(namespace: Array("user_id".utf8), count: 1)]
         finding.rootText = IdentifierText(
             flags: [], space: Array("default".utf8), namespace: Array("user_id".utf8),
@@ -120,6 +127,8 @@ extension Sample {
         finding.isListed = true
         finding.forgetTime = .max
         finding.payloadBytes = PeerLimits.payloadBytesMax
+        finding.profileBytes = Int(UInt32.max)
+        finding.ledgerEntries = Int(UInt32.max)
         finding.identifiers = [
             IdentifierCount(namespace: [], count: 0),
             IdentifierCount(
@@ -151,8 +160,16 @@ extension Sample {
         + [
             .together, .absorbed(by: account), .stale, .done, .notYet,
             .reclaimed(count: 512, more: true), .reclaimed(count: 0, more: false), .malformed,
-            .declined,
+            .declined, .told(root: account, open: 5, isDuplicate: false, aside),
+            .told(root: account, open: 0, isDuplicate: true, EventAside()), .voidByAge,
         ]
+
+    private static var aside: EventAside {
+        var aside = EventAside()
+        aside.traitsRefused = 3
+        aside.refused = 1 << 63 | 2
+        return aside
+    }
 
     static var statistics: Statistics {
         var statistics = Statistics()

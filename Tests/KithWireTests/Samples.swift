@@ -1,4 +1,5 @@
 import KithBytes
+import KithCore
 import KithWire
 import Testing
 
@@ -72,12 +73,24 @@ struct Sample: Sendable, CustomTestStringConvertible {
                 results: [
                     .ok, .duplicate, .expiredOnArrival, .forgotten, .suppressed, .unknown,
                     .overloaded,
-                ])),
+                ], shortNodes: [ShortNode(NodeID(2), .disk)])),
         Sample(
             "ingest-reply-silent", 4,
             IngestReply(
                 token: SessionToken(), retryAfterMillis: 500, results: [.unknown, .overloaded],
                 silentNodes: [NodeID(3)])),
+        Sample(
+            "ingest-reply-notes", 5,
+            IngestReply(
+                token: SessionToken(), results: [.ok, .rejected(.invalidTimestamp), .ok],
+                notes: [
+                    IngestNote(item: 0, .ignored(.invalid, namespace: 0, place: 1, count: 1)),
+                    IngestNote(item: 1, .fault(EventFault(.timestamp, .looksLikeSeconds))),
+                    IngestNote(item: 2, .linkRefused(.twoAccounts, namespace: 0)),
+                    IngestNote(item: 2, .linkVoid(.age, namespace: 0)),
+                    IngestNote(item: 2, .timeMoved), IngestNote(item: 2, .noMessageID),
+                    IngestNote(item: 2, .traitsRefused(3)),
+                ], texts: ["email", "traits.email"])),
         Sample("advance-time", 4, AdvanceTime(stamp: LogTime(1_700_000_000_000))),
         Sample("done", 4, Done()),
         Sample(
@@ -91,6 +104,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
         Sample(
             "profile", 5, ProfileReply(profile: [1, 2, 255], token: token((2, 9)), ageMillis: 0)),
         Sample("profile-none", 6, ProfileReply(profile: nil, ageMillis: 120)),
+        Sample("profile-never", 6, ProfileReply(profile: nil, ignored: .blocked)),
         Sample("stats", 7, Stats()),
         Sample("stats-reply", 7, StatsReply(map: [0xa1, 0x67] + "expired".utf8 + [0])),
         Sample("status", 8, Status()),
@@ -120,7 +134,16 @@ struct Sample: Sendable, CustomTestStringConvertible {
             IngestReply(
                 token: token((0, 1), (1, .max), (65_535, 0)),
                 results: RejectionReason.allCases.map { .rejected($0) },
-                silentNodes: (1...64).map { NodeID($0) })),
+                silentNodes: (1...64).map { NodeID($0) },
+                shortNodes: (1...64).map { ShortNode(NodeID($0), .memory) })),
+        Sample(
+            "notes without names", 2,
+            IngestReply(
+                token: SessionToken(), results: [.rejected(.noIdentifier)],
+                notes: [
+                    IngestNote(item: 0, .ignored(.limit, namespace: nil, place: 0, count: 9)),
+                    IngestNote(item: 0, .isNull(place: 0)),
+                ], texts: [""])),
         Sample("stale get", 3, Get(space: "s", namespace: "n", value: "é", consistency: .stale)),
         Sample("empty profile", 4, ProfileReply(profile: [])),
         Sample("time before 1970", 5, AdvanceTime(stamp: LogTime(-1))),

@@ -47,6 +47,28 @@ void kith_restore_stop_signals(void);
  * already: then nothing will come. */
 int kith_end_with_parent(int parent);
 
+/* Copies the first bytes that wait in a pipe, as many as `count`, which is not above a pipe's buffer, to
+ * `bytes`, and leaves them there. Waits for the first. How many, -1 where `descriptor` is no pipe. */
+long kith_peek_pipe(int descriptor, void *bytes, long count);
+
+/* Opens those of the descriptors 0, 1 and 2 that whoever started the process left closed, so that no file
+ * or socket of its own gets one of these numbers: 0 reads as an empty file, a write to 1 or 2 fails
+ * with EBADF. 0, or -1 and `errno` where that cannot be done. */
+int kith_open_standard_descriptors(void);
+
+/* Takes `size` bytes of address space as the process's reserve; 0 where there is one already or it could be
+ * taken, else -1. `MemoryReserve` in KithBytes says what it is for. */
+int kith_hold_reserve(size_t size);
+
+/* Gives the reserve back to the system; 0, or -1 where there is none. From any thread. */
+int kith_spend_reserve(void);
+
+/* Whether there was a reserve and is none. From any thread. */
+int kith_reserve_is_spent(void);
+
+/* Bytes that were asked for last; 0 where there never was a reserve. */
+size_t kith_reserve_size(void);
+
 /* The board of the calling thread, on which a simulated world counts the branches it comes to
  * (`MarkBoard` in KithBytes), or null: always null outside simulations. */
 extern _Thread_local uint32_t *kith_board __attribute__((tls_model("initial-exec")));

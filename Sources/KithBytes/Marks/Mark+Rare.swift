@@ -16,8 +16,15 @@ extension Mark {
         case .dropContested, .sealContested:
             "a contested leaf lies in an account's profile: that ends by erasing only, and is sealed "
                 + "by the link between two user ids only"
-        case .sealTooLarge, .eventTraitRefused:
+        case .eventLinksAgain:
+            "clients of worlds send nothing again at the end of an import; tests come here"
+        case .traitDeletionGone, .traitDeletionEnded:
+            "a profile full of deleted traits, or a value older than a deletion of 90 days ago: more "
+                + "than a world's clients send; tests come here"
+                case .sealTooLarge, .eventTraitRefused, .linkProfileTooLarge:
             "a profile of a MiB: more than a world's clients send"
+        case .linkLedgerTooLarge:
+            "thousands of forgotten leaves, or of seals that no mark has passed: more than a world has"
         case .linkSameRoot:
             "the root would have to end between the two finds and take the other end in its next life"
         case .logOverloaded:
@@ -50,6 +57,8 @@ extension Mark {
             "worlds give each node its own folder; tests come here"
         case .folderOtherClass, .nodeEntryMisplaced, .peerOtherNodeAnswers, .peerFileDiffers:
             "worlds have one cluster file; tests come here"
+        case .groupMemoryFull:
+            "a world's profiles fill no memory; tests of processes come here"
         case .connectionOtherCluster:
             "worlds have one cluster; tests come here"
         case .clientTooMany:

@@ -144,8 +144,20 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case eventOfOwner
     /// The profile is full: a trait is not taken.
     case eventTraitRefused
+    /// An event of an import that was counted before drives its links again.
+    case eventLinksAgain
+    /// The oldest deletion of a full profile gave way to a new trait.
+    case traitDeletionGone
+    /// A deletion of more than 90 days ago no longer beat a value that is older still.
+    case traitDeletionEnded
+    /// An event counts under "(other)": its profile has no room for its name.
+    case eventNameOther
     /// An event begins a new life of a record that waited with a ledger.
     case eventRevives
+    /// The profile of both ends would be too large to be read.
+    case linkProfileTooLarge
+    /// The ledgers of both ends remember too much.
+    case linkLedgerTooLarge
     /// A refusal is answered from memory.
     case linkKnownRefused
 
@@ -218,8 +230,20 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case ingestGated
     /// Counts of refusals were refused themselves: again.
     case ingestCountsAgain
+    /// Refusals whose count may not be in the log are not told as certain.
+    case ingestRefusedUncounted
     /// An event waits for a sealed record before it counts.
     case ingestPlaceWaits
+
+    // MARK: Time
+    /// A wall clock made a step of more than an hour that nobody confirms.
+    case clockNotFollowed
+    /// A node found itself more than an hour off the median of all clocks.
+    case clockAstray
+    /// A request was refused because of the node's clock.
+    case clockRefuses
+    /// A node did not start, since its clock was too far beyond what its folder had seen.
+    case clockTooFarAtStart
 
     // MARK: Expiry
     /// An overdue profile is dropped by the operation that met it.
@@ -386,6 +410,10 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case nodeEntryMisplaced
     /// One connection too many, with those that are about to end.
     case nodeConnectionsFull
+    /// Events were refused, since the node's profiles fill its memory limit.
+    case groupMemoryFull
+    /// Somebody asked for more than its status while it replayed its log.
+    case nodeAskedWhileStarting
     /// A connection that had not greeted was closed for another.
     case placesStrangersFull
     /// An idle client was closed for another.

@@ -105,9 +105,15 @@ extension NodeFault {
     @inlinable public static var lastTraitWins: NodeFault { NodeFault(39) }
     /// What was on its way to a group that stops is never answered.
     @inlinable public static var latecomersUnheard: NodeFault { NodeFault(40) }
+    /// A refusal is told as certain though its count is not in the log.
+    @inlinable public static var refusedUncounted: NodeFault { NodeFault(41) }
+    /// A profile counts event names apart without a bound.
+    @inlinable public static var eventNamesUnbounded: NodeFault { NodeFault(42) }
+    /// The names of the types are bounded like others.
+    @inlinable public static var typeNamesBounded: NodeFault { NodeFault(43) }
 
     /// Requests begin whether or not there is room for their answers.
-    @inlinable public static var gateOpen: NodeFault { NodeFault(41) }
+    @inlinable public static var gateOpen: NodeFault { NodeFault(44) }
 
     // MARK: Between nodes
     /// Replies of other nodes are matched by order, not by their ids.
@@ -132,6 +138,8 @@ extension NodeFault {
         "replyorder", "clientorder",
         "hintabsent", "nogate", "norun",
         "endslate", "nolimit", "oldmember", "lasttrait", "unheard",
+        "uncounted",
+        "manynames", "typesbounded",
         "opengate",
     ]
 

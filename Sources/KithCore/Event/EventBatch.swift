@@ -1,5 +1,26 @@
 internal import KithBytes
 
+/// Which try of an event this is, where an import sends it again when all else is in (C16): what
+/// becomes of it must count once.
+public enum EventTry: UInt8, Hashable, Sendable {
+    /// The only one.
+    case only = 0
+    /// Where it is expired, it comes again: that is not counted yet.
+    case provisional = 1
+    /// It was counted before: it drives its links, and counts nothing.
+    case links = 2
+    /// As `provisional`, once more.
+    case provisionalAgain = 3
+    /// It was expired before; where it is so again, that is counted.
+    case last = 4
+
+    /// Whether what is expired is to be counted.
+    var countsExpired: Bool { self == .only || self == .last }
+    /// Whether it was expired before. What it may find by now is who its visitor turned out to be,
+    /// and never the quarantine of a device.
+    var wasExpired: Bool { self == .provisionalAgain || self == .last }
+}
+
 /// What a shard needs to know of an event before its body is applied.
 public struct EventHead: Hashable, Sendable {
     /// The event's place in the client's batch, from 0.
@@ -20,6 +41,7 @@ public struct EventHead: Hashable, Sendable {
     /// Where the body begins in `EventBatch.bytes`.
     public var bodyStart: Int
     public var bodyCount: Int
+    public var attempt = EventTry.only
 
     public static let noStamp = Int64.min
 
@@ -96,10 +118,19 @@ public struct EventBatch: Sendable {
     public var byteCount: Int { body.count }
     /// Identifiers that were no identifiers, also those of refused events.
     public internal(set) var ignored = IgnoredIdentifierCounts()
+    /// What is to be told of events, also of refused ones; empty for most batches.
+    public internal(set) var notes: [EventNote] = []
 
     var body = ByteWriter()
 
     public init() {}
+
+    /// Says of the event read last which try it is. What there was to count of an earlier try, and
+    /// was counted with it, is taken back: `ignored` is what it was before this event.
+    public mutating func setAttempt(_ attempt: EventTry, ignored: IgnoredIdentifierCounts?) {
+        heads[heads.count - 1].attempt = attempt
+        if let ignored { self.ignored = ignored }
+    }
 
     /// Memory that the batch holds, full or empty.
     public var memoryBytes: Int {
@@ -113,5 +144,6 @@ public struct EventBatch: Sendable {
         identifiers.removeAll(keepingCapacity: true)
         body.removeAll()
         ignored.removeAll()
+        notes.removeAll(keepingCapacity: true)
     }
 }

@@ -5,7 +5,7 @@ internal import KithBytes
 extension EventReader {
     /// Writes head, identifiers and body; nothing can go wrong any more.
     mutating func append(
-        _ event: RawSpan, type: EventType, position: UInt32, time: Int64, stamp: Int64,
+        _ event: RawSpan, type: EventType, time: Int64, stamp: Int64,
         into batch: inout EventBatch, assignMessageID: () -> [UInt8]
     ) {
         let bodyStart = batch.body.count
@@ -18,6 +18,7 @@ extension EventReader {
         batch.body.i64(time)
         batch.body.i64(stamp)
         let isAssigned = appendMessageID(event, to: &batch.body, assignMessageID: assignMessageID)
+        if isAssigned { batch.notes.append(EventNote(position: position, .noMessageID)) }
         let idStart = bodyStart + EventBody.messageIDOffset + 1
         let messageHash = unsafe SipHash64.hash(
             batch.body.bytes.span.bytes.extracting(idStart..<batch.body.count), key: key)
@@ -48,15 +49,22 @@ extension EventReader {
     private mutating func appendMessageID(
         _ event: RawSpan, to body: inout ByteWriter, assignMessageID: () -> [UInt8]
     ) -> Bool {
-        guard let id = text(paths.messageID, event), id.byteCount > 0,
-            !planted(.messageIDsReplaced)
-        else {
-            let id = assignMessageID()
-            precondition(1...Self.messageIDBytesMax ~= id.count, "a message id of \(id.count)")
-            body.u8(UInt8(id.count))
-            body.raw(id)
-            return true
+        if !planted(.messageIDsReplaced), let value = value(paths.messageID, event) {
+            let isCarried = Self.withMessageID(value) { id in
+                guard normaliser.isMessageID(id) else { return false }
+                carryMessageID(id, to: &body)
+                return true
+            }
+            if isCarried == true { return false }
         }
+        let id = assignMessageID()
+        precondition(1...Self.messageIDBytesMax ~= id.count, "a message id of \(id.count)")
+        body.u8(UInt8(id.count))
+        body.raw(id)
+        return true
+    }
+
+    private mutating func carryMessageID(_ id: RawSpan, to body: inout ByteWriter) {
         if id.byteCount <= Self.messageIDBytesMax {
             body.u8(UInt8(id.byteCount))
             body.raw(id)
@@ -67,7 +75,6 @@ extension EventReader {
             body.u8(UInt8(hex.count))
             body.raw(hex)
         }
-        return false
     }
 
     private mutating func appendCounterName(

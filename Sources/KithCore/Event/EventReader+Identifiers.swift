@@ -7,6 +7,8 @@ struct FoundIdentifier: Sendable {
     var flags: UInt8
     /// Whether it comes before all others: the `userId` of an alias.
     var isFirst: Bool
+    /// Where the event carries it.
+    var origin: IdentifierPlace
     var valueStart: Int
     var valueCount: Int
 }
@@ -17,7 +19,7 @@ struct FoundIdentifier: Sendable {
 extension EventReader {
     /// The event's own identifiers.
     mutating func findIdentifiers(
-        _ event: RawSpan, type: EventType, ignored: inout IgnoredIdentifierCounts
+        _ event: RawSpan, type: EventType, _ batch: inout EventBatch
     ) {
         var settled = -1
         for place in paths.sources.indices {
@@ -28,48 +30,69 @@ extension EventReader {
             do throws(IgnoredIdentifier) {
                 try add(
                     value, namespace: source.namespace, flags: 0,
-                    isFirst: type == .alias && source.namespace == userID, ignored: &ignored)
+                    isFirst: type == .alias && source.namespace == userID,
+                    at: .path(UInt16(place)), &batch)
                 slots[source.node].isCarried = true
                 settled = source.namespace
             } catch {
-                ignored.add(error)
+                batch.ignore(
+                    error, namespace: source.namespace, at: .path(UInt16(place)),
+                    position: position)
             }
         }
         if let list = value(paths.externalIDs, event) {
             do throws(ByteError) {
-                try findExternalIDs(list, ignored: &ignored)
+                try findExternalIDs(list, &batch)
             } catch {
                 // Not an array. Nothing else is left to be wrong after the pass over the event.
-                ignored.add(.invalid)
+                batch.ignore(.invalid, namespace: nil, at: .externalIDs, position: position)
             }
         }
     }
 
+    /// Tells of an event without identifiers which of their places hold `null`.
+    func noteNulls(_ event: RawSpan, _ batch: inout EventBatch) {
+        for place in paths.sources.indices {
+            let slot = slots[paths.sources[place].node]
+            guard slot.count > 0, value(paths.sources[place].node, event) == nil else { continue }
+            batch.notes.append(
+                EventNote(position: position, .isNull(at: .path(UInt16(place)))))
+        }
+    }
+
     /// What an alias's person was called before: the text as a user id and as an anonymous id.
-    mutating func findPreviousID(_ event: RawSpan, ignored: inout IgnoredIdentifierCounts) {
-        guard let value = value(paths.previousID, event) else { return }
+    /// Whether it is any of the two.
+    mutating func findPreviousID(_ event: RawSpan, _ batch: inout EventBatch) -> Bool {
+        guard let value = value(paths.previousID, event) else { return false }
+        var isUsed = false
         // Only where the event has a user id of its own are there two such ends to join.
         let hasUserID = found.contains(where: \.isFirst)
         var reason: IgnoredIdentifier?
         if let userID {
             let flags =
                 EventIdentifier.unlisted | (hasUserID ? EventIdentifier.aliasEnd : 0)
-            reason = addPrevious(value, namespace: userID, flags: flags, ignored: &ignored)
+            reason = addPrevious(value, namespace: userID, flags: flags, &batch)
+            isUsed = reason == nil
         }
         if let anonymousID {
             let other = addPrevious(
-                value, namespace: anonymousID, flags: EventIdentifier.unlisted, ignored: &ignored)
+                value, namespace: anonymousID, flags: EventIdentifier.unlisted, &batch)
+            isUsed = isUsed || other == nil
             reason = reason ?? other
         }
         // One value is one ignored identifier, though it is tried as two.
-        if let reason { ignored.add(reason) }
+        if let reason {
+            batch.ignore(reason, namespace: userID, at: .previousID, position: position)
+        }
+        return isUsed
     }
 
     private mutating func addPrevious(
-        _ value: RawSpan, namespace: Int, flags: UInt8, ignored: inout IgnoredIdentifierCounts
+        _ value: RawSpan, namespace: Int, flags: UInt8, _ batch: inout EventBatch
     ) -> IgnoredIdentifier? {
         do throws(IgnoredIdentifier) {
-            try add(value, namespace: namespace, flags: flags, isFirst: false, ignored: &ignored)
+            try add(
+                value, namespace: namespace, flags: flags, isFirst: false, at: .previousID, &batch)
             slots[paths.previousID].isCarried = true
             return nil
         } catch {
@@ -79,14 +102,14 @@ extension EventReader {
 
     /// The entries `{id, type}`, their type naming the namespace.
     private mutating func findExternalIDs(
-        _ list: RawSpan, ignored: inout IgnoredIdentifierCounts
+        _ list: RawSpan, _ batch: inout EventBatch
     ) throws(ByteError) {
         var reader = CBORReader(list)
         var entries = try reader.array()
         while try reader.next(in: &entries) {
             guard try reader.kind() == .map else {
                 try reader.skip()
-                ignored.add(.invalid)
+                batch.ignore(.invalid, namespace: nil, at: .externalIDs, position: position)
                 continue
             }
             var idStart = 0
@@ -113,16 +136,17 @@ extension EventReader {
                 }
             }
             guard let namespace else {
-                ignored.add(.unknownNamespace)
+                batch.ignore(
+                    .unknownNamespace, namespace: nil, at: .externalIDs, position: position)
                 continue
             }
             do throws(IgnoredIdentifier) {
                 // Without an id this is no item at all, and invalid like any other wrong one.
                 try add(
                     list.extracting(idStart..<idEnd), namespace: namespace, flags: 0,
-                    isFirst: false, ignored: &ignored)
+                    isFirst: false, at: .externalIDs, &batch)
             } catch {
-                ignored.add(error)
+                batch.ignore(error, namespace: namespace, at: .externalIDs, position: position)
             }
         }
     }
@@ -140,53 +164,59 @@ extension EventReader {
 
     /// Adds the identifier that the CBOR item `value` is in a namespace.
     private mutating func add(
-        _ value: RawSpan, namespace: Int, flags: UInt8, isFirst: Bool,
-        ignored: inout IgnoredIdentifierCounts
+        _ value: RawSpan, namespace: Int, flags: UInt8, isFirst: Bool, at origin: IdentifierPlace,
+        _ batch: inout EventBatch
     ) throws(IgnoredIdentifier) {
         let start = values.count
         try normalise(value, namespace: namespace)
         let place = start..<values.count
         let identifier = FoundIdentifier(
             leaf: leaf(namespace, place), namespace: namespace, flags: flags, isFirst: isFirst,
-            valueStart: start, valueCount: place.count)
+            origin: origin, valueStart: start, valueCount: place.count)
         if mergeIntoSame(identifier) {
             values.removeLast(place.count)
         } else {
-            insert(identifier, ignored: &ignored)
+            insert(identifier, &batch)
         }
     }
 
-    /// Appends the normalised value of a text or an integer to `values`.
+    /// Appends the normalised value of a text or of a number that is an integer to `values`.
     private mutating func normalise(
         _ value: RawSpan, namespace: Int
     ) throws(IgnoredIdentifier) {
         guard value.byteCount > 0 else { throw .invalid }
-        switch value[0] >> 5 {
-        case 0, 1:
-            let digits = Self.decimal(value)
-            unsafe try normaliser.normalise(
-                digits.span.bytes, namespace: namespace, into: &values)
-        case 3:
+        if value[0] >> 5 == 3 {
             guard let text = Self.text(value) else { throw .invalid }
-            try normaliser.normalise(text, namespace: namespace, into: &values)
-        default:
-            throw .invalid
+            return try normaliser.normalise(text, namespace: namespace, into: &values)
+        }
+        let digits = try Self.digits(value)
+        unsafe try normaliser.normalise(digits.span.bytes, namespace: namespace, into: &values)
+    }
+
+    /// The decimal text of a number that is an integer: of one written as an integer at any length,
+    /// of a float up to 2^53, where it still tells all integers apart.
+    static func digits(_ value: RawSpan) throws(IgnoredIdentifier) -> [UInt8] {
+        switch value[0] {
+        case 0xf9...0xfb:
+            var reader = CBORReader(value)
+            // Cannot throw: the pass over the event has read the float once.
+            guard let number = try? reader.float(), number.magnitude <= 0x1p53,
+                number == number.rounded()
+            else { throw .invalid }
+            return Array(String(Int64(number)).utf8)
+        case 0x00...0x3f, 0xc0...0xdf:
+            // Turning bytes into digits is quadratic; what is too long anyway is not begun.
+            guard value.byteCount <= integerBytesMax else {
+                throw value[0] == 0xc2 || value[0] == 0xc3 ? .tooLong : .invalid
+            }
+            guard let digits = CBORInteger.decimal(value) else { throw .invalid }
+            return digits
+        default: throw .invalid
         }
     }
 
-    /// The decimal digits of a CBOR integer.
-    private static func decimal(_ value: RawSpan) -> [UInt8] {
-        var reader = CBORReader(value)
-        do throws(ByteError) {
-            let head = try reader.head()
-            if head.major == 0 { return Array(String(head.argument).utf8) }
-            // −1 − n, whose magnitude passes 64 bits for the greatest n.
-            if head.argument == .max { return Array("-18446744073709551616".utf8) }
-            return Array("-\(head.argument + 1)".utf8)
-        } catch {
-            return []
-        }
-    }
+    /// Bytes of a CBOR integer whose digits may be no more than an identifier has.
+    private static let integerBytesMax = 5 + IdentifierNormaliser.valueBytesMax * 10 / 24
 
     /// Whether the identifier is there already; then it is its own as soon as one of the two is.
     private mutating func mergeIntoSame(_ identifier: FoundIdentifier) -> Bool {
@@ -202,14 +232,14 @@ extension EventReader {
 
     /// Inserts in order; above `identifiersMax` the last one goes, counted as `limit`.
     private mutating func insert(
-        _ identifier: FoundIdentifier, ignored: inout IgnoredIdentifierCounts
+        _ identifier: FoundIdentifier, _ batch: inout EventBatch
     ) {
         var place = found.count
         while place > 0, precedes(identifier, found[place - 1]) { place -= 1 }
         found.insert(identifier, at: place)
-        if found.count > Self.identifiersMax {
-            found.removeLast()
-            ignored.add(.limit)
+        if found.count > Self.identifiersMax, let last = found.popLast() {
+            batch.ignore(
+                .limit, namespace: last.namespace, at: last.origin, position: position)
         }
     }
 

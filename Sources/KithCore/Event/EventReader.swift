@@ -14,10 +14,11 @@ public import KithBytes
 /// - The first path of a namespace with a usable value gives the identifier; ignored ones before
 ///   it are counted.
 /// - The top-level `traits` of a `group` describe the group, so they name nobody.
-/// - Any of the four times that is present must be one, whether or not the rule needs it.
+/// - Of the four times only those that the rule uses must be one (`EventTime`).
 /// - Event names are kept as they are and counted under their first 200 bytes, cut before a
 ///   character that would not fit. A name of blanks only is missing.
-/// - A message id above 255 bytes is replaced by its 128-bit hash in hex.
+/// - A message id above 255 bytes is replaced by its 128-bit hash in hex. One that would be blocked
+///   as an identifier, or that lost half of a surrogate pair, is none: others have it too.
 /// - Strings in chunks (CBOR's indefinite lengths) are put together first; that event pays for it.
 public struct EventReader: Sendable {
     /// Identifiers of one event. The strongest are kept.
@@ -54,6 +55,10 @@ public struct EventReader: Sendable {
     var found: [FoundIdentifier] = []
     /// The values of `found`.
     var values: [UInt8] = []
+    /// Its place in the client's batch.
+    var position: UInt32 = 0
+    /// The field that the refusal is about.
+    var fault: EventFault?
 
     /// What of a namespace is needed for every event.
     struct CompiledNamespace: Sendable {
@@ -110,7 +115,8 @@ public struct EventReader: Sendable {
     }
 
     /// Appends the event to `batch`, or leaves the batch's events as they were and says why it is
-    /// refused. Ignored identifiers are counted in both cases. O(bytes).
+    /// refused. Ignored identifiers are counted, and all that there is to tell is noted, in both
+    /// cases. O(bytes).
     ///
     /// - Parameters:
     ///   - event: one CBOR item.
@@ -123,6 +129,22 @@ public struct EventReader: Sendable {
         _ event: RawSpan, position: UInt32, space: RawSpan, arrival: Int64, stamp: Int64?,
         into batch: inout EventBatch, assignMessageID: () -> [UInt8]
     ) throws(EventRejection) {
+        self.position = position
+        fault = nil
+        do throws(EventRejection) {
+            try readWhole(
+                event, arrival: arrival, stamp: stamp, space: space, into: &batch,
+                assignMessageID: assignMessageID)
+        } catch {
+            if let fault { batch.notes.append(EventNote(position: position, .fault(fault))) }
+            throw error
+        }
+    }
+
+    private mutating func readWhole(
+        _ event: RawSpan, arrival: Int64, stamp: Int64?, space: RawSpan,
+        into batch: inout EventBatch, assignMessageID: () -> [UInt8]
+    ) throws(EventRejection) {
         guard event.byteCount <= eventBytesMax else { throw .eventTooLarge }
         use(space)
         var reader = CBORReader(event)
@@ -130,7 +152,7 @@ public struct EventReader: Sendable {
         guard reader.hasChunkedString else {
             guard isWhole else { throw .invalidJSON }
             return try take(
-                event, position: position, arrival: arrival, stamp: stamp, into: &batch,
+                event, arrival: arrival, stamp: stamp, into: &batch,
                 assignMessageID: assignMessageID)
         }
         let whole: [UInt8]
@@ -142,7 +164,7 @@ public struct EventReader: Sendable {
         var again = unsafe CBORReader(whole.span.bytes)
         guard scan(&again) else { throw .invalidJSON }
         try unsafe take(
-            whole.span.bytes, position: position, arrival: arrival, stamp: stamp, into: &batch,
+            whole.span.bytes, arrival: arrival, stamp: stamp, into: &batch,
             assignMessageID: assignMessageID)
     }
 
@@ -227,27 +249,77 @@ public struct EventReader: Sendable {
         }
     }
 
+    /// Gives the text of an item that may be a message id to `body`: a text, or the digits of an
+    /// integer. Nil for what is neither.
+    public static func withMessageID<R>(_ item: RawSpan, _ body: (RawSpan) -> R) -> R? {
+        if let text = text(item) { return body(text) }
+        do throws(IgnoredIdentifier) {
+            let digits = try digits(item)
+            return unsafe body(digits.span.bytes)
+        } catch {
+            return nil
+        }
+    }
+
     // MARK: The parts
 
     private mutating func take(
-        _ event: RawSpan, position: UInt32, arrival: Int64, stamp: Int64?,
-        into batch: inout EventBatch, assignMessageID: () -> [UInt8]
+        _ event: RawSpan, arrival: Int64, stamp: Int64?, into batch: inout EventBatch,
+        assignMessageID: () -> [UInt8]
     ) throws(EventRejection) {
-        guard let type = type(event) else { throw .invalidType }
-        if type == .track, !hasEventName(event) { throw .missingEventName }
+        guard let type = type(event) else {
+            fault = EventFault(.type, textProblem(paths.type, event))
+            throw .invalidType
+        }
+        if type == .track, !hasEventName(event) {
+            fault = EventFault(.event, textProblem(paths.event, event))
+            throw .missingEventName
+        }
         found.removeAll(keepingCapacity: true)
         values.removeAll(keepingCapacity: true)
-        findIdentifiers(event, type: type, ignored: &batch.ignored)
-        guard !found.isEmpty else { throw .noIdentifier }
-        let time = try time(event, arrival: arrival)
-        if type == .alias {
-            guard value(paths.previousID, event) != nil else { throw .missingPreviousID }
-            findPreviousID(event, ignored: &batch.ignored)
+        findIdentifiers(event, type: type, &batch)
+        guard !found.isEmpty else {
+            noteNulls(event, &batch)
+            throw .noIdentifier
         }
+        let (time, isMoved) = try time(event, arrival: arrival)
+        if type == .alias {
+            guard value(paths.previousID, event) != nil else {
+                fault = EventFault(.previousID, textProblem(paths.previousID, event))
+                throw .missingPreviousID
+            }
+            guard findPreviousID(event, &batch) else {
+                fault = EventFault(.previousID, .isNoIdentifier)
+                throw .missingPreviousID
+            }
+        }
+        if isMoved { batch.notes.append(EventNote(position: position, .timeMoved)) }
         collectTraits(event, isIdentify: type == .identify)
         append(
-            event, type: type, position: position, time: time, stamp: stamp ?? EventHead.noStamp,
-            into: &batch, assignMessageID: assignMessageID)
+            event, type: type, time: time, stamp: stamp ?? EventHead.noStamp, into: &batch,
+            assignMessageID: assignMessageID)
+    }
+
+    private mutating func time(
+        _ event: RawSpan, arrival: Int64
+    ) throws(EventRejection) -> (time: Int64, isMoved: Bool) {
+        let answer = EventTime.of(arrival: arrival) { field in
+            let node =
+                switch field {
+                case .receivedAt: paths.receivedAt
+                case .sentAt: paths.sentAt
+                case .originalTimestamp: paths.originalTimestamp
+                default: paths.timestamp
+                }
+            guard let value = value(node, event) else { return nil }
+            return Timestamp.reading(item: value)
+        }
+        switch answer {
+        case .time(let time, let isMoved): return (time, isMoved)
+        case .fault(let fault):
+            self.fault = fault
+            throw .invalidTimestamp
+        }
     }
 
     private func type(_ event: RawSpan) -> EventType? {
@@ -268,39 +340,33 @@ public struct EventReader: Sendable {
         return name.trimmed().byteCount > 0
     }
 
-    /// Event time: where three clocks are known, freed of the device's error; never after arrival.
-    private func time(_ event: RawSpan, arrival: Int64) throws(EventRejection) -> Int64 {
-        let received = try time(paths.receivedAt, event)
-        let sent = try time(paths.sentAt, event)
-        let original = try time(paths.originalTimestamp, event)
-        let stated = try time(paths.timestamp, event)
-        let arrival = received ?? arrival
-        let time: Int64
-        if let received, let sent, let original {
-            time = received - (sent - original)
-        } else {
-            time = stated ?? arrival
+    /// What is wrong with the value of `node`, where a text should be that is known.
+    private func textProblem(_ node: Int, _ event: RawSpan) -> FieldProblem {
+        let slot = slots[node]
+        guard slot.count > 0 else { return .absent }
+        guard let value = value(node, event) else { return .isNull }
+        if let text = Self.text(value) {
+            return text.trimmed().byteCount == 0 ? .isEmpty : .isOtherText
         }
-        guard let time = Timestamp.inRange(min(time, arrival)) else { throw .invalidTimestamp }
-        return time
+        return Self.kindProblem(value)
     }
 
-    private func time(_ node: Int, _ event: RawSpan) throws(EventRejection) -> Int64? {
-        guard let value = value(node, event) else { return nil }
-        var reader = CBORReader(value)
-        let time: Int64?
-        do throws(ByteError) {
-            switch try reader.kind() {
-            case .text: time = Timestamp.parse(try reader.text())
-            case .unsigned: time = Timestamp.inRange(try reader.int64())
-            case .float: time = Timestamp.inRange(try reader.float())
-            default: time = nil
+    /// The kind of an item that should be another.
+    static func kindProblem(_ item: RawSpan) -> FieldProblem {
+        switch item[0] >> 5 {
+        case 0, 1: .isNumber
+        case 3: .isOtherText
+        case 4: .isArray
+        case 5: .isObject
+        case 6: item[0] == 0xc2 || item[0] == 0xc3 ? .isNumber : .isOther
+        case 7:
+            switch item[0] {
+            case 0xf4, 0xf5: .isBoolean
+            case 0xf9...0xfb: .isNumber
+            default: .isOther
             }
-        } catch {
-            time = nil
+        default: .isOther
         }
-        guard let time else { throw .invalidTimestamp }
-        return time
     }
 
     /// Fills `traits`: those of the context, then those of an identify, which win.

@@ -34,8 +34,8 @@ public enum EventRejection: String, Error, Hashable, Sendable, CaseIterable {
     case noIdentifier = "no_identifier"
     /// More bytes than the reader's limit.
     case eventTooLarge = "event_too_large"
-    /// A time is given that is none, or the event's time is before 1970 or after 9999.
+    /// A time that the rule uses is none, looks like seconds, or is before 1970 or after 9999.
     case invalidTimestamp = "invalid_timestamp"
-    /// An `alias` without `previousId`.
+    /// An `alias` without `previousId`, or with one that is no identifier.
     case missingPreviousID = "missing_previous_id"
 }

@@ -2,34 +2,102 @@ internal import KithBytes
 
 /// Times as events carry them, read into milliseconds since 1970.
 ///
-/// Text is ISO 8601 in its extended form, in the proleptic Gregorian calendar:
+/// Text is ISO 8601 in its extended or basic form, in the proleptic Gregorian calendar, blanks
+/// around it allowed:
 ///
-///     2024-02-29                          midnight
-///     2024-02-29T12:34Z                   also `t` or one blank for T, `z` for Z
+///     2024-02-29   20240229               midnight
+///     2024-02-29T12:34Z                   also `t` or one blank for T, `z` or ` UTC` for Z
 ///     2024-02-29T12:34:56.789012+05:30    also `,`; `+0530`, `+05`; any number of digits, cut to ms
+///     20240229T123456Z
+///     1709210096789                       9 digits or more: milliseconds, as a number says them
 ///
 /// Without an offset it is UTC. 24:00:00 is the end of a day and second 60 the next minute, as the
-/// standard has them. Times before 1970 and after 9999 are nil.
+/// standard has them. Times before 1970 and after 9999 are none, and neither is a number of 0 to
+/// 10¹¹: somebody counts in seconds, and every such time would be one of January 1970 to 1973.
 public enum Timestamp {
     /// 9999-12-31T23:59:59.999Z.
     public static let max: Int64 = 253_402_300_799_999
+    /// Numbers up to here are taken for seconds.
+    public static let secondsMax: Int64 = 100_000_000_000
+
+    /// What a value says.
+    public enum Reading: Equatable, Sendable {
+        case time(Int64)
+        /// No time: why, and from which byte on, from 1; 0 where that says nothing.
+        case wrong(FieldProblem, place: UInt8)
+
+        public var time: Int64? {
+            if case .time(let time) = self { time } else { nil }
+        }
+    }
+
+    /// The time that one CBOR item means. O(n).
+    public static func reading(item: RawSpan) -> Reading {
+        var reader = CBORReader(item)
+        do throws(ByteError) {
+            switch try reader.kind() {
+            case .text: return reading(try reader.text())
+            case .unsigned:
+                let number = try reader.head().argument
+                return number > UInt64(max)
+                    ? .wrong(.after9999, place: 0) : reading(number: Int64(number))
+            case .negative: return .wrong(.before1970, place: 0)
+            case .float:
+                let number = try reader.float()
+                if number.isNaN { return .wrong(.isNumber, place: 0) }
+                guard number < Double(max) + 1 else { return .wrong(.after9999, place: 0) }
+                guard number >= 0 else { return .wrong(.before1970, place: 0) }
+                return reading(number: Int64(number))
+            case .null, .undefined: return .wrong(.isNull, place: 0)
+            default: return .wrong(EventReader.kindProblem(item), place: 0)
+            }
+        } catch {
+            return .wrong(.isOther, place: 0)
+        }
+    }
+
+    private static func reading(number: Int64) -> Reading {
+        number <= secondsMax ? .wrong(.looksLikeSeconds, place: 0) : .time(number)
+    }
+
+    /// The time that `text` means. O(n).
+    public static func reading(_ text: RawSpan) -> Reading {
+        var start = 0
+        var end = text.byteCount
+        while start < end, text[start] == 0x20 || 0x09...0x0d ~= text[start] { start += 1 }
+        while end > start, text[end - 1] == 0x20 || 0x09...0x0d ~= text[end - 1] { end -= 1 }
+        let text = text.extracting(start..<end)
+        if text.byteCount == 0 { return .wrong(.isEmpty, place: 0) }
+        if text.byteCount > 8, let number = number(text) {
+            return number > max ? .wrong(.after9999, place: 0) : reading(number: number)
+        }
+        var parser = TimestampParser(text)
+        guard let time = parser.time() else {
+            if let number = number(text) { return reading(number: number) }
+            return .wrong(.isNoTime, place: UInt8(min(start + parser.offset + 1, 255)))
+        }
+        if time < 0 { return .wrong(.before1970, place: 0) }
+        return time > max ? .wrong(.after9999, place: 0) : .time(time)
+    }
+
+    /// The number that digits and nothing else write; the greatest where they are too many.
+    private static func number(_ digits: RawSpan) -> Int64? {
+        var value: Int64 = 0
+        for place in 0..<digits.byteCount {
+            guard 0x30...0x39 ~= digits[place] else { return nil }
+            let (product, overflows) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carries) = product.addingReportingOverflow(Int64(digits[place] & 0x0f))
+            value = overflows || carries ? .max : sum
+        }
+        return value
+    }
 
     /// The time that `text` means, nil where it is none. O(n).
-    public static func parse(_ text: RawSpan) -> Int64? {
-        var parser = TimestampParser(text)
-        guard let time = parser.time() else { return nil }
-        return inRange(time)
-    }
+    public static func parse(_ text: RawSpan) -> Int64? { reading(text).time }
 
     /// `milliseconds`, nil before 1970 and after 9999.
     public static func inRange(_ milliseconds: Int64) -> Int64? {
         0...max ~= milliseconds ? milliseconds : nil
-    }
-
-    /// Whole milliseconds of a time with a fraction, cut.
-    public static func inRange(_ milliseconds: Double) -> Int64? {
-        guard milliseconds >= 0, milliseconds < Double(max) + 1 else { return nil }
-        return Int64(milliseconds)
     }
 
     /// Days from 1970-01-01 to a day of the proleptic Gregorian calendar.
@@ -54,7 +122,8 @@ public enum Timestamp {
     }
 }
 
-/// Reads one time; each step gives nil where the text does not go on as it must.
+/// Reads one time; each step gives nil where the text does not go on as it must, and `offset` is
+/// there.
 private struct TimestampParser: ~Escapable {
     let text: RawSpan
     var offset = 0
@@ -63,10 +132,11 @@ private struct TimestampParser: ~Escapable {
     init(_ text: RawSpan) { self.text = text }
 
     mutating func time() -> Int64? {
-        guard let year = number(digits: 4), take("-"),
-            let month = number(digits: 2), 1...12 ~= month, take("-"),
-            let day = number(digits: 2), day >= 1,
-            day <= Timestamp.daysInMonth(year: year, month: month)
+        guard let year = number(digits: 4) else { return nil }
+        let isExtended = take("-")
+        guard let month = number(digits: 2, in: 1...12), !isExtended || take("-"),
+            let day = number(
+                digits: 2, in: 1...Timestamp.daysInMonth(year: year, month: month))
         else { return nil }
         let midnight = Timestamp.days(year: year, month: month, day: day) * 86_400_000
         if offset == text.byteCount { return midnight }
@@ -78,12 +148,12 @@ private struct TimestampParser: ~Escapable {
 
     /// Milliseconds since midnight.
     private mutating func clock() -> Int64? {
-        guard let hour = number(digits: 2), hour <= 24, take(":"),
-            let minute = number(digits: 2), minute <= 59
-        else { return nil }
+        guard let hour = number(digits: 2, in: 0...24) else { return nil }
+        let isExtended = take(":")
+        guard let minute = number(digits: 2, in: 0...59) else { return nil }
         var milliseconds = (hour * 60 + minute) * 60_000
-        if take(":") {
-            guard let second = number(digits: 2), second <= 60 else { return nil }
+        if isExtended ? take(":") : isDigit {
+            guard let second = number(digits: 2, in: 0...60) else { return nil }
             milliseconds += second * 1000
             if take(".") || take(",") {
                 guard let fraction = fraction() else { return nil }
@@ -108,7 +178,7 @@ private struct TimestampParser: ~Escapable {
 
     /// Milliseconds that the local clock is ahead of UTC.
     private mutating func shift() -> Int64? {
-        if offset == text.byteCount || take("Z") || take("z") { return 0 }
+        if offset == text.byteCount || take("Z") || take("z") || takeUTC() { return 0 }
         let sign: Int64
         if take("+") {
             sign = 1
@@ -117,23 +187,37 @@ private struct TimestampParser: ~Escapable {
         } else {
             return nil
         }
-        guard let hours = number(digits: 2), hours <= 23 else { return nil }
+        guard let hours = number(digits: 2, in: 0...23) else { return nil }
         if offset == text.byteCount { return sign * hours * 3_600_000 }
         _ = take(":")
-        guard let minutes = number(digits: 2), minutes <= 59 else { return nil }
+        guard let minutes = number(digits: 2, in: 0...59) else { return nil }
         return sign * (hours * 60 + minutes) * 60_000
     }
 
-    private mutating func number(digits: Int) -> Int64? {
-        guard offset + digits <= text.byteCount else { return nil }
+    /// So many digits; where the number is out of `range`, it goes wrong at its first digit.
+    private mutating func number(
+        digits: Int, in range: ClosedRange<Int64> = 0...9_999
+    ) -> Int64? {
+        let start = offset
         var value: Int64 = 0
-        for place in offset..<(offset + digits) {
-            let digit = text[place] &- 0x30
-            guard digit <= 9 else { return nil }
-            value = value &* 10 &+ Int64(digit)
+        for _ in 0..<digits {
+            guard let digit = digit() else { return nil }
+            value = value * 10 + digit
         }
-        offset += digits
-        return value
+        if range.contains(value) { return value }
+        offset = start
+        return nil
+    }
+
+    private var isDigit: Bool { offset < text.byteCount && 0x30...0x39 ~= text[offset] }
+
+    /// One blank or more, and UTC.
+    private mutating func takeUTC() -> Bool {
+        let start = offset
+        while take(" ") {}
+        if offset > start, take("U"), take("T"), take("C") { return true }
+        offset = start
+        return false
     }
 
     private mutating func digit() -> Int64? {

@@ -23,7 +23,7 @@ internal import KithBytes
 /// |    | 2 + 2n | groups that ever held it, sorted, unless only that of its life |
 /// |    | 1 + n | the space, then the namespace, each only where its number is `NameTable.other` |
 /// |    | n | the value; a canonical UUID as 16 bytes |
-/// |    | 6n or 10n | counters: name u16 and count u32, or u64 where one outgrew 32 bits |
+/// |    | 8n or 12n | counters, by rising name: u32, and count u32, or u64 where one outgrew 32 bits |
 /// |    | … | trait cells (`TraitCell`) |
 /// |    | 6 + 12n | window: time of the first message, then hash u64 and milliseconds after it u32 |
 ///
@@ -47,6 +47,8 @@ enum FacetLayout {
     static let headerBytes = 40
 
     static let timeBytes = 6
+    static let counterBytes = 8
+    static let wideCounterBytes = 12
     static let windowBaseBytes = 6
     static let windowEntryBytes = MemoryRegion.searchedEntryBytes
 }
@@ -73,9 +75,18 @@ public enum FacetLimits {
     /// Bytes of a trait or event name; a longer event name counts under "(other)", a longer trait
     /// is refused.
     public static let nameBytesMax = 4_096
-    /// Bytes of a record's payload from which on no new event name is counted by itself: every
+    /// Event names that a profile counts apart, reserved ones (`EventNames`) not among them;
+    /// further ones count under "(other)". A merge keeps what both had.
+    public static let eventNamesMax = 1_000
+    /// Counters of one facet, those of reserved names not among them; further ones under "(other)".
+    public static let countersMax = 16_384
+    /// Bytes of a record's payload from which on no facet gets a further counter: every
     /// facet could have a counter of every name, and come to more than a payload can be.
     public static let counterPayloadMax = 16 << 20
+    /// Bytes of the answer to a read of one profile, `Profile`'s encoding with all names spelt out.
+    /// What would pass it is not written: a link is refused, a trait too, a name counts under
+    /// "(other)".
+    public static let profileBytesMax = 4 << 20
     /// Groups that ever held one facet: numbers of groups are below it, as there is at most one
     /// group a shard.
     public static let groupsMax = ShardID.count
@@ -138,6 +149,9 @@ extension RawSpan {
         }
         return byteCount - other.byteCount
     }
+
+    /// Whether a trait's value is a deletion: `null`, or `undefined`, which is taken for it.
+    var isDeletion: Bool { byteCount == 1 && (self[0] == 0xf6 || self[0] == 0xf7) }
 
     /// The text; bytes that are no UTF-8 are replaced, and what then passes 65,535 bytes is cut.
     func repairedText() -> String {

@@ -31,7 +31,7 @@ public enum TraitOutcome: Sendable {
     case set
     /// The cell holds a greater or the same one; nothing changed.
     case older
-    /// The name table is full, or the record has 256 trait keys already; nothing changed.
+    /// The record has 256 trait keys already, or its profile no room; nothing changed.
     case limit
 }
 

@@ -100,15 +100,18 @@ extension Profile.Identifier: Comparable {
 // MARK: - Encoding
 
 extension Profile {
+    /// An encoding without its lists' entries, with the longest space.
+    static let headBytesMax = 16 + 2 + FacetLimits.scopeBytesMax + 1 + 8 + 8 + 8 + 8 + 4 + 4 + 4
+
     enum Flag {
         static let member: UInt8 = 1
         static let quarantine: UInt8 = 2
         static let expires: UInt8 = 4
     }
     /// The fewest bytes of one entry of each list: bounds what a count may claim.
-    private static let identifierBytesMin = 6
-    private static let traitBytesMin = 6
-    private static let eventBytesMin = 10
+    static let identifierBytesMin = 6
+    static let traitBytesMin = 6
+    static let eventBytesMin = 10
 
     /// Appends the encoding above. Texts are at most 65,535 bytes each.
     public func encode(into writer: inout ByteWriter) {

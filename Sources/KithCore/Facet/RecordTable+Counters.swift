@@ -1,6 +1,11 @@
 public import KithBytes
 
 // A facet's counters, one for each event name, and its window of recent messages.
+//
+// Counters lie in the order of their names' numbers, so that one of thousands is found in a dozen
+// looks. Which name gets a counter of its own is decided at the root that counts: a name that the
+// profile counts already, or one of the first `eventNamesMax`, or a reserved one (`EventNames`).
+// All others count under "(other)".
 
 extension RecordTable {
     /// Events counted under the facet: the sum of its counters. O(names).
@@ -13,44 +18,104 @@ extension RecordTable {
         return sum
     }
 
-    func counter(_ index: Int, _ shape: FacetShape) -> (name: UInt16, count: UInt64) {
+    func counter(_ index: Int, _ shape: FacetShape) -> (name: UInt32, count: UInt64) {
         let at = shape.counters + index * shape.counterBytes
         let count =
             shape.parts.contains(.wideCounters)
-            ? arena.region.u64(at: at + 2) : UInt64(arena.region.u32(at: at + 2))
-        return (arena.region.u16(at: at), count)
+            ? arena.region.u64(at: at + 4) : UInt64(arena.region.u32(at: at + 4))
+        return (arena.region.u32(at: at), count)
     }
 
-    /// Counts one event under its name; a new one under "(other)" where the name table has no room
-    /// or the record's payload has `FacetLimits.counterPayloadMax`.
-    public mutating func count(_ facet: inout FacetRef, name: RawSpan) {
+    /// The place of a name's counter, or where it would be. O(log names).
+    private func place(of name: UInt32, _ shape: FacetShape) -> (index: Int, isThere: Bool) {
+        let stride = shape.counterBytes
+        var low = 0
+        var high = shape.counterCount
+        while low < high {
+            let middle = (low &+ high) / 2
+            let here = arena.region.u32(at: shape.counters &+ middle &* stride)
+            if here == name { return (middle, true) }
+            if here < name { low = middle &+ 1 } else { high = middle }
+        }
+        return (low, false)
+    }
+
+    /// Counts one event under its name, or under "(other)" where the profile has no room for a
+    /// further name: it counts `namesMax` already, reserved ones apart, or is as large as it may
+    /// get. O(log names), for a name that is new in the facet O(payload).
+    public mutating func count(
+        _ facet: inout FacetRef, name: RawSpan, namesMax: Int = FacetLimits.eventNamesMax
+    ) {
         let shape = shape(facet)
-        if let known = names.find(name) {
-            for index in 0..<shape.counterCount where counter(index, shape).name == known {
-                return increment(facet, index, shape)
-            }
+        let known = events.find(name)
+        if let known {
+            let (index, isThere) = place(of: known, shape)
+            if isThere { return increment(facet, index, shape) }
         }
-        let hasRoom = payloadBytes(facet.slot) < FacetLimits.counterPayloadMax
-        let id = (hasRoom ? names.retain(name) : nil) ?? NameTable.other
-        if id == NameTable.other {
-            for index in 0..<shape.counterCount where counter(index, shape).name == id {
-                return increment(facet, index, shape)
-            }
+        let isReserved =
+            known.map { $0 < EventNames.reservedCount } ?? EventNames.isReserved(name)
+        let isCounted = known.map { counts($0, facet.slot) } ?? false
+        let mayAdd =
+            isReserved && !planted(.typeNamesBounded)
+            || hasRoom(forCounterIn: facet, shape)
+                && (isCounted || hasRoom(forEventName: name, facet.slot, namesMax: namesMax))
+        guard mayAdd, let id = events.retain(name) else {
+            mark(.eventNameOther)
+            return countOther(facet, shape)
         }
-        let offset = shape.traits - shape.start
+        insertCounter(facet, id, shape)
+        guard !isReserved, !isCounted else { return }
+        slab.setEventNames(facet.slot.rawValue, eventNames(facet.slot) + 1)
+        grow(facet.slot, by: Profile.eventBytesMin + name.byteCount)
+    }
+
+    private mutating func countOther(_ facet: FacetRef, _ shape: FacetShape) {
+        if events.entryCount == 0 { _ = events.retain(.constant(EventNames.reserved[0])) }
+        let (index, isThere) = place(of: EventNames.other, shape)
+        if isThere { return increment(facet, index, shape) }
+        insertCounter(facet, EventNames.other, shape)
+    }
+
+    /// Whether the facet may get a counter of a name that is not reserved. For the six reserved
+    /// ones there is always room.
+    private func hasRoom(forCounterIn facet: FacetRef, _ shape: FacetShape) -> Bool {
+        shape.counterCount < FacetLimits.countersMax
+            && payloadBytes(facet.slot) < FacetLimits.counterPayloadMax
+    }
+
+    private func hasRoom(forEventName name: RawSpan, _ slot: SlotIndex, namesMax: Int) -> Bool {
+        (eventNames(slot) < namesMax || planted(.eventNamesUnbounded))
+            && name.byteCount <= FacetLimits.nameBytesMax
+            && hasRoom(forProfileBytes: Profile.eventBytesMin + name.byteCount, slot)
+    }
+
+    /// Whether any facet of the record counts under that name. O(facets log names).
+    private func counts(_ name: UInt32, _ slot: SlotIndex) -> Bool {
+        var offset = Self.payloadHeaderBytes
+        for _ in 0..<facetCount(slot) {
+            let facet = FacetRef(slot: slot, offset: UInt32(offset))
+            if place(of: name, shape(facet)).isThere { return true }
+            offset += Int(arena.region.u32(at: start(facet)))
+        }
+        return false
+    }
+
+    private mutating func insertCounter(_ facet: FacetRef, _ name: UInt32, _ shape: FacetShape) {
+        let index = place(of: name, shape).index
+        let offset = shape.counters - shape.start + index * shape.counterBytes
         resize(facet, at: offset, removing: 0, inserting: shape.counterBytes)
         let start = start(facet)
-        arena.region.store(id, at: start + offset)
+        arena.region.store(name, at: start + offset)
         if shape.parts.contains(.wideCounters) {
-            arena.region.store(UInt64(1), at: start + offset + 2)
+            arena.region.store(UInt64(1), at: start + offset + 4)
         } else {
-            arena.region.store(UInt32(1), at: start + offset + 2)
+            arena.region.store(UInt32(1), at: start + offset + 4)
         }
         arena.region.store(UInt16(shape.counterCount + 1), at: start + FacetLayout.counters)
     }
 
     private mutating func increment(_ facet: FacetRef, _ index: Int, _ shape: FacetShape) {
-        let at = shape.counters + index * shape.counterBytes + 2
+        let at = shape.counters + index * shape.counterBytes + 4
         if shape.parts.contains(.wideCounters) {
             arena.region.store(arena.region.u64(at: at).addingSaturated(1), at: at)
         } else if arena.region.u32(at: at) < UInt32.max {
@@ -67,11 +132,12 @@ extension RecordTable {
         resize(facet, at: end, removing: 0, inserting: 4 * shape.counterCount)
         let start = start(facet)
         let counters = start + shape.counters - shape.start
+        let (narrow, wide) = (FacetLayout.counterBytes, FacetLayout.wideCounterBytes)
         for index in (0..<shape.counterCount).reversed() {
-            let name = arena.region.u16(at: counters + 6 * index)
-            let count = arena.region.u32(at: counters + 6 * index + 2)
-            arena.region.store(name, at: counters + 10 * index)
-            arena.region.store(UInt64(count), at: counters + 10 * index + 2)
+            let name = arena.region.u32(at: counters + narrow * index)
+            let count = arena.region.u32(at: counters + narrow * index + 4)
+            arena.region.store(name, at: counters + wide * index)
+            arena.region.store(UInt64(count), at: counters + wide * index + 4)
         }
         let parts = shape.parts.union(.wideCounters)
         arena.region.store(parts.rawValue, at: start + FacetLayout.parts)

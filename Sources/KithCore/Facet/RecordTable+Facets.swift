@@ -24,7 +24,9 @@ struct FacetShape {
     var windowOldest: Int
 
     var end: Int { start + length }
-    var counterBytes: Int { parts.contains(.wideCounters) ? 10 : 6 }
+    var counterBytes: Int {
+        parts.contains(.wideCounters) ? FacetLayout.wideCounterBytes : FacetLayout.counterBytes
+    }
 
     /// Where message `index` of the window lies, the oldest being 0.
     func message(_ index: Int) -> Int {
@@ -68,7 +70,9 @@ extension RecordTable {
             start: start, length: length, parts: parts, sealVersion: sealVersion,
             forgetTime: forgetTime, groups: groups, texts: texts, value: value,
             valueBytes: valueBytes, counters: counters, counterCount: counterCount,
-            traits: counters + counterCount * (parts.contains(.wideCounters) ? 10 : 6),
+            traits: counters + counterCount
+                * (parts.contains(.wideCounters)
+                    ? FacetLayout.wideCounterBytes : FacetLayout.counterBytes),
             traitCount: Int(arena.region.u16(at: start + FacetLayout.traits)),
             window: start + length - windowBytes, windowCount: windowCount,
             windowOldest: messages - windowCount)
@@ -134,7 +138,7 @@ extension RecordTable {
             scopes.release(arena.region.u16(at: shape.start + FacetLayout.space))
             scopes.release(arena.region.u16(at: shape.start + FacetLayout.namespace))
             for index in 0..<shape.counterCount {
-                names.release(arena.region.u16(at: shape.counters + index * shape.counterBytes))
+                events.release(arena.region.u32(at: shape.counters + index * shape.counterBytes))
             }
             var cell: TraitCell?
             for _ in 0..<shape.traitCount {
@@ -213,6 +217,8 @@ extension RecordTable {
         setFacetsEnd(slot.rawValue, end + length)
         slab.setFacetCount(slot.rawValue, facetCount(slot) + 1)
         slab.setLastSeen(slot.rawValue, max(lastSeen(slot), StoredTime.rounded(seen)))
+        grow(
+            slot, by: Profile.identifierBytesMin + namespace.byteCount + value.byteCount)
 
         let facet = FacetRef(slot: slot, offset: UInt32(end))
         let start = start(facet)
@@ -270,6 +276,8 @@ extension RecordTable {
         setFacetsEnd(slot.rawValue, Self.payloadHeaderBytes)
         slab.setFacetCount(slot.rawValue, 0)
         slab.setLastSeen(slot.rawValue, Int64.min)
+        slab.setProfileBytes(slot.rawValue, 0)
+        slab.setEventNames(slot.rawValue, 0)
         if arena.isMostlyFree { rewriteArena(roomFor: nil) }
     }
 

@@ -33,7 +33,7 @@ extension RecordTable {
             for index in 0..<shape.counterCount {
                 let (name, count) = counter(index, shape)
                 counters.append(
-                    FoldedCounter(name: name, count: count, prefix: names.text(name).prefix8))
+                    FoldedCounter(name: name, count: count, prefix: events.text(name).prefix8))
             }
             appendTraits(of: shape, to: &cells)
         }
@@ -68,7 +68,7 @@ extension RecordTable {
     }
 
     private struct FoldedCounter {
-        var name: UInt16
+        var name: UInt32
         var count: UInt64
         /// The name's first bytes as a number, which decides most comparisons.
         var prefix: UInt64
@@ -100,7 +100,7 @@ extension RecordTable {
     private func encode(_ counters: inout [FoldedCounter], into writer: inout ByteWriter) {
         counters.sort {
             if $0.prefix != $1.prefix { return $0.prefix < $1.prefix }
-            return $0.name != $1.name && names.text($0.name).compare(names.text($1.name)) < 0
+            return $0.name != $1.name && events.text($0.name).compare(events.text($1.name)) < 0
         }
         let place = writer.count
         writer.u32(0)
@@ -113,7 +113,7 @@ extension RecordTable {
                 sum = sum.addingSaturated(counters[index].count)
                 index += 1
             }
-            writer.repaired16(names.text(name))
+            writer.repaired16(events.text(name))
             writer.u64(sum)
             written += 1
         }

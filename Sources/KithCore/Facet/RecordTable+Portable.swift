@@ -60,7 +60,7 @@ extension RecordTable {
 
         writer.u32(UInt32(shape.counterCount))
         for counter in countersByName(shape) {
-            writer.bytes16(names.text(counter.name))
+            writer.bytes16(events.text(counter.name))
             writer.u64(counter.count)
         }
 
@@ -80,10 +80,10 @@ extension RecordTable {
         exportWindow(shape, into: &writer)
     }
 
-    func countersByName(_ shape: FacetShape) -> [(name: UInt16, count: UInt64)] {
+    func countersByName(_ shape: FacetShape) -> [(name: UInt32, count: UInt64)] {
         var counters = (0..<shape.counterCount).map { counter($0, shape) }
         if counters.count > 1 {
-            counters.sort { names.text($0.name).compare(names.text($1.name)) < 0 }
+            counters.sort { events.text($0.name).compare(events.text($1.name)) < 0 }
         }
         return counters
     }
@@ -103,7 +103,7 @@ extension RecordTable {
     /// Adds the facets of an encoding. Everything is checked before anything changes: bytes that
     /// break the format, a facet that the record holds already, more facets than leave room for
     /// the record's own and a payload that would pass `importBytesMax` throw and leave the record
-    /// as it was. Event names that find no room in the name table add to "(other)".
+    /// as it was.
     public mutating func importFacets(
         _ slot: SlotIndex, _ reader: inout ByteReader
     ) throws(ByteError) {
@@ -128,6 +128,9 @@ extension RecordTable {
         unsafe arena.region.store(bytes: encoded.bytes.span.bytes, at: target)
         slab.setFacetCount(slot.rawValue, facetCount(slot) + count)
         slab.setLastSeen(slot.rawValue, newest)
+        let (bytes, eventNames) = recountProfile(slot)
+        slab.setProfileBytes(slot.rawValue, bytes)
+        slab.setEventNames(slot.rawValue, eventNames)
     }
 
     /// The most that a record's payload and the facets to import may come to together.
@@ -207,9 +210,9 @@ enum PortableFacet {
 
     private static func validateCounters(_ reader: inout ByteReader) throws(ByteError) {
         let count = Int(try reader.u32())
-        guard count <= NameTable.namesMax + 1 else {
-            throw .tooLong(length: count, limit: NameTable.namesMax + 1)
-        }
+        let most = FacetLimits.countersMax + EventNames.reservedCount
+        guard count <= most else { throw .tooLong(length: count, limit: most) }
+        var reserved = 0
         var previous = reader
         for index in 0..<count {
             let at = reader.offset
@@ -219,8 +222,12 @@ enum PortableFacet {
                 let before = try previous.bytes16()
                 guard before.compare(name) < 0 else { throw .malformed(offset: at) }
             }
+            if EventNames.isReserved(name) { reserved += 1 }
             previous = here
             try reader.skip(8)
+        }
+        guard count - reserved <= FacetLimits.countersMax else {
+            throw .tooLong(length: count - reserved, limit: FacetLimits.countersMax)
         }
     }
 
@@ -353,21 +360,23 @@ extension RecordTable {
     private mutating func storeCounters(
         _ reader: inout ByteReader, into out: inout ByteWriter
     ) throws(ByteError) -> (count: Int, isWide: Bool) {
-        var counters: [(name: UInt16, count: UInt64)] = []
-        var other: Int?
+        var counters: [(name: UInt32, count: UInt64)] = []
+        var other: UInt64?
         for _ in 0..<(try reader.u32()) {
-            let id = names.retain(try reader.bytes16()) ?? NameTable.other
+            let name = try reader.bytes16()
             let count = try reader.u64()
-            if id == NameTable.other, let other {
-                counters[other].count = counters[other].count.addingSaturated(count)
-                continue
+            let id = events.retain(name) ?? EventNames.other
+            if id == EventNames.other {
+                other = (other ?? 0).addingSaturated(count)
+            } else {
+                counters.append((id, count))
             }
-            if id == NameTable.other { other = counters.count }
-            counters.append((id, count))
         }
+        if let other { counters.append((EventNames.other, other)) }
+        counters.sort { $0.name < $1.name }
         let isWide = counters.contains { $0.count > UInt64(UInt32.max) }
         for counter in counters {
-            out.u16(counter.name)
+            out.u32(counter.name)
             if isWide { out.u64(counter.count) } else { out.u32(UInt32(counter.count)) }
         }
         return (counters.count, isWide)

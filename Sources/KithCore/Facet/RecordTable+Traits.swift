@@ -131,11 +131,15 @@ extension RecordTable {
     /// (time, message id, value bytes) wins, whatever the order of arrival; null is a deletion
     /// that competes like a value. `value` is one CBOR item. `known` is one for all traits of an
     /// event. O(cells of the facet), and once for `known` O(cells of the record).
+    ///
+    /// Where a new name has no room, the oldest deletion of the record gives way (`dropDeletion`).
     public mutating func setTrait(
         _ facet: inout FacetRef, name: RawSpan, time: Int64, messageID: RawSpan, value: RawSpan,
         known: inout TraitNames
     ) -> TraitOutcome {
-        if known.isFull, !known.contains(name, number: names.find(name)) { return .limit }
+        if known.isFull, known.hasNoDeletion, !known.contains(name, number: names.find(name)) {
+            return .limit
+        }
         let messageID = messageID.extracting(first: FacetLimits.messageIDBytesMax)
         let time = StoredTime.rounded(time)
         let shape = shape(facet)
@@ -145,13 +149,22 @@ extension RecordTable {
             guard compare(found, time: time, messageID: messageID, value: value) < 0 else {
                 return .older
             }
+            guard hasRoom(forProfileBytes: value.byteCount - found.valueBytes, facet.slot) else {
+                return .limit
+            }
             nameID = names.retain(name) ?? NameTable.other
             names.release(found.name)
             removeTrait(facet, found, follower, shape)
         } else {
-            guard name.byteCount <= FacetLimits.nameBytesMax,
-                hasRoom(forTrait: name, facet.slot, &known), let id = names.retain(name)
-            else { return .limit }
+            guard name.byteCount <= FacetLimits.nameBytesMax else { return .limit }
+            let bytes = Profile.traitBytesMin + name.byteCount + value.byteCount
+            while !hasRoom(forProfileBytes: bytes, facet.slot)
+                || !hasRoom(forTrait: name, facet.slot, &known)
+            {
+                guard dropDeletion(&facet, &known) else { return .limit }
+            }
+            // Where the table of names is full, the cell spells its name out.
+            let id = names.retain(name) ?? NameTable.other
             known.insert(name, number: id)
             nameID = id
         }
@@ -164,6 +177,8 @@ extension RecordTable {
     private mutating func removeTrait(
         _ facet: FacetRef, _ cell: TraitCell, _ follower: TraitCell?, _ shape: FacetShape
     ) {
+        grow(
+            facet.slot, by: -Profile.traitBytesMin - nameText(cell).byteCount - cell.valueBytes)
         var from = cell.start
         var to = cell.end
         if let follower, follower.isShared, !cell.isShared {
@@ -184,6 +199,7 @@ extension RecordTable {
         _ facet: FacetRef, name: RawSpan, id: UInt16, time: Int64, messageID: RawSpan,
         value: RawSpan
     ) {
+        grow(facet.slot, by: Profile.traitBytesMin + name.byteCount + value.byteCount)
         let shape = shape(facet)
         var last: TraitCell?
         for _ in 0..<shape.traitCount { last = trait(after: last, in: shape) }
@@ -231,6 +247,80 @@ extension RecordTable {
         }
         arena.region.store(bytes: value, at: at)
         arena.region.store(UInt16(shape.traitCount + 1), at: start + FacetLayout.traits)
+    }
+
+    // MARK: Deletions give way
+
+    /// Drops the record's oldest deletion for good: its name in every facet, since a value that it
+    /// beat would come back else. False where the record has none. O(cells of the record), and once
+    /// for `known` as much as sorting them.
+    mutating func dropDeletion(_ facet: inout FacetRef, _ known: inout TraitNames) -> Bool {
+        let slot = facet.slot
+        guard let name = known.popDeletion(gatheredBy: { deletions(slot) }) else { return false }
+        mark(.traitDeletionGone)
+        unsafe drop(name.span.bytes, from: &facet, &known)
+        return true
+    }
+
+    /// Drops the deletion of a name where it is older than `limit`: it has ended, and no longer
+    /// beats what is older still. O(cells of the record).
+    mutating func endDeletion(
+        _ name: RawSpan, before limit: Int64, _ facet: inout FacetRef, _ known: inout TraitNames
+    ) {
+        var greatest: TraitCell?
+        for place in facetRefs(facet.slot) {
+            guard let cell = findTrait(shape(place), name).found else { continue }
+            if greatest.map({ compare($0, cell) < 0 }) ?? true { greatest = cell }
+        }
+        guard let greatest, greatest.time <= limit, valueBytes(greatest).isDeletion else { return }
+        mark(.traitDeletionEnded)
+        drop(name, from: &facet, &known)
+    }
+
+    /// Takes the name out of every facet of the record; `facet` is one of them.
+    private mutating func drop(
+        _ name: RawSpan, from facet: inout FacetRef, _ known: inout TraitNames
+    ) {
+        let slot = facet.slot
+        let leaf = leaf(facet)
+        let number = names.find(name)
+        var offset = Self.payloadHeaderBytes
+        for _ in 0..<facetCount(slot) {
+            let place = FacetRef(slot: slot, offset: UInt32(offset))
+            let shape = shape(place)
+            let (found, follower) = findTrait(shape, name)
+            if let found {
+                removeTrait(place, found, follower, shape)
+                names.release(found.name)
+            }
+            offset += Int(arena.region.u32(at: start(place)))
+        }
+        known.remove(name, number: number)
+        // A facet before it may have become shorter.
+        if let moved = self.facet(slot, leaf) { facet = moved }
+    }
+
+    /// The names whose greatest cell is a deletion, the oldest last.
+    private func deletions(_ slot: SlotIndex) -> [[UInt8]] {
+        var cells: [TraitCell] = []
+        for facet in facetRefs(slot) { appendTraits(of: shape(facet), to: &cells) }
+        cells.sort { left, right in
+            let order = nameText(left).compare(nameText(right))
+            return order != 0 ? order < 0 : compare(left, right) < 0
+        }
+        var deletions: [TraitCell] = []
+        for (place, cell) in cells.enumerated() {
+            let isGreatest =
+                place + 1 == cells.count
+                || !nameText(cells[place + 1]).isEqual(to: nameText(cell))
+            if isGreatest, valueBytes(cell).isDeletion { deletions.append(cell) }
+        }
+        // By name where times are equal, so that every replica drops the same.
+        deletions.sort { left, right in
+            left.time != right.time
+                ? left.time > right.time : nameText(left).compare(nameText(right)) > 0
+        }
+        return deletions.map { nameText($0).copied() }
     }
 
     func appendTraits(of shape: FacetShape, to cells: inout [TraitCell]) {

@@ -8,6 +8,8 @@ internal import KithBytes
 /// name is then looked up, and a record that is full costs nothing more, however many new names
 /// arrive and however many cells its facets have.
 ///
+/// It also knows the names that are deletions, which give way to new names: gathered once as well.
+///
 /// Holds for one record, as long as nothing but `setTrait` with it changes the record's traits.
 public struct TraitNames {
     /// At least how many distinct names there may be, before they are gathered.
@@ -18,6 +20,8 @@ public struct TraitNames {
     private var spelled: Set<[UInt8]> = []
     /// Distinct names, once they are gathered.
     private var count = 0
+    /// Names whose value is a deletion, the oldest last; nil until there was need of them.
+    private var deletions: [[UInt8]]?
     /// How often the cells of the record were gone through: once at most.
     private(set) var gathers = 0
 
@@ -25,6 +29,17 @@ public struct TraitNames {
 
     var isGathered: Bool { gathers > 0 }
     var isFull: Bool { isGathered && count >= FacetLimits.traitKeysMax }
+
+    var hasNoDeletion: Bool { deletions?.isEmpty ?? false }
+
+    /// Takes the name of the oldest deletion, all of which `gather` gives, the oldest last.
+    mutating func popDeletion(gatheredBy gather: () -> [[UInt8]]) -> [UInt8]? {
+        if deletions == nil { deletions = gather() }
+        return deletions?.popLast()
+    }
+
+    /// More names may be deletions than when they were gathered.
+    public mutating func forgetDeletions() { deletions = nil }
 
     mutating func setBound(_ cells: Int) { bound = cells }
 
@@ -50,6 +65,17 @@ public struct TraitNames {
             spelled.insert(name.copied())
         } else {
             numbered[Int(number) / 64] |= 1 << UInt64(number % 64)
+        }
+    }
+
+    /// No cell of the record has the name any more, which had `number` or was spelt out.
+    mutating func remove(_ name: RawSpan, number: UInt16?) {
+        guard isGathered, contains(name, number: number) else { return }
+        count -= 1
+        if let number, number != NameTable.other, holds(number) {
+            numbered[Int(number) / 64] &= ~(1 << UInt64(number % 64))
+        } else {
+            spelled.remove(name.copied())
         }
     }
 

@@ -1,5 +1,9 @@
+internal import KithBytes
+
 /// The values that never are an identifier, compiled for a look-up that most values leave after
-/// one test of their length.
+/// one test of their length: the words of the configuration, and always what is empty, only `0`,
+/// `-` and `.`, a UUID of one repeated digit, or a template that nobody filled in (`{{…}}`, `${…}`,
+/// `%%…%%`, `<%…%>`).
 struct BlockedValues: Sendable {
     /// The words in lower case and NFC, one after another.
     private var bytes: [UInt8] = []
@@ -18,47 +22,97 @@ struct BlockedValues: Sendable {
         }
     }
 
-    /// Why the trimmed text from `start` to the end of `text` is blocked; nil where it is not.
+    /// Why `text`, which is UTF-8, is blocked; nil where it is not. O(n).
     ///
-    /// Quotes around it, single or double, any number of pairs, do not hide it.
-    func reason(_ text: [UInt8], from start: Int) -> IgnoredIdentifier? {
-        var start = start
-        var end = text.count
-        while true {
-            while start < end, text[start] == 0x20 { start += 1 }
-            while end > start, text[end - 1] == 0x20 { end -= 1 }
-            if start == end { return .empty }
-            let first = text[start]
+    /// What nobody sees around it does not hide it, nor do quotes, single or double, any number of
+    /// pairs.
+    func reason(_ text: RawSpan) -> IgnoredIdentifier? {
+        var text = text.trimmed()
+        while text.byteCount >= 2 {
+            let first = text[0]
             guard first == UInt8(ascii: "\"") || first == UInt8(ascii: "'"),
-                end - start >= 2, text[end - 1] == first
+                text[text.byteCount - 1] == first
             else { break }
-            start += 1
-            end -= 1
+            text = text.extracting(1..<(text.byteCount - 1)).trimmed()
         }
-        if isZeros(text, start, end) { return .zeros }
-        guard lengths & 1 << UInt64(min(end - start, 63)) != 0 || hasWordsBeyondASCII else {
+        let count = text.byteCount
+        if count == 0 { return .empty }
+        if Self.isZeros(text) { return .zeros }
+        if Self.isRepeatedUUID(text) { return .blocked }
+        if text.hasOddASCII() || Self.opensTag(text), Self.isTemplate(text) { return .blocked }
+        guard lengths & 1 << UInt64(min(count, 63)) != 0 || hasWordsBeyondASCII else {
             return nil
         }
-        return isWord(text, start, end) ? .blocked : nil
+        return isWord(text) ? .blocked : nil
     }
 
-    private func isZeros(_ text: [UInt8], _ start: Int, _ end: Int) -> Bool {
-        for place in start..<end
-        where text[place] != UInt8(ascii: "0") && text[place] != UInt8(ascii: "-") {
-            return false
+    private static func isZeros(_ text: RawSpan) -> Bool {
+        for place in 0..<text.byteCount {
+            switch text[place] {
+            case UInt8(ascii: "0"), UInt8(ascii: "-"), UInt8(ascii: "."): continue
+            default: return false
+            }
         }
         return true
     }
 
-    private func isWord(_ text: [UInt8], _ start: Int, _ end: Int) -> Bool {
-        if hasWordsBeyondASCII, text[start..<end].contains(where: { $0 >= 0x80 }) {
-            let folded = String(decoding: text[start..<end], as: UTF8.self).lowercased().nfc
+    /// A UUID, with its dashes or without, of one digit in every place.
+    private static func isRepeatedUUID(_ text: RawSpan) -> Bool {
+        let count = text.byteCount
+        guard count == 32 || count == 36 else { return false }
+        let first = text[0] | 0x20
+        guard 0x30...0x39 ~= first || 0x61...0x66 ~= first else { return false }
+        for place in 1..<count {
+            let isDash = count == 36 && [8, 13, 18, 23].contains(place)
+            guard isDash ? text[place] == UInt8(ascii: "-") : text[place] | 0x20 == first else {
+                return false
+            }
+        }
+        return true
+    }
+
+    private static func opensTag(_ text: RawSpan) -> Bool {
+        for place in 0..<text.byteCount where text[place] == UInt8(ascii: "<") { return true }
+        return false
+    }
+
+    /// Whether a template is in the text that nobody filled in.
+    private static func isTemplate(_ text: RawSpan) -> Bool {
+        var open = 0
+        while open + 4 <= text.byteCount {
+            let isOpen: Bool
+            let close: (UInt8, UInt8?)
+            switch (text[open], text[open + 1]) {
+            case (UInt8(ascii: "{"), UInt8(ascii: "{")):
+                (isOpen, close) = (true, (UInt8(ascii: "}"), UInt8(ascii: "}")))
+            case (UInt8(ascii: "$"), UInt8(ascii: "{")):
+                (isOpen, close) = (true, (UInt8(ascii: "}"), nil))
+            case (UInt8(ascii: "%"), UInt8(ascii: "%")):
+                (isOpen, close) = (true, (UInt8(ascii: "%"), UInt8(ascii: "%")))
+            case (UInt8(ascii: "<"), UInt8(ascii: "%")):
+                (isOpen, close) = (true, (UInt8(ascii: "%"), UInt8(ascii: ">")))
+            default: (isOpen, close) = (false, (0, nil))
+            }
+            if isOpen {
+                for place in (open + 2)..<text.byteCount where text[place] == close.0 {
+                    guard let second = close.1 else { return true }
+                    if place + 1 < text.byteCount, text[place + 1] == second { return true }
+                }
+            }
+            open += 1
+        }
+        return false
+    }
+
+    private func isWord(_ text: RawSpan) -> Bool {
+        if hasWordsBeyondASCII, !text.isASCII() {
+            let folded = text.repairedText().lowercased().nfc
             return words.contains { bytes[$0].elementsEqual(folded) }
         }
-        for word in words where word.count == end - start {
+        for word in words where word.count == text.byteCount {
             var place = 0
             while place < word.count {
-                let byte = text[start + place]
+                let byte = text[place]
                 let lower = 0x41...0x5a ~= byte ? byte | 0x20 : byte
                 if lower != bytes[word.lowerBound + place] { break }
                 place += 1

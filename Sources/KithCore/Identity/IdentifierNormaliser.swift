@@ -3,7 +3,7 @@ internal import KithBytes
 /// Brings identifiers to the one form that is compared, hashed and shown: the same for events and
 /// for questions, so that `email:A@X.com` finds `a@x.com`.
 ///
-///     text → trim → NFC → blocked? → namespace's rule (e-mail, phone) → value
+///     text → trim → NFC → blocked? → control characters? → namespace's rule (e-mail, phone) → value
 ///
 /// ASCII, which nearly all identifiers are, never becomes a `String` and allocates nothing; other
 /// text below U+0300 is in NFC as it stands and is copied too.
@@ -49,12 +49,29 @@ public struct IdentifierNormaliser: Sendable {
             try Self.appendNFC(text, to: &value)
         }
         guard value.count - start <= Self.valueBytesMax else { throw .tooLong }
-        if let reason = blocked.reason(value, from: start) { throw reason }
+        if let reason = judge(value, from: start, rule: rule) { throw reason }
         switch rule {
         case .none: break
         case .email: try Self.makeEmail(&value, from: start, isASCII: isASCII)
         case .phone: try Self.makePhone(&value, from: start)
         }
+    }
+
+    /// Why the value from `start` on is no identifier whatever its namespace.
+    private func judge(
+        _ value: [UInt8], from start: Int, rule: IdentityRules.Normalisation
+    ) -> IgnoredIdentifier? {
+        let text = unsafe value.span.bytes.extracting(start..<value.count)
+        if let reason = blocked.reason(text) { return reason }
+        // Of a phone number nothing stays but its digits, a tab inside no more than a blank.
+        guard rule != .phone, !text.isASCII() || text.hasOddASCII() else { return nil }
+        return text.hasControlOrLost() ? .invalid : nil
+    }
+
+    /// Whether `text`, which is UTF-8, can tell one message from another: it is not blocked as an
+    /// identifier would be, and nothing of it was lost. O(n).
+    public func isMessageID(_ text: RawSpan) -> Bool {
+        blocked.reason(text) == nil && (text.isASCII() || !text.hasLost())
     }
 
     private static func appendNFC(
@@ -72,7 +89,8 @@ public struct IdentifierNormaliser: Sendable {
         }
     }
 
-    /// Lower case, and exactly one `@` with text on both sides.
+    /// Lower case; exactly one `@` with text on both sides; no blank, nothing invisible, and none
+    /// of the signs that stand around and between addresses.
     private static func makeEmail(
         _ value: inout [UInt8], from start: Int, isASCII: Bool
     ) throws(IgnoredIdentifier) {
@@ -85,14 +103,24 @@ public struct IdentifierNormaliser: Sendable {
             guard value.count - start <= valueBytesMax else { throw .tooLong }
         }
         var at = -1
-        for place in start..<value.count where value[place] == UInt8(ascii: "@") {
-            guard at < 0 else { throw .invalid }
-            at = place
+        for place in start..<value.count {
+            switch value[place] {
+            case UInt8(ascii: "@"):
+                guard at < 0 else { throw .invalid }
+                at = place
+            case UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: ","), UInt8(ascii: ";"), 0x20:
+                throw .invalid
+            case 0x80...:
+                let length = unsafe value.span.bytes.unseenLength(at: place, limit: value.count)
+                guard length == 0 else { throw .invalid }
+            default: break
+            }
         }
         guard at > start, at < value.count - 1 else { throw .invalid }
     }
 
-    /// Takes blanks, dots, dashes and brackets out; `+` and 8 to 15 digits must be left.
+    /// Takes blanks, dots, dashes, slashes, brackets and direction marks out; `+`, a digit 1 to 9
+    /// and 7 to 14 more must be left.
     private static func makePhone(
         _ value: inout [UInt8], from start: Int
     ) throws(IgnoredIdentifier) {
@@ -113,17 +141,19 @@ public struct IdentifierNormaliser: Sendable {
             place += 1
         }
         value.removeLast(value.count - kept)
-        guard 9...16 ~= kept - start else { throw .invalid }
+        guard 9...16 ~= kept - start, value[start + 1] != UInt8(ascii: "0") else {
+            throw .invalid
+        }
     }
 
-    /// The length of the blank, dot, dash or bracket at `place` of a phone number; 0 for others.
-    /// Dashes are `-`, U+2010 to U+2015 and the minus sign U+2212.
+    /// The length of the blank, dot, dash, slash, bracket or direction mark at `place` of a phone
+    /// number; 0 for others. Dashes are `-`, U+2010 to U+2015 and the minus sign U+2212.
     private static func punctuationLength(_ value: [UInt8], at place: Int) -> Int {
         let byte = value[place]
         if byte < 0x80 {
             switch byte {
             case UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "("), UInt8(ascii: ")"),
-                UInt8(ascii: "["), UInt8(ascii: "]"):
+                UInt8(ascii: "["), UInt8(ascii: "]"), UInt8(ascii: "/"):
                 return 1
             default: break
             }
@@ -134,6 +164,8 @@ public struct IdentifierNormaliser: Sendable {
             default: break
             }
         }
+        let direction = unsafe value.span.bytes.directionLength(at: place, limit: value.count)
+        if direction > 0 { return direction }
         return unsafe value.span.bytes.blankLength(at: place, limit: value.count)
     }
 

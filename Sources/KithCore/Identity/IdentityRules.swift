@@ -21,9 +21,9 @@ public struct IdentityRules: Hashable, Sendable {
     /// What happens to a value beyond trimming and NFC, which all have.
     public enum Normalisation: String, Hashable, Sendable, CaseIterable {
         case none
-        /// Lower case; one `@` with text on both sides.
+        /// Lower case; one `@` with text on both sides, and neither blanks nor `<>,;` inside.
         case email
-        /// Without blanks, dots, dashes and brackets: `+` and 8 to 15 digits.
+        /// Without blanks, dots, dashes, slashes and brackets: `+` and 8 to 15 digits, the first not 0.
         case phone
     }
 
@@ -71,11 +71,16 @@ public struct IdentityRules: Hashable, Sendable {
     /// The rules of a cluster file that says nothing of identity.
     public static let standard = IdentityRules()
 
-    /// The blocked words of a cluster file that lists none. Empty values, values of only `0` and
-    /// `-` and values that are too long are blocked besides, always.
+    /// The blocked words of a cluster file that lists none. Blocked besides, always: values that are
+    /// empty, too long, of only `0`, `-` and `.`, a UUID of one repeated digit, and templates that
+    /// nobody filled in (`BlockedValues`).
     public static let standardBlockedValues = [
         "null", "none", "nil", "undefined", "nan", "anonymous", "guest", "unknown", "n/a", "true",
-        "false", "id", "email", "distinct_id", "not_authenticated", "[object object]", "-1",
+        "false", "id", "email", "distinct_id", "not_authenticated", "[object object]",
+        "[object undefined]", "-1", "-1.0", "(null)", "<null>", "na", "#n/a", "\\n",
+        "optional(nil)", "(none)", "not set", "(not set)", "undefined-undefined", "anonymousid",
+        "anonymous_id", "userid", "user_id", "deviceid", "device_id", "distinctid",
+        "9774d56d682e549c",
     ]
 
     public static let standardNamespaces = [

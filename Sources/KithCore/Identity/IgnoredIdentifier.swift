@@ -1,6 +1,6 @@
 /// Why an identifier of an event is not one. The event goes on with its others.
 public enum IgnoredIdentifier: UInt8, Error, Hashable, Sendable, CaseIterable {
-    /// A blocked word: `null`, `guest`, …
+    /// A blocked word (`null`, `guest`, …), an open template, a UUID of one digit.
     case blocked
     /// Nothing but blanks, perhaps in quotes.
     case empty
@@ -12,7 +12,7 @@ public enum IgnoredIdentifier: UInt8, Error, Hashable, Sendable, CaseIterable {
     case tooLong
     /// An `externalIds` entry whose type is no namespace.
     case unknownNamespace
-    /// Only `0` and `-`.
+    /// Only `0`, `-` and `.`.
     case zeros
 
     /// The name that statistics show. Cases are in the order of their names.

@@ -17,6 +17,8 @@ public struct ApplyContext: Sendable {
     public let table: GroupTable
     /// Identifiers a profile may hold.
     public var identifiersMax = ShardMachine.identifiersMax
+    /// Event names that a profile counts apart.
+    public var eventNamesMax = FacetLimits.eventNamesMax
 
     public init(
         group: GroupID, at: OperationIndex, now: LogTime, retentionMillis: Int64,

@@ -50,6 +50,8 @@ public struct GroupMachine: Sendable {
 
     /// Identifiers a profile may hold. The same in every replica; only tests make it less.
     public var identifiersMax = ShardMachine.identifiersMax
+    /// Event names that a profile counts apart. The same in every replica; only tests make it less.
+    public var eventNamesMax = FacetLimits.eventNamesMax
 
     /// 90 days, until a settings operation says otherwise.
     public static let retentionMillisDefault: Int64 = 90 * 86_400_000
@@ -89,6 +91,7 @@ public struct GroupMachine: Sendable {
             group: group, at: at, now: now, retentionMillis: retentionMillis,
             takesEventTimes: clock == .event, marks: marks, table: table)
         context.identifiersMax = identifiersMax
+        context.eventNamesMax = eventNamesMax
         #if KITH_PLANTED
         context.faults = faults
         #endif
@@ -386,6 +389,9 @@ public struct GroupMachine: Sendable {
         case .duplicate(let root, let open) where open != 0:
             let (root, left) = attach(open, to: root, target, body, &step, shards)
             return .duplicate(root: root, open: left)
+        case .told(let root, let open, let isDuplicate, let aside) where open != 0:
+            let (root, left) = attach(open, to: root, target, body, &step, shards)
+            return .told(root: root, open: left, isDuplicate: isDuplicate, aside)
         default:
             return outcome
         }
@@ -430,7 +436,7 @@ public struct GroupMachine: Sendable {
                 winnerText: rootWins ? rootText : otherText)
             switch seal(order, &step, shards) {
             case .merged(let merged): root = merged
-            case .void: break
+            case .void, .voidByAge: break
             default: return (root, left)
             }
             left &= ~(1 << UInt32(ordinal))

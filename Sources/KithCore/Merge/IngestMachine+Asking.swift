@@ -39,7 +39,7 @@ extension IngestMachine {
                     isQuarantine: tracks[event].isQuarantine,
                     evenIfContested: tracks[event].evenIfContested,
                     aliasJoinsAccounts: policy.aliasJoinsAccounts, proof: cursor.proof,
-                    place: place)
+                    place: place, attempt: head.attempt)
                 unsafe round.parts[part].operations.event(
                     target, body: batch.body(event, in: batch.bytes.span.bytes), stamp: stamp)
                 round.parts[part].operationOwners.append(owner)

@@ -58,6 +58,8 @@ public struct IngestMachine {
     var isOverloaded = false
     var edges: [Edge] = []
     public internal(set) var results: [EventResult]
+    /// What of the events' traits and links was not taken.
+    public private(set) var notes: [EventNote] = []
     /// The greatest log index that answered, by group.
     public private(set) var tokens: [LogIndex]
     public private(set) var retryAfterMillis: UInt32 = 0
@@ -65,6 +67,9 @@ public struct IngestMachine {
     var counts: Counts
     var countsUnderWay = Counts()
     private var countTries = 0
+    /// What the senders of the refused events are told: `rejected` only once that is counted in the
+    /// log, so that the totals never lack a refusal that somebody was told of for certain.
+    public private(set) var refusal = EventResult.rejected
     let rejected: [(name: [UInt8], count: UInt32)]
     /// The group that counts go to.
     let countGroup: Int
@@ -221,16 +226,18 @@ public struct IngestMachine {
                 if operations.count < part.operationOwners.count {
                     mark(.ingestShortAnswer)
                     fail(part.operationOwners[operations.count...], .unknown)
+                    if operations.isEmpty { loseCounts(part, .unknown) }
                 }
                 if finds.count < part.findOwners.count {
                     fail(part.findOwners[finds.count...], .unknown)
                 }
-            case .overloaded(let retryAfter):
+            case .overloaded(let retryAfter, _):
                 retryAfterMillis = max(retryAfterMillis, retryAfter)
                 fail(part, .overloaded)
-                if part.operationOwners.contains(where: { $0.event < 0 }) { takeBackCounts() }
+                if part.hasCounts { takeBackCounts() }
             case .unknown, .unanswered:
                 fail(part, planted(.silentPartDone) ? .ok : .unknown)
+                loseCounts(part, .unknown)
             }
         }
         for index in active.indices { decide(Int(active[index])) }
@@ -243,6 +250,22 @@ public struct IngestMachine {
         if countTries < Self.countTriesMax {
             counts.ofBatch = counts.ofBatch || countsUnderWay.ofBatch
             counts.limits += countsUnderWay.limits
+            countsUnderWay = Counts()
+        } else {
+            loseCounts(.overloaded)
+        }
+    }
+
+    private mutating func loseCounts(_ part: Round.Part, _ result: EventResult) {
+        if part.hasCounts { loseCounts(result) }
+    }
+
+    /// The counts under way will not be sent again: what is refused may be uncounted, and must be
+    /// sent again itself.
+    private mutating func loseCounts(_ result: EventResult) {
+        if countsUnderWay.ofBatch, !planted(.refusedUncounted) {
+            mark(.ingestRefusedUncounted)
+            refusal = result
         }
         countsUnderWay = Counts()
     }
@@ -322,7 +345,8 @@ public struct IngestMachine {
             return
         }
         start(event)
-        switch outcome {
+        if case .told(_, _, _, let aside) = outcome { note(aside, event) }
+        switch outcome.plain {
         case .counted(let root, let open):
             tracks[event].isStored = true
             beginLinks(event, root, open)
@@ -358,6 +382,31 @@ public struct IngestMachine {
                 ? batch.quarantineLeaf(event, ordinal) : batch.identifier(event, ordinal).leaf)
     }
 
+    private mutating func note(_ aside: EventAside, _ event: Int) {
+        let head = batch.heads[event]
+        if aside.traitsRefused > 0 {
+            notes.append(
+                EventNote(position: head.position, .traitsRefused(aside.traitsRefused)))
+        }
+        for ordinal in 0..<head.identifierCount {
+            guard let rule = aside.rule(of: ordinal) else { continue }
+            let namespace = batch.identifier(event, ordinal).namespaceIndex
+            notes.append(
+                EventNote(position: head.position, .linkRefused(rule, namespace: namespace)))
+        }
+    }
+
+    private mutating func note(_ link: LinkTrack, _ event: Int) {
+        guard let unmade = link.unmade else { return }
+        let namespace = batch.identifier(event, link.otherOrdinal).namespaceIndex
+        let about: EventNote.About =
+            switch unmade {
+            case .refused(let rule): .linkRefused(rule, namespace: namespace)
+            case .void(let cause): .linkVoid(cause, namespace: namespace)
+            }
+        notes.append(EventNote(position: batch.heads[event].position, about))
+    }
+
     private mutating func beginLinks(_ event: Int, _ root: LeafID, _ open: UInt32) {
         // What another node says of identifiers that the event does not have is not looked at.
         let count = UInt64(batch.heads[event].identifierCount)
@@ -384,8 +433,9 @@ public struct IngestMachine {
     }
 
     private mutating func finishLink(_ event: Int) {
-        if let link = tracks[event].link, link.ignoresOther {
-            counts.limits += 1
+        if let link = tracks[event].link {
+            if link.ignoresOther { counts.limits += 1 }
+            note(link, event)
         }
         nextLink(event)
     }

@@ -65,7 +65,15 @@ public struct Ledger: Equatable, Sendable {
     /// Refusals kept a record; the oldest goes first.
     public static let refusalsMax = 32
 
+    /// Absorbed seals and dropped leaves that two records may have together, to be linked. Links
+    /// under way side by side may pass it by their number, and so may the drop of the profile that
+    /// came together, by its leaves: an absorb and a release have room for four times as many.
+    public static let entriesMax = 16_384
+
     public init() {}
+
+    /// Absorbed seals and dropped leaves.
+    public var entryCount: Int { absorbed.count + remembered.count }
 
     public var isEmpty: Bool {
         absorbed.isEmpty && remembered.isEmpty && releases.isEmpty && refusals.isEmpty

@@ -20,6 +20,8 @@ final class LinkTrack {
     private var sealedInto: LeafID?
     /// Leaves to count as ignored for exceeding a limit, once the refusal is logged.
     var ignoresOther = false
+    /// Why the link was not made, once it is settled without.
+    private(set) var unmade: Unmade?
 
     enum Step {
         case find
@@ -28,6 +30,12 @@ final class LinkTrack {
         case wait(LeafID)
         case contest(at: LeafID)
         case refuse(RefusalRule, at: LeafID)
+    }
+
+    /// Why a link was not made.
+    enum Unmade {
+        case refused(RefusalRule)
+        case void(LinkVoid)
     }
 
     /// What a decision came to.
@@ -57,6 +65,7 @@ final class LinkTrack {
         foundA = nil
         foundB = nil
         ignoresOther = false
+        unmade = nil
         step = .find
     }
 
@@ -78,6 +87,7 @@ final class LinkTrack {
         }
         if (time <= fa.forgetTime || time <= fb.forgetTime) && !policy.planted(.oldEventsLink) {
             mark(.linkForgotten)
+            unmade = .void(.forgotten)
             return .settled
         }
         let isContested =
@@ -119,6 +129,7 @@ final class LinkTrack {
         if winner.root.identifierClass == .anonymous, time <= winner.pastRetention,
             !loser.holds || !winner.holds, !policy.planted(.expiredLinksNeverVoid)
         {
+            unmade = .void(.age)
             return .settled
         }
         step = .seal(
@@ -137,6 +148,7 @@ final class LinkTrack {
     }
 
     private func refuse(_ rule: RefusalRule, _ fa: Finding) -> Verdict {
+        unmade = .refused(rule)
         // Remembered at the root of the first identifier, where it has one.
         guard fa.holds else {
             mark(.linkRefusedUnseen)
@@ -154,6 +166,18 @@ final class LinkTrack {
         if fa.payloadBytes + fb.payloadBytes + ShardMachine.attachBytesMax * 2
             > ShardMachine.payloadBytesMax
         {
+            return true
+        }
+        if fa.profileBytes + fb.profileBytes + ShardMachine.attachBytesMax * 2
+            > FacetLimits.profileBytesMax, !policy.planted(.profilesUnbounded)
+        {
+            mark(.linkProfileTooLarge)
+            return true
+        }
+        if fa.ledgerEntries + fb.ledgerEntries + 2 > Ledger.entriesMax,
+            !policy.planted(.ledgersUnbounded)
+        {
+            mark(.linkLedgerTooLarge)
             return true
         }
         var total = 0
@@ -202,10 +226,18 @@ final class LinkTrack {
             step = .wait(order.loser)
             sealedInto = order.winner
             return .go
-        case (.seal, .merged), (.seal, .void), (_, .together):
+        case (.seal, .merged), (_, .together):
+            unmade = nil
+            return .settled
+        case (.seal, .void):
+            unmade = .void(.forgotten)
+            return .settled
+        case (.seal, .voidByAge):
+            unmade = .void(.age)
             return .settled
         case (.seal, .refused(let rule)), (.contest, .refused(let rule)):
             if let fa = foundA { return refuse(rule, fa) }
+            unmade = .refused(rule)
             return .settled
         case (.refuse, .done):
             return .settled

@@ -10,7 +10,8 @@ public import KithBytes
 /// least value means none. Payloads (leaf = 16 bytes: high u64, low u64):
 ///
 ///     event    record leaf · proof u64 · ordinal u8 · flags u8 (1 quarantine, 2 even if contested,
-///              4 an alias joins no accounts, 8 joins the run before it, 16 depends on it)
+///              4 an alias joins no accounts, 8 joins the run before it, 16 depends on it,
+///              bits 5 to 7 which try it is, `EventTry`)
 ///              · event body (`EventBody`)
 ///     seal     loser leaf · winner leaf · loser's end leaf · winner's end leaf · event time i64
 ///              · flags u8 (1 loser's end listed, 2 winner's end listed, 4 winner holds its end)
@@ -80,12 +81,16 @@ enum Operation: ~Escapable {
             let ordinal = Int(try reader.u8())
             let flags = try reader.u8()
             let body = try EventBody(payload.extracting(reader.offset..<payload.byteCount))
-            guard ordinal < body.identifierCount else { throw .malformed(offset: 24) }
+            guard ordinal < body.identifierCount, let attempt = EventTry(rawValue: flags >> 5)
+            else {
+                throw .malformed(offset: 24)
+            }
             self = .event(
                 ShardMachine.EventTarget(
                     record: record, ordinal: ordinal, isQuarantine: flags & 1 != 0,
                     evenIfContested: flags & 2 != 0, aliasJoinsAccounts: flags & 4 == 0,
-                    proof: proof, place: ShardMachine.RunPlace(flags: flags)), body)
+                    proof: proof, place: ShardMachine.RunPlace(flags: flags), attempt: attempt),
+                body)
             return
         case .seal: self = .seal(try SealOrder(decoding: &reader))
         case .absorb: self = .absorb(try AbsorbOrder(decoding: &reader))

@@ -64,7 +64,8 @@ public struct OperationWriter: Sendable {
         writer.u8(UInt8(target.ordinal))
         writer.u8(
             (target.isQuarantine ? 1 : 0) | (target.evenIfContested ? 2 : 0)
-                | (target.aliasJoinsAccounts ? 0 : 4) | target.place.rawValue)
+                | (target.aliasJoinsAccounts ? 0 : 4) | target.place.rawValue
+                | target.attempt.rawValue << 5)
         writer.raw(body)
         count += 1
     }

@@ -8,6 +8,8 @@ public enum Outcome: Sendable, Equatable {
     case counted(root: LeafID, open: UInt32)
     /// Its message id is in the window of its leaf already. Counts nothing; its links are driven.
     case duplicate(root: LeafID, open: UInt32)
+    /// As `counted` or `duplicate`, and something of it was not taken.
+    case told(root: LeafID, open: UInt32, isDuplicate: Bool, EventAside)
     /// The leaf was forgotten at or after the event's time. Counts nothing, links nothing.
     case forgotten
     /// Older than retention, and no live or member profile to count in.
@@ -37,8 +39,10 @@ public enum Outcome: Sendable, Equatable {
     /// Something moved between find and entry: find both ends again. Of an event: what it depends
     /// on in its run has not settled, and nothing was done.
     case again
-    /// Nothing to link any more: an end was forgotten, or is older than retention and absent.
+    /// Nothing to link any more: an end was forgotten.
     case void
+    /// Nothing to link: an end is absent and the event older than retention.
+    case voidByAge
     case refused(RefusalRule)
     /// Both ends are in one root by now.
     case together
@@ -60,14 +64,43 @@ public enum Outcome: Sendable, Equatable {
     /// The operation's bytes break its format. Changes nothing.
     case malformed
 
+    /// The outcome without what is told beside it.
+    public var plain: Outcome {
+        guard case .told(let root, let open, let isDuplicate, _) = self else { return self }
+        return isDuplicate ? .duplicate(root: root, open: open) : .counted(root: root, open: open)
+    }
+
     /// An event's last outcome: nothing of it is left to do.
     var isSettledEvent: Bool {
         switch self {
-        case .counted(_, let open), .duplicate(_, let open): open == 0
+        case .counted(_, let open), .duplicate(_, let open), .told(_, let open, _, _): open == 0
         case .forgotten, .expiredOnArrival, .suppressed: true
         default: false
         }
     }
+}
+
+/// What of an event was not taken where it counts, to be told to who sent it.
+public struct EventAside: Sendable, Equatable {
+    /// Traits that were not kept.
+    public var traitsRefused: UInt16 = 0
+    /// Links that were refused before and are not tried again: two bits for each identifier, 0 for
+    /// none, else the rule and 1.
+    public var refused: UInt64 = 0
+
+    public init() {}
+
+    /// The rule that the link to identifier `ordinal` is remembered as refused by.
+    public func rule(of ordinal: Int) -> RefusalRule? {
+        let bits = UInt8(truncatingIfNeeded: refused >> UInt64(2 * ordinal)) & 3
+        return bits == 0 ? nil : RefusalRule(rawValue: bits - 1)
+    }
+
+    mutating func refuse(_ ordinal: Int, _ rule: RefusalRule) {
+        refused |= UInt64(rule.rawValue + 1) << UInt64(2 * ordinal)
+    }
+
+    var isEmpty: Bool { traitsRefused == 0 && refused == 0 }
 }
 
 /// Proof that a leaf's facet was dropped with its profile, and what its home must then know.
@@ -108,6 +141,10 @@ public struct Finding: Sendable, Equatable {
     public var isListed: Bool
     /// Bytes of its facets and ledger.
     public var payloadBytes: Int
+    /// Bytes that a read of it answers with at most.
+    public var profileBytes: Int
+    /// What its ledger remembers: absorbed seals and dropped leaves.
+    public var ledgerEntries: Int
     /// Identifiers by namespace, sorted: what limits are checked against.
     public var identifiers: [IdentifierCount]
     /// The root's own identifier, where it holds one.
@@ -123,6 +160,8 @@ public struct Finding: Sendable, Equatable {
         isLive = false
         isListed = false
         payloadBytes = 0
+        profileBytes = 0
+        ledgerEntries = 0
         identifiers = []
         rootText = nil
     }

@@ -17,7 +17,7 @@ public struct PlantedFaults: OptionSet, Sendable {
         "duplinks",
         "expsealed", "swallowroot", "twofinds", "contsealed", "contskip", "contstay", "aliasall",
         "refsalias", "refsfirst", "stalelo", "declforget", "reopnover", "noroom",
-        "endgone",
+        "endgone", "relsnomove", "hugeprof", "ledgerfull",
     ]
 
     public init?(name: String) {
@@ -122,4 +122,10 @@ public struct PlantedFaults: OptionSet, Sendable {
     public static let neverDeclined = bit(43)
     /// An absorb is taken in though the leaf that its link named has parted from this one.
     public static let absorbWithoutItsEnd = bit(44)
+    /// What a record still has to release is dropped when it is absorbed.
+    public static let releasesLeftBehind = bit(45)
+    /// A link is made though the profile is too large to be read then.
+    public static let profilesUnbounded = bit(46)
+    /// A link is made though the ledgers remember too much.
+    public static let ledgersUnbounded = bit(47)
 }

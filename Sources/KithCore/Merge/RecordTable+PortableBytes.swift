@@ -16,7 +16,7 @@ extension RecordTable {
             total += 2 + 2 * groups(facet).count
             total += 4 + 4
             for index in 0..<shape.counterCount {
-                total += 2 + names.text(counter(index, shape).name).byteCount + 8
+                total += 2 + events.byteCount(counter(index, shape).name) + 8
             }
             cells.removeAll(keepingCapacity: true)
             appendTraits(of: shape, to: &cells)

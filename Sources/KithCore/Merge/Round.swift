@@ -26,6 +26,9 @@ public struct Round: Sendable {
         }
 
         public var isEmpty: Bool { operations.isEmpty && finds.isEmpty && waits.isEmpty }
+
+        /// Its first operation counts what no event's own operation does.
+        var hasCounts: Bool { operationOwners.first.map { $0.event < 0 } ?? false }
     }
 
     /// Which event's which step a request belongs to.
@@ -43,6 +46,16 @@ public struct Round: Sendable {
     public var isEmpty: Bool { parts.allSatisfy(\.isEmpty) }
 }
 
+/// What a node lacks that takes no events.
+public enum Shortage: UInt8, Hashable, Sendable, CaseIterable {
+    /// Time: too much waits already.
+    case busy = 0
+    /// Room on its disk.
+    case disk = 1
+    /// Memory, by its limit or by what the system gives.
+    case memory = 2
+}
+
 /// What came back from a group for its part of a round.
 public enum PartAnswer: Sendable {
     case unanswered
@@ -50,7 +63,7 @@ public enum PartAnswer: Sendable {
     /// free. `token` is the log index of the operations' entry (zero where there were none).
     case answered(operations: [Outcome], finds: [Outcome], waits: [Bool], token: LogIndex)
     /// Refused before anything was stored.
-    case overloaded(retryAfterMillis: UInt32)
+    case overloaded(retryAfterMillis: UInt32, shortage: Shortage = .busy)
     /// May or may not have been stored.
     case unknown
 }

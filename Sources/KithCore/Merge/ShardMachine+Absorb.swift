@@ -150,10 +150,11 @@ extension ShardMachine {
             }
         }
         var reader = unsafe ByteReader(order.ledger.span.bytes)
-        guard let brought = try? Ledger(decoding: &reader), let seal = brought.seal else {
+        guard var brought = try? Ledger(decoding: &reader), let seal = brought.seal else {
             mark(.absorbMalformed)
             return .malformed
         }
+        if context.planted(.releasesLeftBehind) { brought.releases = [] }
         let via = seal.into
         if let slot {
             switch table.state(slot) {
@@ -195,7 +196,9 @@ extension ShardMachine {
             if !isLocal { decline(order, slot, ledger, context) }
             return .declined
         }
-        if !isSwallowed, !hasRoom(for: order, slot, context), !context.planted(.neverDeclined) {
+        if !isSwallowed, !hasRoom(for: order, slot, context, ledger, brought),
+            !context.planted(.neverDeclined)
+        {
             mark(isLocal ? .absorbDeclinedLocally : .absorbDeclined)
             if !isLocal { decline(order, slot, ledger, context) }
             return .declined
@@ -219,7 +222,7 @@ extension ShardMachine {
             mark(facetsBefore > 0 ? .absorbSwallowedBesideLife : .absorbSwallowed)
             // The leaf that the loser was sealed into was forgotten after this link was made: its
             // person includes the loser, and goes with it.
-            var scratch = RecordTable()
+            var scratch = RecordTable(key: key)
             let copy = scratch.insert(order.loser)
             guard (try? scratch.importFacets(copy, &facets)) != nil else {
                 if isNew { table.remove(at) }
@@ -302,18 +305,40 @@ extension ShardMachine {
     /// bytes with so much to spare that what two finds let pass always fits when nothing comes
     /// between. The loser's own numbers decide no more than they would in a find.
     private func hasRoom(
-        for order: AbsorbOrder, _ slot: SlotIndex?, _ context: ApplyContext
+        for order: AbsorbOrder, _ slot: SlotIndex?, _ context: ApplyContext, _ held: Ledger,
+        _ brought: Ledger
     ) -> Bool {
+        guard
+            held.entryCount + brought.entryCount < Ledger.entriesMax
+                || context.planted(.ledgersUnbounded)
+        else { return false }
         var reader = unsafe ByteReader(order.facets.span.bytes)
         // Bytes that break the format are told apart where they are read.
-        guard let brought = try? reader.u32() else { return true }
-        let held = slot.map { table.facetCount($0) } ?? 0
+        guard let facets = try? reader.u32() else { return true }
+        let count = slot.map { table.facetCount($0) } ?? 0
         // A record without facets begins its own.
-        guard held + (held == 0 ? 1 : 0) + Int(brought) <= context.identifiersMax else {
+        guard count + (count == 0 ? 1 : 0) + Int(facets) <= context.identifiersMax else {
             return false
         }
         let bytes = slot.map { table.payloadBytes($0) } ?? 0
-        return bytes + order.facets.count + order.ledger.count <= Self.recordBytesMax
+        guard bytes + order.facets.count + order.ledger.count <= Self.recordBytesMax else {
+            return false
+        }
+        return hasRoomInProfile(for: order, slot) || context.planted(.profilesUnbounded)
+    }
+
+    /// Whether the profile that the absorb makes can be read. The facets spell all out that their
+    /// profile does, and more: they are looked into only where that would be too much.
+    private func hasRoomInProfile(for order: AbsorbOrder, _ slot: SlotIndex?) -> Bool {
+        let held = slot.map { table.profileBytes($0) } ?? 0
+        let room = FacetLimits.profileBytesMax - Self.attachBytesMax - held
+        if RecordTable.profileBaseBytes + order.facets.count <= room { return true }
+        var scratch = RecordTable(key: key)
+        let copy = scratch.insert(order.loser)
+        var facets = unsafe ByteReader(order.facets.span.bytes)
+        // Bytes that break the format are told apart where they are read.
+        guard (try? scratch.importFacets(copy, &facets)) != nil else { return true }
+        return scratch.profileBytes(copy) <= room
     }
 
     /// Bytes that a record's payload and an absorb may come to together: a profile's own, an
@@ -359,7 +384,7 @@ extension ShardMachine {
 
     private func plantInImported(_ slot: SlotIndex, _ order: AbsorbOrder, _ context: ApplyContext) {
         #if KITH_PLANTED
-        var scratch = RecordTable()
+        var scratch = RecordTable(key: key)
         let copy = scratch.insert(order.loser)
         var facets = unsafe ByteReader(order.facets.span.bytes)
         guard (try? scratch.importFacets(copy, &facets)) != nil else { return }

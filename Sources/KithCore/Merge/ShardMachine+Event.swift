@@ -17,10 +17,13 @@ extension ShardMachine {
         public var proof: OperationIndex
         /// Whether it depends on the operations before it.
         public var place: RunPlace
+        public var attempt: EventTry
 
         public init(
             record: LeafID, ordinal: Int, isQuarantine: Bool = false, evenIfContested: Bool = false,
-            aliasJoinsAccounts: Bool = true, proof: OperationIndex = .none, place: RunPlace = .alone
+            aliasJoinsAccounts: Bool = true, proof: OperationIndex = .none,
+            place: RunPlace = .alone,
+            attempt: EventTry = .only
         ) {
             self.record = record
             self.ordinal = ordinal
@@ -29,6 +32,7 @@ extension ShardMachine {
             self.aliasJoinsAccounts = aliasJoinsAccounts
             self.proof = proof
             self.place = place
+            self.attempt = attempt
         }
     }
 
@@ -68,6 +72,9 @@ extension ShardMachine {
         if context.planted(.forgetTimeLost), found == nil {
             forgetTime = Ledger.Remembered.never
         }
+        if target.attempt == .links {
+            return linksAgain(target, body, slot, (leaf, forgetTime, isContested), context)
+        }
         // The window first: a retry must find itself whatever has become of the leaf since.
         if let found, table.windowContains(found, messageHash: body.messageHash),
             !(context.planted(.contestedBeforeWindow) && isContested)
@@ -77,7 +84,11 @@ extension ShardMachine {
             if context.planted(.duplicatesDriveNoLinks) {
                 return .duplicate(root: w, open: 0)
             }
-            return .duplicate(root: w, open: openLinks(slot!, leaf, target, body, context))
+            var aside = EventAside()
+            let open = openLinks(slot!, leaf, target, body, context, &aside)
+            return aside.isEmpty
+                ? .duplicate(root: w, open: open)
+                : .told(root: w, open: open, isDuplicate: true, aside)
         }
         if time <= forgetTime {
             mark(.eventForgotten)
@@ -93,10 +104,11 @@ extension ShardMachine {
         let isLive = slot.map { table.facetCount($0) > 0 } ?? false
         let mayEnd =
             w.identifierClass == .anonymous && !isLive
+            || target.isQuarantine && target.attempt.wasExpired
             || planted(.oldOfMembersExpires) && leaf.identifierClass == .anonymous
         if mayEnd, context.isOverdue(time) {
             mark(.eventExpiredOnArrival)
-            statistics.expiredOnArrival += 1
+            if target.attempt.countsExpired { statistics.expiredOnArrival += 1 }
             return .expiredOnArrival
         }
 
@@ -117,8 +129,10 @@ extension ShardMachine {
         }
         table.touch(facet, eventTime: time)
         table.addToWindow(&facet, messageHash: body.messageHash, at: context.now)
-        table.count(&facet, name: body.counterName)
-        setTraits(&facet, body, planted(.lastTraitWins) ? context.now.rawValue : time)
+        table.count(&facet, name: body.counterName, namesMax: context.eventNamesMax)
+        var aside = EventAside()
+        aside.traitsRefused = setTraits(
+            &facet, body, planted(.lastTraitWins) ? context.now.rawValue : time, context)
         statistics.accepted += 1
         if target.isQuarantine { mark(.eventQuarantined) }
         if target.isQuarantine { statistics.quarantined += 1 }
@@ -127,29 +141,70 @@ extension ShardMachine {
             // A record that waited with its ledger is filed for another day than its new life ends.
             if isLive { fileForExpiry(at, context) } else { refile(at, context) }
         }
-        return .counted(root: w, open: openLinks(at, leaf, target, body, context))
+        let open = openLinks(at, leaf, target, body, context, &aside)
+        return aside.isEmpty
+            ? .counted(root: w, open: open)
+            : .told(root: w, open: open, isDuplicate: false, aside)
     }
 
+    /// An event that was counted before: its links are driven, as those of a duplicate, and nothing
+    /// is counted, whatever its window remembers. Where its profile has ended there is nothing to
+    /// link to.
+    private func linksAgain(
+        _ target: EventTarget, _ body: borrowing EventBody, _ slot: SlotIndex?,
+        _ known: (leaf: LeafID, forgetTime: Int64, isContested: Bool), _ context: ApplyContext
+    ) -> Outcome {
+        if context.judged(body.time) <= known.forgetTime { return .forgotten }
+        if known.isContested, !target.evenIfContested, !target.isQuarantine,
+            known.leaf.identifierClass == .anonymous
+        {
+            return .contested
+        }
+        guard let slot, table.hasFacet(slot, known.leaf) else { return .expiredOnArrival }
+        mark(.eventLinksAgain)
+        var aside = EventAside()
+        let open = openLinks(slot, known.leaf, target, body, context, &aside)
+        return aside.isEmpty
+            ? .duplicate(root: target.record, open: open)
+            : .told(root: target.record, open: open, isDuplicate: true, aside)
+    }
+
+    /// Deletions first, so that an event may take what it gives up. The traits that were not kept.
     private func setTraits(
-        _ facet: inout FacetRef, _ body: borrowing EventBody, _ time: Int64
-    ) {
-        guard body.traitCount > 0 else { return }
+        _ facet: inout FacetRef, _ body: borrowing EventBody, _ time: Int64,
+        _ context: ApplyContext
+    ) -> UInt16 {
+        guard body.traitCount > 0 else { return 0 }
+        let endedBefore = context.now.rawValue - Self.deletionMillis
         let messageID = body.messageID
         var known = TraitNames()
-        body.forEachTrait { key, value in
-            // A deletion is always taken: it is how a full profile gets room again.
-            if value.byteCount > 1,
-                table.payloadBytes(facet.slot) + key.byteCount + value.byteCount
-                    > Self.payloadBytesMax - Self.attachBytesMax
-            {
-                mark(.eventTraitRefused)
-                statistics.traitsRefused += 1
-                return
+        var refused = 0
+        for isDeleting in [true, false] {
+            body.forEachTrait { key, value in
+                guard value.isDeletion == isDeleting else { return }
+                let needed = key.byteCount + value.byteCount
+                while !isDeleting,
+                    table.payloadBytes(facet.slot) + needed
+                        > Self.payloadBytesMax - Self.attachBytesMax
+                {
+                    guard table.dropDeletion(&facet, &known) else {
+                        mark(.eventTraitRefused)
+                        refused += 1
+                        return
+                    }
+                }
+                if !isDeleting, time <= endedBefore {
+                    table.endDeletion(key, before: endedBefore, &facet, &known)
+                }
+                let outcome = table.setTrait(
+                    &facet, name: key, time: time, messageID: messageID, value: value,
+                    known: &known)
+                if outcome == .limit { refused += 1 }
             }
-            let outcome = table.setTrait(
-                &facet, name: key, time: time, messageID: messageID, value: value, known: &known)
-            if outcome == .limit { statistics.traitsRefused += 1 }
+            known.forgetDeletions()
         }
+        statistics.traitsRefused += UInt64(refused)
+        return UInt16(clamping: refused)
     }
 
     func countRoot(_ root: LeafID, by sign: Int64) {
@@ -178,7 +233,7 @@ extension ShardMachine {
     /// The links of an event that this root cannot call settled: bit *i* for identifier *i*.
     private func openLinks(
         _ slot: SlotIndex, _ leaf: LeafID, _ target: EventTarget, _ body: borrowing EventBody,
-        _ context: ApplyContext
+        _ context: ApplyContext, _ aside: inout EventAside
     ) -> UInt32 {
         guard !target.isQuarantine, !target.evenIfContested,
             target.ordinal + 1 < body.identifierCount
@@ -199,8 +254,9 @@ extension ShardMachine {
                 if !other.isUnlisted { list(known) }
                 continue
             }
-            if !isAlias, isRefused(slot, leaf, other.leaf, context) {
+            if !isAlias, let rule = refusedRule(slot, leaf, other.leaf, context) {
                 mark(.linkKnownRefused)
+                aside.refuse(ordinal, rule)
                 continue
             }
             open |= 1 << UInt32(ordinal)
@@ -212,8 +268,17 @@ extension ShardMachine {
     func isRefused(
         _ slot: SlotIndex, _ first: LeafID, _ other: LeafID, _ context: ApplyContext
     ) -> Bool {
-        guard table.hasLedger(slot) else { return false }
-        guard let refusal = ledger(slot).refusal(first: first, other: other) else { return false }
-        return context.now.rawValue - refusal.time.rawValue < Self.refusalMillis
+        refusedRule(slot, first, other, context) != nil
+    }
+
+    /// The rule by which the link is remembered as refused, if not for too long.
+    private func refusedRule(
+        _ slot: SlotIndex, _ first: LeafID, _ other: LeafID, _ context: ApplyContext
+    ) -> RefusalRule? {
+        guard table.hasLedger(slot),
+            let refusal = ledger(slot).refusal(first: first, other: other),
+            context.now.rawValue - refusal.time.rawValue < Self.refusalMillis
+        else { return nil }
+        return refusal.rule
     }
 }

@@ -75,7 +75,7 @@ extension ShardMachine {
             !known.holds || !order.winnerHolds, !context.planted(.expiredLinksNeverVoid)
         {
             mark(.sealExpired)
-            return .void
+            return .voidByAge
         }
         if let slot, !fitsAbsorb(slot) {
             mark(.sealTooLarge)
@@ -292,6 +292,8 @@ extension ShardMachine {
             finding.holdsOther = table.hasFacet(slot, other)
             finding.isLive = table.facetCount(slot) > 0
             finding.payloadBytes = table.payloadBytes(slot)
+            finding.profileBytes = table.profileBytes(slot)
+            finding.ledgerEntries = ledgerEntries(slot)
             finding.identifiers = table.identifiers(slot)
             if let facet = table.facet(slot, leaf) {
                 finding.isListed = !table.flags(facet).contains(.unlisted)
@@ -325,7 +327,9 @@ extension ShardMachine {
             return false
         }
         guard table.facetCount(slot) < context.identifiersMax,
-            table.payloadBytes(slot) < Self.payloadBytesMax - Self.attachBytesMax
+            table.payloadBytes(slot) < Self.payloadBytesMax - Self.attachBytesMax,
+            table.hasRoom(forProfileBytes: 2 * Self.attachBytesMax, slot),
+            ledgerEntries(slot) + 2 <= Ledger.entriesMax
         else { return false }
         return isAlias || planted(.limitsIgnored)
             || table.namespaceCount(slot, namespace: other.namespace) < Int(other.limit)

@@ -18,6 +18,8 @@ public import KithBytes
 /// A class so that the group can reach it without a closure; it is not `Sendable`.
 public final class ShardMachine {
     public let id: ShardID
+    /// What texts of strangers are hashed with.
+    let key: HashKey
     public var table: RecordTable
     public var statistics: Statistics
     /// Roots that came to hold leaves to release since the group last looked.
@@ -29,13 +31,16 @@ public final class ShardMachine {
     public static let identifiersMax = 256
     /// Bytes of facets and ledger a profile may hold, so that an absorb fits one log entry.
     public static let payloadBytesMax = 1 << 20
+    /// How long the deletion of a trait beats older values, in milliseconds of log time: 90 days.
+    static let deletionMillis: Int64 = 90 * 86_400_000
     /// Forget times and contested flags of dropped leaves are kept this long.
     public static let rememberMillis: Int64 = 400 * 86_400_000
     static let dayMillis: Int64 = 86_400_000
 
-    public init(id: ShardID) {
+    public init(id: ShardID, key: HashKey) {
         self.id = id
-        table = RecordTable()
+        self.key = key
+        table = RecordTable(key: key)
         statistics = Statistics()
     }
 
@@ -68,6 +73,11 @@ public final class ShardMachine {
             // The ledger was encoded by this machine and nothing else writes it.
             preconditionFailure("ledger of a record does not decode: \(error)")
         }
+    }
+
+    /// What the record's ledger remembers: absorbed seals and dropped leaves. O(ledger).
+    func ledgerEntries(_ slot: SlotIndex) -> Int {
+        table.hasLedger(slot) ? ledger(slot).entryCount : 0
     }
 
     func setLedger(_ slot: SlotIndex, _ ledger: Ledger) {
@@ -255,6 +265,8 @@ public final class ShardMachine {
         table.forEachSlot { slot in
             let leaf = table.id(slot)
             precondition(leaf.shard == id, "record \(leaf.hex) in shard \(id.rawValue)")
+            let bytes = table.profileBytes(slot)
+            precondition(bytes <= FacetLimits.profileBytesMax, "a profile of \(bytes) bytes")
             switch table.state(slot) {
             case .root:
                 precondition(

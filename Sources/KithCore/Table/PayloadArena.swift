@@ -79,8 +79,7 @@ struct PayloadArena: ~Copyable, Sendable {
     mutating func grow(for sizeClass: UInt8) {
         let needed = (used + Self.units(ofClass: sizeClass)) * Self.unitBytes
         precondition(needed / Self.unitBytes < Int(Self.none), "an arena of \(needed) bytes")
-        let size = MemoryRegion.grownSize(from: region.byteCount, toHold: needed, smallest: 256)
-        region.resize(to: size)
+        region.grow(toHold: needed, smallest: 256)
     }
 
     var memoryBytes: Int { region.byteCount + freeHeads.count * 4 }

@@ -11,8 +11,9 @@ internal import KithBytes
 /// | 48 | 4  | payload, in units of 16 bytes from the arena's start |
 /// | 52 | 2  | facet count (13 bits), filed (1 bit), state (2 bits; 3 is a free slot) |
 /// | 54 | 1  | size class of the payload; 255: it has none |
-/// | 55 | 1  | flags of the link that sealed it |
-/// | 56 | 8  | time of the link that sealed it |
+/// | 55 | 1  | spare |
+/// | 56 | 4  | bytes of its profile, as `RecordTable.profileBytes` counts them |
+/// | 60 | 4  | event names that its facets count, reserved ones not among them |
 ///
 /// The parent shares its place with the expiry links, since only roots are filed and only sealed
 /// records and forwards point. A freed slot is reused first, last freed first.
@@ -29,8 +30,8 @@ struct RecordSlab: ~Copyable, Sendable {
         static let payload = 48
         static let word = 52
         static let sizeClass = 54
-        static let sealFlags = 55
-        static let sealTime = 56
+        static let profileBytes = 56
+        static let eventNames = 60
         static let day = 16
         static let next = 20
         static let previous = 24
@@ -56,9 +57,7 @@ struct RecordSlab: ~Copyable, Sendable {
             slot = used
             let needed = (Int(used) + 1) * Self.slotBytes
             if needed > region.byteCount {
-                region.resize(
-                    to: MemoryRegion.grownSize(
-                        from: region.byteCount, toHold: needed, smallest: 2 * Self.slotBytes))
+                region.grow(toHold: needed, smallest: 2 * Self.slotBytes)
             }
             used += 1
         }
@@ -143,16 +142,18 @@ struct RecordSlab: ~Copyable, Sendable {
         region.store(time, at: at(slot) + Field.lastSeen)
     }
 
-    func sealTime(_ slot: UInt32) -> Int64 {
-        region.load(Int64.self, at: at(slot) + Field.sealTime)
+    func profileBytes(_ slot: UInt32) -> Int {
+        Int(region.u32(at: at(slot) + Field.profileBytes))
     }
-    mutating func setSealTime(_ slot: UInt32, _ time: Int64) {
-        region.store(time, at: at(slot) + Field.sealTime)
+    mutating func setProfileBytes(_ slot: UInt32, _ count: Int) {
+        region.store(UInt32(count), at: at(slot) + Field.profileBytes)
     }
 
-    func sealFlags(_ slot: UInt32) -> UInt8 { region.u8(at: at(slot) + Field.sealFlags) }
-    mutating func setSealFlags(_ slot: UInt32, _ flags: UInt8) {
-        region.store(flags, at: at(slot) + Field.sealFlags)
+    func eventNames(_ slot: UInt32) -> Int {
+        Int(region.u32(at: at(slot) + Field.eventNames))
+    }
+    mutating func setEventNames(_ slot: UInt32, _ count: Int) {
+        region.store(UInt32(count), at: at(slot) + Field.eventNames)
     }
 
     func payload(_ slot: UInt32) -> UInt32 { region.u32(at: at(slot) + Field.payload) }

@@ -95,6 +95,7 @@ extension RecordTable {
     }
 
     private func checkFacets() {
+        var eventUses = [UInt32](repeating: 0, count: events.entryCount)
         var nameUses = NameUses(names)
         var scopeUses = NameUses(scopes)
         forEachSlot { slot in
@@ -109,12 +110,14 @@ extension RecordTable {
                 end += shape.length
                 scopeUses.add(arena.region.u16(at: shape.start + FacetLayout.space))
                 scopeUses.add(arena.region.u16(at: shape.start + FacetLayout.namespace))
-                var inFacet: [UInt16] = []
+                var previous: UInt32?
                 for index in 0..<shape.counterCount {
-                    inFacet.append(counter(index, shape).name)
-                    nameUses.add(counter(index, shape).name)
+                    let name = counter(index, shape).name
+                    precondition(previous.map { $0 < name } ?? true, "counters out of order")
+                    precondition(Int(name) < eventUses.count, "event name \(name) is in use")
+                    eventUses[Int(name)] += 1
+                    previous = name
                 }
-                precondition(Set(inFacet).count == inFacet.count, "a counter twice in a facet")
                 checkTraits(shape, &nameUses)
                 checkWindow(shape)
                 let groups = groups(facet)
@@ -124,7 +127,14 @@ extension RecordTable {
             precondition(end == facetsEnd(slot.rawValue), "facets end at \(end)")
             precondition(newest == lastSeen(slot), "last seen \(lastSeen(slot)), not \(newest)")
             precondition(Set(leaves).count == leaves.count, "two facets of one leaf")
+            let recount = recountProfile(slot)
+            precondition(
+                slab.profileBytes(slot.rawValue) == recount.bytes
+                    && eventNames(slot) == recount.eventNames,
+                "\(slab.profileBytes(slot.rawValue)) bytes of a profile, not \(recount.bytes), and "
+                    + "\(eventNames(slot)) event names, not \(recount.eventNames)")
         }
+        events.checkInvariants(counted: eventUses)
         names.checkInvariants(counted: nameUses.counts)
         scopes.checkInvariants(counted: scopeUses.counts)
     }

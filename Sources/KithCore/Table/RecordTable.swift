@@ -1,10 +1,10 @@
-internal import KithBytes
+public import KithBytes
 
 /// Every record of one shard: a hash table from leaf id to state, pointers and facets.
 ///
 /// ```
 ///  index: UInt32 slots ──▶ slab: 64-byte slots ──▶ arena: payload blocks ──▶ names: texts by number
-///  (RecordIndex)           (RecordSlab)            (PayloadArena)            (NameTable)
+///  (RecordIndex)           (RecordSlab)            (PayloadArena)            (TextTable)
 /// ```
 ///
 /// There is no object, array, string or dictionary per record. A payload holds the record's facets
@@ -21,22 +21,25 @@ public struct RecordTable: ~Copyable, Sendable {
     var slab = RecordSlab()
     var index = RecordIndex()
     var arena = PayloadArena()
-    /// Event and trait names.
+    /// Names of events (`EventNames`).
+    var events: TextTable
+    /// Names of traits.
     var names: NameTable
     /// Spaces and namespaces.
     var scopes: NameTable
     /// One for each day on which something is filed, by day.
     var buckets: [ExpiryBucket] = []
 
-    public init() {
-        self.init(namesMax: NameTable.namesMax)
+    /// An empty table, whose names are hashed with `key`. It interns at most `namesMax` names of
+    /// traits, and of spaces and namespaces together.
+    public init(key: HashKey, namesMax: Int = RecordTable.namesMax) {
+        events = EventNames.table(key: key)
+        names = NameTable(key: key, limit: namesMax)
+        scopes = NameTable(key: key, limit: namesMax)
     }
 
-    /// A table that interns at most `namesMax` names of each kind.
-    init(namesMax: Int) {
-        names = NameTable(limit: namesMax)
-        scopes = NameTable(limit: namesMax)
-    }
+    /// Names that a table interns of each kind; further ones are spelt out where they are used.
+    public static let namesMax = NameTable.namesMax
 
     /// Records of any state.
     public var count: Int { slab.live }
@@ -45,7 +48,8 @@ public struct RecordTable: ~Copyable, Sendable {
     /// spare is the allocator's choice, and what a node says must be a function of its history.
     public var memoryBytes: Int {
         MemoryLayout<Self>.size + slab.region.byteCount + arena.memoryBytes
-            + index.region.byteCount + names.memoryBytes + scopes.memoryBytes
+            + index.region.byteCount + events.memoryBytes + names.memoryBytes
+            + scopes.memoryBytes
             + buckets.count * MemoryLayout<ExpiryBucket>.stride
     }
 
@@ -116,20 +120,6 @@ extension RecordTable {
 
     public mutating func setVersion(_ slot: SlotIndex, _ version: OperationIndex) {
         slab.setVersion(slot.rawValue, version.rawValue)
-    }
-
-    /// Event time of the link that sealed the record, in milliseconds since 1970.
-    public func sealTime(_ slot: SlotIndex) -> Int64 { slab.sealTime(slot.rawValue) }
-
-    public mutating func setSealTime(_ slot: SlotIndex, _ time: Int64) {
-        slab.setSealTime(slot.rawValue, time)
-    }
-
-    /// Flags of that link; the table gives them no meaning.
-    public func sealFlags(_ slot: SlotIndex) -> UInt8 { slab.sealFlags(slot.rawValue) }
-
-    public mutating func setSealFlags(_ slot: SlotIndex, _ flags: UInt8) {
-        slab.setSealFlags(slot.rawValue, flags)
     }
 
     public func facetCount(_ slot: SlotIndex) -> Int { slab.facetCount(slot.rawValue) }

@@ -38,6 +38,15 @@ public struct ClusterConfiguration: Hashable, Sendable {
         public var anonymousMillis: Int64 { Int64(anonymousDays) * 86_400_000 }
     }
 
+    /// What a node may hold.
+    public struct Memory: Hashable, Sendable {
+        /// MiB of profiles, as `status` counts them, above which a node refuses events; nil for
+        /// what the machine allows.
+        public var limitMiB: Int?
+
+        public init(limitMiB: Int? = nil) { self.limitMiB = limitMiB }
+    }
+
     public var name: String
     /// Groups that the shards fold into. Written into the data folder at first start.
     public var groups: Int
@@ -48,6 +57,7 @@ public struct ClusterConfiguration: Hashable, Sendable {
     /// By ascending id; never empty.
     public var nodes: [Node]
     public var retention: Retention
+    public var memory: Memory
     public var identity: IdentityRules
 
     /// Settings with the defaults for whatever is nil.
@@ -55,7 +65,7 @@ public struct ClusterConfiguration: Hashable, Sendable {
         name: String = "kith", groups: Int? = nil, replicas: Int? = nil,
         hashKey: HashKey = ClusterConfiguration.hashKeyStandard,
         nodes: [Node] = [Node(id: NodeID(1))], retention: Retention = Retention(),
-        identity: IdentityRules = .standard
+        memory: Memory = Memory(), identity: IdentityRules = .standard
     ) {
         self.name = name
         self.groups = groups ?? Self.groupsStandard(nodeCount: nodes.count)
@@ -63,6 +73,7 @@ public struct ClusterConfiguration: Hashable, Sendable {
         self.hashKey = hashKey
         self.nodes = nodes.sorted { $0.id < $1.id }
         self.retention = retention
+        self.memory = memory
         self.identity = identity
     }
 
@@ -89,6 +100,8 @@ public struct ClusterConfiguration: Hashable, Sendable {
     public static let replicasSupportedMax = 1
     /// Nodes of a cluster.
     public static let nodesMax = 64
+    /// MiB of a node's profiles; 16 TiB.
+    public static let memoryMiBMax = 16_777_216
     /// Retention in days; 100 years.
     public static let anonymousDaysMax = 36_525
 
@@ -102,8 +115,9 @@ public struct ClusterConfiguration: Hashable, Sendable {
         nodeCount <= 1 ? groupsOfOneNode : nodeCount
     }
 
+    /// As many as this version can keep, up to three where there are three nodes.
     public static func replicasStandard(nodeCount: Int) -> Int {
-        nodeCount >= replicasOfThreeNodes ? replicasOfThreeNodes : 1
+        min(replicasSupportedMax, nodeCount >= replicasOfThreeNodes ? replicasOfThreeNodes : 1)
     }
 
     /// What is wrong, a sentence each that begins with the key; empty where all is well.
@@ -127,6 +141,9 @@ public struct ClusterConfiguration: Hashable, Sendable {
             problems.append(
                 "retention.anonymousDays must be 1 to \(Self.anonymousDaysMax), not "
                     + "\(retention.anonymousDays)")
+        }
+        if let limit = memory.limitMiB, !(1...Self.memoryMiBMax ~= limit) {
+            problems.append("memory.limitMiB must be 1 to \(Self.memoryMiBMax), not \(limit)")
         }
         return problems + nodeProblems() + identity.problems()
     }

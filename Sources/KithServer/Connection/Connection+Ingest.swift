@@ -52,6 +52,9 @@ extension Connection {
             mark(.connectionBadSpace)
             return ErrorReply(code: .badSpace, text: "a space is 1 to 64 of a-z 0-9 _ -")
         }
+        if let refusal = service.guardedClock.refusal(ofEvents: true, of: service.nodeID) {
+            return refusal
+        }
         guard plan.hasStamps == service.isEventClock else {
             let text =
                 service.isEventClock
@@ -89,13 +92,13 @@ extension Connection {
                 countGroup: service.router.countGroup, busy: busy,
                 hint: { entries.root(of: $0) })
         }
-        let silent = await service.router.settle(
+        let trouble = await service.router.settle(
             &machine,
             beforeRound: { machine, mustWait in
                 if mustWait { await withCheckedContinuation { self.flights.wait(flight, $0) } }
                 if machine.isGated { machine.openGate(self.flights.unsettled(before: flight)) }
             }, afterRound: { self.flights.roundEnded(flight, $0) })
-        plan.take(machine, batch, silent: silent)
+        plan.take(machine, batch, trouble)
         learn(machine, batch)
     }
 

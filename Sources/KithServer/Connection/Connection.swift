@@ -128,6 +128,9 @@ actor Connection {
         places.leave(number)
     }
 
+    /// Who is at the other end.
+    nonisolated var peer: String { stream.peer }
+
     /// Breaks the connection off: readers and writers return at once.
     nonisolated func close() { stream.close() }
 
@@ -214,6 +217,7 @@ actor Connection {
                 case .tooShort, .badChecksum: code = .malformed
                 }
                 mark(code == .tooLarge ? .connectionTooLarge : .connectionBadFrame)
+                if !isGreeted { service.strangers.note(.noKith, stream.peer) }
                 keep(ErrorReply(code: code, text: error.description), 0)
                 return
             }
@@ -295,6 +299,7 @@ actor Connection {
     private func greet(_ frame: Frame) async -> Bool {
         guard frame.type == .hello else {
             mark(.connectionNotHello)
+            service.strangers.note(.noKith, stream.peer)
             keep(
                 ErrorReply(code: .notHello, text: "the first frame must be a Hello"),
                 frame.requestID)
@@ -308,18 +313,10 @@ actor Connection {
             keep(ErrorReply(code: .malformed, text: "Hello: \(error)"), frame.requestID)
             return false
         }
-        guard hello.versions.overlaps(ProtocolVersion.supported) else {
-            let text =
-                "this node speaks versions \(ProtocolVersion.supported.lowerBound) to "
-                + "\(ProtocolVersion.supported.upperBound), the client "
-                + "\(hello.versions.lowerBound) to \(hello.versions.upperBound)"
-            keep(ErrorReply(code: .unsupportedVersion, text: text), frame.requestID)
-            return false
-        }
-        guard hello.clusterName.isEmpty || hello.clusterName == service.clusterName else {
-            mark(.connectionOtherCluster)
-            let text = "this node is of cluster \"\(service.clusterName)\""
-            keep(ErrorReply(code: .wrongCluster, text: text), frame.requestID)
+        if let (error, reason) = hello.refusal(by: service.clusterName) {
+            if reason == .otherCluster { mark(.connectionOtherCluster) }
+            service.strangers.note(reason, stream.peer)
+            keep(error, frame.requestID)
             return false
         }
         // One that says it is a node has a place only once its greeting shows which.
@@ -333,7 +330,6 @@ actor Connection {
         // A node has more room only once its greeting has shown that it is one of this cluster.
         decoder.frameBytesMax =
             isNode ? PeerLimits.greetingBytesMax : service.limits.frameBytesMax
-        if !isNode { await service.startGate.pass() }
         keep(
             HelloReply(
                 clusterName: service.clusterName, nodeID: service.nodeID, limits: service.limits,
@@ -431,6 +427,8 @@ actor Connection {
                 places.admitNode(number, nodeID, at: service.clock.monotonicNanoseconds())
                 deadlines.setReading(nil)
                 decoder.frameBytesMax = PeerLimits.frameBytesMax
+            } else {
+                service.strangers.note(.otherFile, stream.peer)
             }
             return answer
         }
@@ -458,8 +456,8 @@ actor Connection {
         }
     }
 
-    /// What most results of an `IngestReply` have at most.
-    private static let resultBytes = 4
+    /// What most results of an `IngestReply` have at most, with what is told of the item.
+    private static let resultBytes = 24
     /// More than an `Error` has.
     private static let promiseBytesMin = 4 << 10
 

@@ -41,6 +41,7 @@ struct FolderEntrance {
         do throws(DiskError) {
             try await ports.disk.lock("lock")
         } catch {
+            guard error.isLockHeld else { throw .disk(error) }
             mark(.folderInUse)
             throw .folderInUse(error)
         }

@@ -73,12 +73,12 @@ actor FolderMemory {
     // MARK: Telling
 
     /// What this node says of itself and has heard of others.
-    func news() async -> PeerNews {
+    func news() async -> NodeNews {
         var own = NodeWord(node: node, start: starts.newest)
         for group in groups {
             own.ends.append(NodeWord.GroupEnd(group: group.id, index: await group.appliedIndex))
         }
-        return PeerNews(words: [own] + notes.words.filter { $0.node != node })
+        return NodeNews(words: [own] + notes.words.filter { $0.node != node })
     }
 
     /// The same, as a node greets.
@@ -89,7 +89,7 @@ actor FolderMemory {
     /// Judges what node `other` says, with the starts of its folder where it greets, and remembers
     /// it where it is taken.
     func hear(
-        _ news: PeerNews, of starts: StartList?, from other: NodeID
+        _ news: NodeNews, of starts: StartList?, from other: NodeID
     ) async throws(NodeError) -> Verdict {
         if let own = news.words.first(where: { $0.node == node }) {
             if let difference = await difference(from: own) {

@@ -3,7 +3,7 @@ internal import KithWire
 
 // What a node notes in its folder while it runs.
 //
-//   version u8 (1) · PeerNews (what was heard of the other nodes)
+//   version u8 (1) · NodeNews (what was heard of the other nodes)
 //
 // A cell of its own: written when something has changed, at most once a second.
 
@@ -22,14 +22,14 @@ struct FolderNotes: Equatable {
         var reader = unsafe ByteReader(bytes.span.bytes)
         let version = try reader.u8()
         guard version == 1 else { throw .unknownTag(version, offset: 0) }
-        words = try PeerNews(decoding: &reader).words
+        words = try NodeNews(decoding: &reader).words
         guard reader.isAtEnd else { throw .malformed(offset: reader.offset) }
     }
 
     var encoded: [UInt8] {
         var writer = ByteWriter()
         writer.u8(1)
-        PeerNews(words: words).encode(into: &writer)
+        NodeNews(words: words).encode(into: &writer)
         return writer.bytes
     }
 

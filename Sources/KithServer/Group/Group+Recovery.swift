@@ -66,5 +66,6 @@ extension Group {
         if planted(.sealedForgotten) { machine.forgetSealed() }
         #endif
         machine.rebuildWork(on: shards)
+        noteMemory()
     }
 }

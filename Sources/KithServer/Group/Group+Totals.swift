@@ -1,5 +1,6 @@
 internal import KithBytes
 internal import KithCore
+internal import KithPorts
 
 extension Group {
     /// What a group says of itself, at one index and log time.
@@ -16,5 +17,46 @@ extension Group {
         var waits: Int
         /// Over the last seconds.
         var eventsPerSecond: Int
+    }
+
+    /// The group's totals at one index and log time. Under the wall clock the time is now.
+    func totals() async -> Totals? {
+        #if KITH_PLANTED
+        if planted(.totalsKept) {
+            keptTotals = keptTotals ?? snapshot()
+            return keptTotals
+        }
+        #endif
+        if entryClock == .wall {
+            var operations = OperationWriter()
+            operations.time()
+            guard case .applied = await submit(operations, isIngest: false) else { return nil }
+        }
+        return snapshot()
+    }
+
+    /// What the group knows without writing anything.
+    func snapshot() -> Totals {
+        var totals = Totals(
+            statistics: Statistics(), index: machine.applied, time: machine.now, records: 0,
+            sealed: machine.sealed.count, memoryBytes: 0, pendingBytes: pendingBytes,
+            waits: waits.count, eventsPerSecond: rate.perSecond(at: clock.monotonicNanoseconds()))
+        let context = machine.context()
+        for shard in machine.table.shards(of: id) {
+            let machine = shards.machine(shard)
+            totals.statistics.add(machine.statistics(at: context))
+            totals.records += machine.table.count
+            totals.memoryBytes += machine.table.memoryBytes
+        }
+        return totals
+    }
+
+    /// Tells the gate what the group holds by now. O(shards).
+    func noteMemory() {
+        var bytes = 0
+        for shard in machine.table.shards(of: id) {
+            bytes += shards.machine(shard).table.memoryBytes
+        }
+        memory.gate.note(bytes, at: memory.place)
     }
 }

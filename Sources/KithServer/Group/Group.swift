@@ -44,12 +44,16 @@ actor Group {
     /// them is not waited for.
     var silentGroups: Set<GroupID> = []
     private(set) var isStopped = false
-    private var rate = RateMeter()
+    var rate = RateMeter()
     private var isReclaiming = false
     private var reclaimedDay: Int64 = 0
 
     /// By default the constants below.
     let tuning: NodeTuning
+    /// The node's, and this group's place in it.
+    let memory: (gate: MemoryGate, place: Int)
+    /// Why the log took no events when it last refused some.
+    private var logShortage = Shortage.busy
 
     /// Bytes of operations that may wait for the log; above it `overloaded`.
     static let pendingBytesMax = 6 << 20
@@ -59,6 +63,8 @@ actor Group {
     static let appendBytesGoal = 8 << 20
     /// What a client is told to wait where the log refused.
     static let retryAfterMillis: UInt32 = 200
+    /// The same where memory or disk must become free first.
+    static let shortageMillis: UInt32 = 1_000
     /// Records that one reclaim operation handles at most.
     static let reclaimStep = 512
     /// Bytes of operations that one submission of a round has, or one operation.
@@ -101,13 +107,14 @@ actor Group {
 
     enum SubmitAnswer: Sendable {
         case applied([Outcome], LogIndex)
-        case overloaded(retryAfterMillis: UInt32)
+        case overloaded(retryAfterMillis: UInt32, shortage: Shortage = .busy)
         case unknown
     }
 
     init(
-        id: GroupID, table: GroupTable, loop: any Loop, clock: any Clock,
+        id: GroupID, table: GroupTable, key: HashKey, loop: any Loop, clock: any Clock,
         entryClock: GroupMachine.EntryClock, retentionMillis: Int64, tuning: NodeTuning,
+        memory: (gate: MemoryGate, place: Int),
         onFailure: @escaping @Sendable (NodeError) -> Void
     ) {
         self.id = id
@@ -118,10 +125,11 @@ actor Group {
         self.entryClock = entryClock
         self.retentionMillis = retentionMillis
         self.tuning = tuning
+        self.memory = memory
         self.onFailure = onFailure
-        shards = ShardSet(group: id, table: table, loop: loop)
+        shards = ShardSet(group: id, table: table, key: key, loop: loop)
         machine = GroupMachine(group: id, table: table)
-        machine.identifiersMax = tuning.identifiersMax
+        machine.setLimits(tuning)
         driver = MergeDriver(group: id, table: table)
         if let goal = tuning.mergeBytesGoal { driver.partBytesGoal = goal }
     }
@@ -154,6 +162,11 @@ actor Group {
             if planted(.latecomersUnheard) ? early : isStopped {
                 mark(.groupStopped)
                 continuation.resume(returning: .unknown)
+            } else if isIngest, memory.gate.isFull {
+                mark(.groupMemoryFull)
+                continuation.resume(
+                    returning: .overloaded(
+                        retryAfterMillis: Self.shortageMillis, shortage: .memory))
             } else if isIngest, pendingBytes + operations.byteCount > tuning.pendingBytesMax {
                 mark(.groupOverloaded)
                 continuation.resume(returning: .overloaded(retryAfterMillis: 50))
@@ -167,7 +180,7 @@ actor Group {
         }
     }
 
-    private var pendingBytes: Int {
+    var pendingBytes: Int {
         pending.reduce(pendingIngest.operations.byteCount) { $0 + $1.operations.byteCount }
     }
 
@@ -234,7 +247,11 @@ actor Group {
         let batches = work + [ingest].filter { !$0.isEmpty }
         guard await !append(batches, isIngest: !ingest.isEmpty) else { return }
         // Refused, and nothing stored: events wait outside, merges may use the reserve.
-        answer([ingest], .overloaded(retryAfterMillis: Self.retryAfterMillis))
+        answer(
+            [ingest],
+            .overloaded(
+                retryAfterMillis: logShortage == .busy
+                    ? Self.retryAfterMillis : Self.shortageMillis, shortage: logShortage))
         guard !work.isEmpty else { return }
         mark(.groupReserveUsed)
         if await !append(work, isIngest: false) {
@@ -268,6 +285,7 @@ actor Group {
             switch error {
             case .overloaded, .diskNearlyFull:
                 mark(.groupLogRefused)
+                if case .diskNearlyFull = error { logShortage = .disk } else { logShortage = .busy }
                 if planted(.answeredBeforeSync) { break }
                 if !planted(.indexNotWithdrawn) { consensus.withdraw(after: before) }
                 return false
@@ -331,6 +349,7 @@ actor Group {
 
     /// What applying may have set free or begun.
     private func afterApply() {
+        noteMemory()
         if hasNewMergeWork { mergeBell.ring() }
         if machine.absorbsSinceMarks > 0 { marksBell.ring() }
         if !waits.isEmpty { answerWaits() }
@@ -372,10 +391,12 @@ actor Group {
                 case .applied(let applied, let index):
                     if outcomes.isEmpty { outcomes = applied } else { outcomes += applied }
                     token = index
-                case .overloaded(let retryAfter):
+                case .overloaded(let retryAfter, let shortage):
                     if !outcomes.isEmpty { mark(.groupPieceFailed) }
                     // What an earlier piece has done is told; the rest is unknown to who asked.
-                    if outcomes.isEmpty { return .overloaded(retryAfterMillis: retryAfter) }
+                    if outcomes.isEmpty {
+                        return .overloaded(retryAfterMillis: retryAfter, shortage: shortage)
+                    }
                     return .answered(operations: outcomes, finds: [], waits: [], token: token)
                 case .unknown:
                     if outcomes.isEmpty { return .unknown }
@@ -479,38 +500,6 @@ actor Group {
 
     /// Whether the record is one of this group's.
     nonisolated func owns(_ leaf: LeafID) -> Bool { table.group(of: leaf) == id }
-
-    /// The group's totals at one index and log time. Under the wall clock the time is now.
-    func totals() async -> Totals? {
-        #if KITH_PLANTED
-        if planted(.totalsKept) {
-            keptTotals = keptTotals ?? snapshot()
-            return keptTotals
-        }
-        #endif
-        if entryClock == .wall {
-            var operations = OperationWriter()
-            operations.time()
-            guard case .applied = await submit(operations, isIngest: false) else { return nil }
-        }
-        return snapshot()
-    }
-
-    /// What the group knows without writing anything.
-    func snapshot() -> Totals {
-        var totals = Totals(
-            statistics: Statistics(), index: machine.applied, time: machine.now, records: 0,
-            sealed: machine.sealed.count, memoryBytes: 0, pendingBytes: pendingBytes,
-            waits: waits.count, eventsPerSecond: rate.perSecond(at: clock.monotonicNanoseconds()))
-        let context = machine.context()
-        for shard in machine.table.shards(of: id) {
-            let machine = shards.machine(shard)
-            totals.statistics.add(machine.statistics(at: context))
-            totals.records += machine.table.count
-            totals.memoryBytes += machine.table.memoryBytes
-        }
-        return totals
-    }
 
     // MARK: Stopping
 

@@ -11,27 +11,33 @@ internal import KithWire
 /// nothing of the node runs any more.
 public actor Node {
     private nonisolated let loop: any Loop
-    private let settings: NodeSettings
-    private let ports: NodePorts
-    private let log: WriteAheadLog
+    let settings: NodeSettings
+    let ports: NodePorts
+    let log: WriteAheadLog
     /// The groups that this node leads, ascending.
     nonisolated let groups: [Group]
-    private let peers: [Peer]
-    private let router: Router
+    let peers: [Peer]
+    let router: Router
     /// One a loop.
     private let hints: [HintCache]
     /// One a loop.
     nonisolated let pools: [LoopPool]
     private let listener: any Listener
-    private let print: @Sendable (String) -> Void
+    private let print: @Sendable (LogLine) -> Void
+    private let strangers = StrangerNews()
+    let memory: MemoryGate
+    private var wasNearlyFull = false
+    private var wasMemoryFull = false
     private let failure: FailureBox
+    let clock: GuardedClock
+    private let clockNote: ClockNote
+    private var clockProblem: ClockGuard.Problem?
     nonisolated let shared: Connection.Shared
+    private let folder: FolderMemory
     /// What was last said of those that found no place.
     private var toldPlaces = ConnectionPlaces.Counts()
-    private let memory: FolderMemory
-    private let startGate = StartGate()
     private var isStopping = false
-    private let startedAt: UInt64
+    let startedAt: UInt64
 
     /// The port that clients reach the node at.
     public nonisolated let port: UInt16
@@ -42,13 +48,13 @@ public actor Node {
 
     // MARK: Opening
 
-    /// Locks the data folder, checks that it is this cluster's, recovers the log, listens, and has
-    /// the folder remember this start and namespaces that are new. Nothing on disk is changed where
-    /// the folder or the log is refused. `print` takes lines for people; no identifier or trait is
-    /// ever in one.
+    /// Locks the data folder, checks that it is this cluster's, listens, recovers the log, and has
+    /// the folder remember this start and namespaces that are new. While the log is recovered, who asks is told so
+    /// (`StartingPort`). Nothing on disk is changed where the folder or the log is refused. `print`
+    /// takes lines of the node's log; no identifier or trait is ever in one.
     public static func open(
         _ settings: NodeSettings, _ ports: NodePorts,
-        log print: @escaping @Sendable (String) -> Void
+        log print: @escaping @Sendable (LogLine) -> Void
     ) async throws(NodeError) -> Node {
         let configuration = settings.configuration
         guard let place = configuration.nodes.first(where: { $0.id == settings.nodeID }) else {
@@ -56,43 +62,67 @@ public actor Node {
                 id: settings.nodeID.rawValue, known: configuration.nodes.map(\.id.rawValue))
         }
         let loop = ports.loops[0]
-        let folder = try await FolderEntrance.open(settings, ports, at: place)
+        let clock = GuardedClock(
+            ports.clock, stepMillisMax: settings.tuning.clockStepMillisMax,
+            mustHear: configuration.nodes.count > 1)
+        var ports = ports
+        ports.clock = clock
+        let entrance = try await FolderEntrance.open(settings, ports, at: place)
 
         let table = GroupTable(groupCount: configuration.groups)
         let failure = FailureBox()
         let led = table.groups.filter { configuration.leader(of: $0) == settings.nodeID }
+        let gate = MemoryGate(groupCount: led.count, limit: settings.memoryBytesMax)
         let groups = led.enumerated().map { place, id in
             Group(
-                id: id, table: table, loop: ports.loops[place % ports.loops.count],
+                id: id, table: table, key: configuration.hashKey,
+                loop: ports.loops[place % ports.loops.count],
                 clock: ports.clock,
                 entryClock: configuration.retention.clock == .event ? .event : .wall,
                 retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000,
-                tuning: settings.tuning,
+                tuning: settings.tuning, memory: (gate, place),
                 onFailure: { failure.fail($0) })
         }
         var logOptions = settings.log
         logOptions.clusterDigest = FolderIdentity.digest(of: configuration)
         // A folder that was used before has a log, or has lost it.
-        if folder.isKnown { mark(.nodeStartedAgain) }
-        logOptions.mayCreate = !folder.isKnown
-        logOptions.mustBeEmpty = !folder.isKnown
-        let log = try await recover(logOptions, ports, groups, failure, print)
-        for group in groups { await group.open(log) }
-
+        if entrance.isKnown { mark(.nodeStartedAgain) }
+        logOptions.mayCreate = !entrance.isKnown
+        logOptions.mustBeEmpty = !entrance.isKnown
         let listener: any Listener
         do throws(NetworkError) {
             listener = try await ports.network.listen(
                 host: place.host, port: settings.port ?? place.port, loops: ports.loops)
         } catch {
-            await log.close()
             throw .network(error)
         }
-        let memory: FolderMemory
+        let log: WriteAheadLog
+        let lastEntry: LogTime?
         do throws(NodeError) {
-            memory = try await FolderMemory.open(
-                settings, starts: folder.list, groups: groups, disk: ports.disk, loop: loop)
-            try await folder.store(settings, disk: ports.disk, loop: loop)
-            for floor in folder.starts.floors {
+            (log, lastEntry) = try await recover(
+                logOptions, settings, ports, listener, groups, failure, print)
+        } catch {
+            await listener.close()
+            throw error
+        }
+        let clockNote = ClockNote(disk: ports.disk, loop: loop)
+        do throws(NodeError) {
+            try await clockNote.judgeStart(
+                at: clock.shown,
+                lastEntry: configuration.retention.clock == .wall ? lastEntry : nil,
+                isAccepted: settings.acceptsClock)
+        } catch {
+            await listener.close()
+            await log.close()
+            throw error
+        }
+        for group in groups { await group.open(log) }
+        let folder: FolderMemory
+        do throws(NodeError) {
+            folder = try await FolderMemory.open(
+                settings, starts: entrance.list, groups: groups, disk: ports.disk, loop: loop)
+            try await entrance.store(settings, disk: ports.disk, loop: loop)
+            for floor in entrance.starts.floors {
                 guard let group = groups.first(where: { $0.id == floor.group }) else { continue }
                 do throws(LogError) {
                     try await group.rise(to: floor.index)
@@ -100,6 +130,7 @@ public actor Node {
                     throw .log(error)
                 }
             }
+            try await clockNote.store(clock.shown)
         } catch {
             mark(.nodeFolderNotWritten)
             await listener.close()
@@ -108,67 +139,25 @@ public actor Node {
         }
         return Node(
             settings, ports, log: log, groups: groups, table: table, listener: listener,
-            memory: memory, failure: failure, print: print)
-    }
-
-    private static func recover(
-        _ options: LogOptions, _ ports: NodePorts, _ groups: [Group], _ failure: FailureBox,
-        _ print: @escaping @Sendable (String) -> Void
-    ) async throws(NodeError) -> WriteAheadLog {
-        let bell = failure
-        var misplaced: NodeError?
-        let started = ports.clock.monotonicNanoseconds()
-        let opened: (log: WriteAheadLog, report: RecoveryReport)
-        do throws(LogError) {
-            opened = try await WriteAheadLog.open(
-                disk: ports.disk, loop: ports.loops[0], randomness: ports.randomness,
-                options: options,
-                onFailure: { bell.fail(.disk($0)) },
-                onEntry: { entry in
-                    guard misplaced == nil else { return }
-                    let group = groups.first { $0.id == entry.group }
-                    if let group {
-                        misplaced = await group.replay(entry)
-                    } else {
-                        misplaced = .logOrder(
-                            group: entry.group.rawValue, index: entry.index.rawValue)
-                    }
-                    if misplaced != nil { mark(.nodeEntryMisplaced) }
-                })
-        } catch .notEmpty {
-            throw .identityMissing
-        } catch {
-            throw .log(error)
-        }
-        if let misplaced {
-            await opened.log.close()
-            throw misplaced
-        }
-        let report = opened.report
-        if let torn = report.tornTail {
-            print(
-                "log: cut a torn write of \(torn.byteCount) bytes at segment \(torn.segment.rawValue), "
-                    + "offset \(torn.offset); it was never acknowledged")
-        }
-        if report.entries > 0 {
-            let millis = (ports.clock.monotonicNanoseconds() - started) / 1_000_000
-            print("log: recovered \(report.entries) entries in \(millis) ms")
-        }
-        return opened.log
+            folder: folder, failure: failure, clock: clock, clockNote: clockNote, memory: gate,
+            print: print)
     }
 
     private init(
         _ settings: NodeSettings, _ ports: NodePorts, log: WriteAheadLog, groups: [Group],
-        table: GroupTable, listener: any Listener, memory: FolderMemory, failure: FailureBox,
-        print: @escaping @Sendable (String) -> Void
+        table: GroupTable, listener: any Listener, folder: FolderMemory, failure: FailureBox,
+        clock: GuardedClock, clockNote: ClockNote, memory: MemoryGate,
+        print: @escaping @Sendable (LogLine) -> Void
     ) {
         self.settings = settings
         self.ports = ports
         self.log = log
         self.groups = groups
         self.listener = listener
-        self.memory = memory
+        self.folder = folder
         self.failure = failure
+        self.clock = clock
+        self.clockNote = clockNote
         shared = Connection.Shared(
             frames: FrameBudget(bytesMax: settings.ingestBytesMax),
             replies: ReplyRoom(bytesMax: settings.replyBytesMax),
@@ -178,12 +167,13 @@ public actor Node {
                 otherNodes: settings.configuration.nodes.count - 1),
             outboxBytes: settings.tuning.outboxBytesMax)
         self.print = print
+        self.memory = memory
         let introduction = PeerIntroduction(settings)
         let configuration = settings.configuration
         peers = configuration.nodes.filter { $0.id != settings.nodeID }.map {
             Peer(
-                $0, loops: ports.loops, ports: ports, greeting: introduction, memory: memory,
-                tuning: settings.tuning, onWrongFolder: { failure.fail($0) })
+                $0, loops: ports.loops, ports: ports, greeting: introduction, memory: folder,
+                tuning: settings.tuning, log: print, onWrongFolder: { failure.fail($0) })
         }
         let places: [GroupPlace] = table.groups.map { [peers] id in
             if let group = groups.first(where: { $0.id == id }) { return .here(group) }
@@ -198,7 +188,8 @@ public actor Node {
             rules: configuration.identity, key: configuration.hashKey,
             eventBytesMax: Int(settings.limits.eventBytesMax))
         pools = ports.loops.map { _ in LoopPool(reader) }
-        router = Router(table: table, places: places, clock: ports.clock)
+        router = Router(
+            table: table, places: places, clock: ports.clock, nodeID: settings.nodeID)
         loop = ports.loops[0].forActor()
         port = listener.port
         startedAt = ports.clock.monotonicNanoseconds()
@@ -225,13 +216,11 @@ public actor Node {
             for link in peers.flatMap({ [$0.requests, $0.merges] }) {
                 tasks.addTask(executorPreference: link.home) { await link.run() }
             }
-            for peer in peers {
-                let deadline = router.deadline(inMillis: Self.statusMillisMax)
-                // Only so that the others hear that this node is there; they may not be.
-                tasks.addTask { _ = await peer.status(deadline: deadline) }
+            // Before anything is served, and so that the others hear that this node is there.
+            tasks.addTask {
+                await self.hearOthers()
+                await self.keepWatch()
             }
-            tasks.addTask { await self.keepTouch() }
-            tasks.addTask { await self.keepWatch() }
             let failure = failure
             tasks.addTask {
                 if await failure.wait() {
@@ -241,12 +230,12 @@ public actor Node {
             }
             await accept(service, &tasks)
             for connection in shared.places.all { connection.close() }
-            startGate.open()
+            clock.look(haveHeard: true)  // who waits for it sees that its connection is closed
             for group in groups { await group.stop() }
             for link in peers.flatMap({ [$0.requests, $0.merges] }) { await link.close() }
             failure.finish()
             await log.close()
-            await closeMemory()
+            await closeFolder()
             tasks.cancelAll()
         }
         if let error = failure.error { throw error }
@@ -258,6 +247,7 @@ public actor Node {
                 guard let stream = try await listener.accept() else { return }
                 guard shared.places.hasRoom else {
                     mark(.nodeConnectionsFull)
+                    strangers.note(.full, stream.peer)
                     stream.close()
                     continue
                 }
@@ -268,7 +258,7 @@ public actor Node {
                     await connection.run(as: number)
                 }
             } catch {
-                print("listener: \(error)")
+                print(LogLine(.error, "no more connections are taken: \(error)"))
                 return
             }
         }
@@ -286,68 +276,45 @@ public actor Node {
             closeOverdue()
             tellPlaces()
             await log.refreshFreeBytes()
-            await saveMemory()
+            await hearOthers()
+            await saveFolder()
+            await noteClock()
+            await tellNews()
         }
     }
 
-    /// Makes what was heard of other nodes durable. A folder that cannot be written ends the node.
-    private func saveMemory() async {
-        do throws(NodeError) {
-            try await memory.save()
-        } catch {
-            failure.fail(error)
+    /// Tells the log what has changed since the last look.
+    private func tellNews() async {
+        if let line = strangers.line(at: ports.clock.monotonicNanoseconds()) { print(line) }
+        let isNearlyFull = await log.isNearlyFull
+        if isNearlyFull != wasNearlyFull {
+            wasNearlyFull = isNearlyFull
+            let reserve = settings.log.reserveBytes >> 20
+            print(
+                isNearlyFull
+                    ? .warning(
+                        "disk: less than \(reserve) MiB are free; events are refused until there is "
+                            + "room")
+                    : LogLine(.info, "disk: \(reserve) MiB are free again; events are taken"))
         }
+        let isMemoryFull = memory.isFull
+        if isMemoryFull != wasMemoryFull {
+            wasMemoryFull = isMemoryFull
+            print(
+                isMemoryFull
+                    ? .warning("\(memoryProblem); events are refused, reads go on")
+                    : LogLine(.info, "memory: there is room again; events are taken"))
+        }
+        // Spent by a growth that found no other memory.
+        if MemoryReserve.isSpent { MemoryReserve.refill() }
     }
 
-    private func closeMemory() async {
-        do throws(NodeError) {
-            try await memory.close()
-        } catch {
-            print("\(error)")
-        }
+    /// What is wrong with the memory, where `memory.isFull`.
+    var memoryProblem: String {
+        MemoryReserve.isSpent
+            ? "memory: the system gives no more"
+            : "memory: profiles fill the limit of \(memory.limit >> 20) MiB (memory.limitMiB)"
     }
-
-    /// Tells every other node each second what this one says of itself, and hears the same. Clients
-    /// are let in when each was tried once.
-    private func keepTouch() async {
-        await withDiscardingTaskGroup { tasks in
-            await withDiscardingTaskGroup { first in
-                for peer in peers { first.addTask { await self.touch(peer) } }
-            }
-            if failure.error == nil { startGate.open() }
-            for peer in peers {
-                tasks.addTask { [ports, loop] in
-                    while await !self.isStopping {
-                        do {
-                            try await ports.clock.sleep(
-                                nanoseconds: Self.touchNanoseconds, on: loop)
-                        } catch {
-                            return  // cancelled: the node stops
-                        }
-                        await self.touch(peer)
-                    }
-                }
-            }
-        }
-    }
-
-    /// One exchange with another node; where it does not answer, its link says so to who asks.
-    private func touch(_ peer: Peer) async {
-        let deadline = router.deadline(inMillis: Self.touchMillisMax)
-        let answer = await peer.heartbeat(await memory.news(), deadline: deadline)
-        guard case .success(let reply) = answer else { return }
-        do throws(NodeError) {
-            let verdict = try await memory.hear(reply.news, of: nil, from: peer.id)
-            if case .ownIsWrong(let error) = verdict { failure.fail(error) }
-        } catch {
-            failure.fail(error)
-        }
-    }
-
-    /// Nanoseconds between two heartbeats.
-    static let touchNanoseconds: UInt64 = 1_000_000_000
-    /// Milliseconds that another node has to answer one.
-    static let touchMillisMax: UInt64 = 2_000
 
     static let watchNanoseconds: UInt64 = 1_000_000_000
 
@@ -356,8 +323,86 @@ public actor Node {
         let now = ports.clock.monotonicNanoseconds()
         for connection in shared.places.all where connection.isOverdue(at: now) {
             mark(.nodeClientOverdue)
+            strangers.note(.overdue, connection.peer)
             connection.close()
         }
+    }
+
+    /// Tells all other nodes what this one's clock shows and how far its log is, and hears the same
+    /// of them; then judges the own clock. Nobody is let in where its folder is not what it was.
+    private func hearOthers() async {
+        let deadline = router.deadline(inMillis: Self.heartbeatMillisMax)
+        let own = PeerHeartbeat(wall: clock.shown, news: await folder.news())
+        await withDiscardingTaskGroup { tasks in
+            for peer in peers { tasks.addTask { await self.hear(peer, own, deadline) } }
+        }
+        guard failure.error == nil else { return }
+        let report = clock.look(haveHeard: true)
+        guard Self.kind(report.problem) != Self.kind(clockProblem) else { return }
+        clockProblem = report.problem
+        print(
+            LogLine(
+                report.problem == nil ? .info : .warning,
+                "clock: \(report.text ?? "all is well again")"))
+    }
+
+    /// One exchange with another node. Nobody's silence is of interest here: a median is of those who
+    /// answer, and a link says to who asks that it is closed.
+    private func hear(_ peer: Peer, _ own: PeerHeartbeat, _ deadline: UInt64) async {
+        guard case .success(let reply) = await peer.heartbeat(own, deadline: deadline) else {
+            return
+        }
+        clock.hear(reply.wall, of: peer.id)
+        do throws(NodeError) {
+            let verdict = try await folder.hear(reply.news, of: nil, from: peer.id)
+            if case .ownIsWrong(let error) = verdict { failure.fail(error) }
+        } catch {
+            failure.fail(error)
+        }
+    }
+
+    /// Makes what was heard of other nodes durable. A folder that cannot be written ends the node.
+    private func saveFolder() async {
+        do throws(NodeError) {
+            try await folder.save()
+        } catch {
+            failure.fail(error)
+        }
+    }
+
+    private func closeFolder() async {
+        do throws(NodeError) {
+            try await folder.close()
+        } catch {
+            print(LogLine(.error, "\(error)"))
+        }
+    }
+
+    /// Milliseconds that another node has to answer a heartbeat.
+    static let heartbeatMillisMax: UInt64 = 1_000
+
+    private static func kind(_ problem: ClockGuard.Problem?) -> Int {
+        switch problem {
+        case .astray: 3
+        case .unconfirmed: 2
+        case .apart: 1
+        case nil: 0
+        }
+    }
+
+    /// Has the folder remember the time, now and then, where nobody doubts it.
+    private func noteClock() async {
+        guard clock.now == .sound, clock.look().problem == nil else { return }
+        do throws(NodeError) {
+            try await clockNote.storeIfDue(clock.shown, boot: ports.clock.bootNanoseconds())
+        } catch {
+            print(LogLine(.warning, "clock: the time could not be noted in the folder: \(error)"))
+        }
+    }
+
+    /// Whether the wall clock is not believed, or the node does not serve because of it.
+    public nonisolated var doubtsClock: Bool {
+        clock.now != .sound || clock.look().heldBackMillis != 0
     }
 
     /// Says how many connections found no place, or lost it, since it was last said.
@@ -369,9 +414,10 @@ public actor Node {
         let strangers = counts.strangersClosed - toldPlaces.strangersClosed
         toldPlaces = counts
         print(
-            "places: all \(settings.connectionsMax) for clients were taken: \(closed) idle closed for "
-                + "others, \(refused) refused since none was idle; \(strangers) closed that did not "
-                + "say what they are")
+            .warning(
+                "places: all \(settings.connectionsMax) for clients were taken: \(closed) idle closed "
+                    + "for others, \(refused) refused since none was idle; \(strangers) closed that "
+                    + "did not say what they are"))
     }
 
     /// Stops serving: open connections are closed, what was acknowledged is on disk. `run` returns
@@ -402,150 +448,16 @@ public actor Node {
             })
         policy.identifiersMax = settings.tuning.identifiersMax
         return Service(
-            router: router, rules: rules, normaliser: IdentifierNormaliser(rules), policy: policy,
-            hashKey: configuration.hashKey,
+            router: router, rules: rules, normaliser: IdentifierNormaliser(rules),
+            noteTexts: NoteTexts(rules), policy: policy, hashKey: configuration.hashKey,
             clusterName: configuration.name, nodeID: settings.nodeID, limits: settings.limits,
             isEventClock: configuration.retention.clock == .event, clock: ports.clock,
-            randomness: ports.randomness,
+            guardedClock: clock, randomness: ports.randomness,
             peers: PeerService(
                 introduction: PeerIntroduction(settings),
-                groups: router.places.map(\.local), peers: peers, memory: memory,
+                groups: router.places.map(\.local), peers: peers, memory: folder,
                 onWrongFolder: { [failure] in failure.fail($0) }, clock: ports.clock,
-                status: { await self.ownStatus() }),
-            status: { await self.status() }, startGate: startGate)
-    }
-
-    /// What every node says of itself; of one that does not, why.
-    private func status() async -> CBORValue {
-        let deadline = router.deadline(inMillis: Self.statusMillisMax)
-        var rows: [(nodes: [CBORValue], groups: [CBORValue])] = []
-        let own = await ownStatus()
-        rows.append((own["nodes"]?.elements ?? [], own["groups"]?.elements ?? []))
-        let answers = await withTaskGroup(
-            of: (Int, Result<StatusReply, SilentNode>).self,
-            returning: [Int: Result<StatusReply, SilentNode>].self
-        ) { tasks in
-            for (place, peer) in peers.enumerated() {
-                tasks.addTask { (place, await peer.status(deadline: deadline)) }
-            }
-            var answers: [Int: Result<StatusReply, SilentNode>] = [:]
-            for await (place, answer) in tasks { answers[place] = answer }
-            return answers
-        }
-        for (place, peer) in peers.enumerated() {
-            rows.append(rowsOf(peer, answers[place]))
-        }
-        return .object([
-            ("cluster", .text(settings.configuration.name)),
-            ("nodes", .array(Self.sorted(rows.flatMap(\.nodes), by: "id"))),
-            ("groups", .array(Self.sorted(rows.flatMap(\.groups), by: "group"))),
-        ])
-    }
-
-    private func rowsOf(
-        _ peer: Peer, _ answer: Result<StatusReply, SilentNode>?
-    ) -> (nodes: [CBORValue], groups: [CBORValue]) {
-        var problem = "no answer"
-        switch answer {
-        case .success(let reply)?:
-            if let map = Self.map(in: reply) {
-                return (map["nodes"]?.elements ?? [], map["groups"]?.elements ?? [])
-            }
-            problem = "its answer is malformed"
-        case .failure(let silent)?: problem = silent.reason
-        case nil: break
-        }
-        let configuration = settings.configuration
-        let place = configuration.node(peer.id)
-        let row = CBORValue.object([
-            ("id", .unsigned(UInt64(peer.id.rawValue))),
-            ("address", .text("\(place?.host ?? ""):\(place?.port ?? 0)")),
-            ("state", .text("down")), ("problem", .text(problem)),
-        ])
-        let led = router.table.groups.filter { configuration.leader(of: $0) == peer.id }
-        return (
-            [row],
-            led.map {
-                .object([
-                    ("group", .unsigned(UInt64($0.rawValue))),
-                    ("leader", .unsigned(UInt64(peer.id.rawValue))), ("state", .text("down")),
-                ])
-            }
-        )
-    }
-
-    private static func map(in reply: StatusReply) -> CBORValue? {
-        do throws(ByteError) {
-            return unsafe try CBORValue(decoding: reply.map.span.bytes)
-        } catch {
-            return nil
-        }
-    }
-
-    private static func sorted(_ rows: [CBORValue], by key: String) -> [CBORValue] {
-        func number(_ row: CBORValue) -> UInt64 {
-            if case .unsigned(let number)? = row[key] { number } else { .max }
-        }
-        return rows.sorted { number($0) < number($1) }
-    }
-
-    /// Milliseconds for other nodes to say how they are.
-    static let statusMillisMax: UInt64 = 2_000
-
-    /// This node's own rows.
-    private func ownStatus() async -> CBORValue {
-        var rows: [CBORValue] = []
-        for group in groups {
-            let totals = await group.snapshot()
-            rows.append(
-                .object([
-                    ("group", .unsigned(UInt64(group.id.rawValue))),
-                    ("leader", .unsigned(UInt64(settings.nodeID.rawValue))),
-                    ("state", .text("up")),
-                    ("applied", .unsigned(totals.index.rawValue)),
-                    ("logTime", .integer(totals.time.rawValue)),
-                    ("records", .integer(Int64(totals.records))),
-                    (
-                        "profiles",
-                        .integer(totals.statistics.members + totals.statistics.anonymous)
-                    ),
-                    ("sealed", .integer(Int64(totals.sealed))),
-                    ("pendingBytes", .integer(Int64(totals.pendingBytes))),
-                    ("waiting", .integer(Int64(totals.waits))),
-                    ("events", .unsigned(totals.statistics.accepted)),
-                    ("eventsPerSecond", .integer(Int64(totals.eventsPerSecond))),
-                    ("memoryBytes", .integer(Int64(totals.memoryBytes))),
-                ]))
-        }
-        let uptime = (ports.clock.monotonicNanoseconds() - startedAt) / 1_000_000
-        let place = settings.configuration.node(settings.nodeID)
-        let places = shared.places.counts
-        return .object([
-            (
-                "nodes",
-                .array([
-                    .object([
-                        ("id", .unsigned(UInt64(settings.nodeID.rawValue))),
-                        ("address", .text("\(place?.host ?? ""):\(port)")),
-                        ("state", .text("up")), ("software", .text(settings.software)),
-                        ("uptimeMillis", .unsigned(uptime)),
-                        ("connections", .integer(Int64(shared.places.count))),
-                        ("clientsClosedForOthers", .unsigned(places.closedForOthers)),
-                        ("clientsRefused", .unsigned(places.refused)),
-                        ("replyBytes", .integer(Int64(shared.replies.heldBytes))),
-                        ("logBytes", .unsigned(await log.bytesUsed)),
-                        ("logIsNearlyFull", .bool(await log.isNearlyFull)),
-                    ])
-                ])
-            ),
-            ("groups", .array(rows)),
-        ])
-    }
-}
-
-extension CBORValue {
-    /// The elements of an array; nil for anything else.
-    fileprivate var elements: [CBORValue]? {
-        if case .array(let elements) = self { elements } else { nil }
+                guardedClock: clock, nodeID: settings.nodeID, status: { await self.ownStatus() }),
+            status: { await self.status() }, strangers: strangers)
     }
 }

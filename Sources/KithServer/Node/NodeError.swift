@@ -36,6 +36,9 @@ public enum NodeError: Error, Sendable, Equatable {
     /// a newer one wrote it.
     case entryNotUnderstood(group: UInt16, index: UInt64, what: String)
     case network(NetworkError)
+    /// The wall clock is more than 30 days beyond anything that the folder has seen; both in ms
+    /// since 1970.
+    case clock(wall: Int64, last: Int64)
 }
 
 extension NodeError {
@@ -99,6 +102,11 @@ extension NodeError: CustomStringConvertible {
         case .entryNotUnderstood(let group, let index, let what):
             return "entry \(index) of group \(group) in the log cannot be carried out: \(what); it "
                 + "was written by a newer kith, or by none; start with the version that wrote it"
+        case .clock(let wall, let last):
+            return
+                "the wall clock is \((wall - last) / 86_400_000) days beyond the last time that the "
+                + "data folder has seen; nothing was changed: set the clock right, or, if it is right, "
+                + "start once with --accept-clock"
         case .network(let error):
             switch error {
             case .unreachable(let address, let message), .cannotListen(let address, let message):

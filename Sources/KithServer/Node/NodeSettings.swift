@@ -25,6 +25,12 @@ public struct NodeSettings: Sendable {
     /// Bytes of clients' frames above 64 KiB that are being read or wait for their answer, over all
     /// connections; beyond it connections with such frames are not read on.
     public var ingestBytesMax = 256 << 20
+    /// The wall clock is right, however far it is beyond what the folder has seen.
+    public var acceptsClock = false
+    /// Bytes of profiles, as `status` counts them, above which events are refused.
+    public var memoryBytesMax = UInt64.max
+    /// Bytes of the process that are in memory; nil where that is not known.
+    public var processBytes: @Sendable () -> UInt64? = { nil }
     /// Bounds of the inside.
     public var tuning = NodeTuning()
 

@@ -17,6 +17,8 @@ public struct NodeTuning: Sendable {
     public var hints: [(leaf: LeafID, root: LeafID)] = []
     /// Identifiers a profile may hold; the same at all nodes and in all lives of a cluster.
     public var identifiersMax = ShardMachine.identifiersMax
+    /// Event names that a profile counts apart; the same at all nodes, in all lives of a cluster.
+    public var eventNamesMax = FacetLimits.eventNamesMax
     /// Records that one reclaim operation handles at most.
     public var reclaimStep = Group.reclaimStep
     /// Answers that a client may have promised, waiting and being written.
@@ -38,6 +40,18 @@ public struct NodeTuning: Sendable {
     /// The least time between two logged marks of a group, in nanoseconds.
     public var marksNanoseconds = MergeCoordinator.marksNanoseconds
 
+    /// How far log time follows the wall clock by itself, in milliseconds; the same at all nodes.
+    /// With `.max` every clock is believed.
+    public var clockStepMillisMax = ClockGuard.stepMillisMax
+
     /// The defaults.
     public init() {}
+}
+
+extension GroupMachine {
+    /// Bounds of a profile, the same at all nodes.
+    mutating func setLimits(_ tuning: NodeTuning) {
+        identifiersMax = tuning.identifiersMax
+        eventNamesMax = tuning.eventNamesMax
+    }
 }

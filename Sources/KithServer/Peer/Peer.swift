@@ -21,17 +21,19 @@ struct Peer: Sendable {
     init(
         _ node: ClusterConfiguration.Node, loops: [any Loop], ports: NodePorts,
         greeting: PeerIntroduction, memory: FolderMemory, tuning: NodeTuning,
+        log print: @escaping @Sendable (LogLine) -> Void,
         onWrongFolder: @escaping @Sendable (NodeError) -> Void
     ) {
         id = node.id
         name = "node \(node.id.rawValue) (\(node.host):\(node.port))"
         let first = Int(node.id.rawValue) % loops.count
+        let news = PeerNews(name, print)
         requests = PeerLink(
             to: node, loop: loops[first], ports: ports, greeting: greeting, memory: memory,
-            tuning: tuning, onWrongFolder: onWrongFolder)
+            tuning: tuning, news: news, onWrongFolder: onWrongFolder)
         merges = PeerLink(
             to: node, loop: loops[(first + 1) % loops.count], ports: ports, greeting: greeting,
-            memory: memory, tuning: tuning, onWrongFolder: onWrongFolder)
+            memory: memory, tuning: tuning, news: news, onWrongFolder: onWrongFolder)
         self.tuning = tuning
         clock = ports.clock
     }
@@ -49,7 +51,15 @@ struct Peer: Sendable {
 
     /// Word of this node's silence, for people and clients.
     func silent(_ failure: PeerFailure) -> SilentNode {
-        SilentNode(id: id, text: "\(name) does not answer: \(failure.text)", reason: failure.text)
+        if case .starting(let text) = failure {
+            return SilentNode(
+                id: id, text: "\(name) is starting: \(text)", reason: text, isStarting: true)
+        }
+        if case .refused(let text, let code) = failure {
+            return SilentNode(id: id, text: "\(name) refuses: \(text)", reason: text, code: code)
+        }
+        return SilentNode(
+            id: id, text: "\(name) does not answer: \(failure.text)", reason: failure.text)
     }
 
     /// Has the group's leader carry out a part of a round, in as many messages as it takes, one
@@ -74,7 +84,7 @@ struct Peer: Sendable {
             case .failure(let reason):
                 failure = silent(reason)
                 switch reason {
-                case .notSent, .refused: answer = .overloaded(retryAfterMillis: 500)
+                case .notSent, .refused, .starting: answer = .overloaded(retryAfterMillis: 500)
                 case .unknown: answer = .unknown
                 }
             }
@@ -182,9 +192,9 @@ struct Peer: Sendable {
     }
 
     func heartbeat(
-        _ news: PeerNews, deadline: UInt64
+        _ heartbeat: PeerHeartbeat, deadline: UInt64
     ) async -> Result<PeerHeartbeatReply, SilentNode> {
-        await ask(PeerHeartbeat(news: news), merges, deadline)
+        await ask(heartbeat, requests, deadline)
     }
 
     func status(deadline: UInt64) async -> Result<StatusReply, SilentNode> {
@@ -214,4 +224,17 @@ struct SilentNode: Error, Sendable {
     let text: String
     /// The reason alone.
     let reason: String
+    /// It replays its log, and the reason says how far it is.
+    var isStarting = false
+    /// It answered so; nil where it did not answer.
+    var code: ErrorCode?
+
+    /// What a client is told: what it would be told by that node itself, where that concerns the
+    /// question and not this node.
+    var error: ErrorReply {
+        switch code {
+        case .tooLarge?, .internalError?: ErrorReply(code: code ?? .unavailable, text: text)
+        default: ErrorReply(code: .unavailable, text: text)
+        }
+    }
 }

@@ -47,7 +47,8 @@ actor PeerLink {
     /// Since when the other node owes an answer and has sent nothing; nil while it owes none.
     private var silentSince: UInt64?
     /// Why the other node could not be spoken to, last time.
-    private var reason = "not connected yet"
+    private var reason = PeerFailure.notSent("not connected yet")
+    private nonisolated let news: PeerNews
 
     /// Bytes of requests sent and unanswered; more wait.
     static let inFlightBytesMax = 32 << 20
@@ -87,11 +88,12 @@ actor PeerLink {
 
     init(
         to node: ClusterConfiguration.Node, loop: any Loop, ports: NodePorts,
-        greeting: PeerIntroduction, memory: FolderMemory, tuning: NodeTuning,
+        greeting: PeerIntroduction, memory: FolderMemory, tuning: NodeTuning, news: PeerNews,
         onWrongFolder: @escaping @Sendable (NodeError) -> Void
     ) {
         self.memory = memory
         self.onWrongFolder = onWrongFolder
+        self.news = news
         peer = node.id
         address = (node.host, node.port)
         self.loop = loop.forActor()
@@ -118,7 +120,7 @@ actor PeerLink {
         guard !isClosed else { return .failure(.notSent("this node is stopping")) }
         if !isOpen, now < silentUntil {
             mark(.peerNotTried)
-            return .failure(.notSent(reason))
+            return .failure(reason)
         }
         guard deadline > now else {
             mark(.peerNoTimeLeft)
@@ -155,7 +157,8 @@ actor PeerLink {
         do throws(ByteError) {
             let reply = try ErrorReply(decoding: frame.payload)
             mark(.peerRefused)
-            return .refused("\(reply.code): \(reply.text)", reply.code)
+            if reply.code == .starting { return .starting(reply.text) }
+            return .refused("\(reply.code): \(reply.text)", code: reply.code)
         } catch {
             return .unknown("a malformed error: \(error)")
         }
@@ -175,17 +178,21 @@ actor PeerLink {
         deadlines.ring()
     }
 
-    private func failAll(_ text: String) {
-        reason = text
+    private func failAll(_ text: String) { failAll(.notSent(text)) }
+
+    /// Fails what waits with `failure`, and what is in flight as unknown.
+    private func failAll(_ failure: PeerFailure) {
+        // Nothing of what waits was sent, whatever became of the connection.
+        if case .unknown(let text) = failure { reason = .notSent(text) } else { reason = failure }
         if !inFlight.isEmpty { mark(.peerBrokenInFlight) }
         if !waiting.isEmpty { mark(.peerBrokenUnsent) }
         for pending in takeSent() {
-            pending.continuation.resume(returning: .failure(.unknown(text)))
+            pending.continuation.resume(returning: .failure(.unknown(failure.text)))
         }
         let unsent = waiting
         waiting = []
         waitingBytes = 0
-        for pending in unsent { pending.continuation.resume(returning: .failure(.notSent(text))) }
+        for pending in unsent { pending.continuation.resume(returning: .failure(reason)) }
     }
 
     /// What is in flight, by ascending id; nothing is after it.
@@ -213,16 +220,19 @@ actor PeerLink {
                 isSuspect = false
                 silentUntil = 0
                 silentSince = nil
+                news.linkOpened()
                 let text = await converse(opened)
                 isOpen = false
                 stream = nil
+                news.linkEnded(text, isMeant: isClosed)
                 // What was never sent fails too: a caller decides better than a queue.
                 failAll(text)
                 rest(atMost: Self.refusedPauseMillisMax)
             case .failure(let failure):
                 if isSuspect { mark(.peerStillSilent) }
                 isSuspect = true
-                failAll(failure.text)
+                news.linkFailed(failure, isMeant: isClosed)
+                failAll(failure)
                 let isSilent = now - began >= Self.connectMillisMax * 1_000_000
                 mark(isSilent ? .peerConnectSilent : .peerConnectRefused)
                 rest(atMost: isSilent ? Self.pauseMillisMax : Self.refusedPauseMillisMax)
@@ -326,7 +336,7 @@ actor PeerLink {
         if let failure = try await handshake.hello() { return failure }
         switch try await handshake.greet(await memory.word()) {
         case .failure(let failure):
-            if case .refused(_, .wrongFolder?) = failure { refused(failure.text) }
+            if case .refused(_, code: .wrongFolder) = failure { refused(failure.text) }
             return failure
         case .success(let word):
             return await judge(word)
@@ -338,7 +348,7 @@ actor PeerLink {
         do throws(NodeError) {
             switch try await memory.hear(word.news, of: word.starts, from: peer) {
             case .taken: return nil
-            case .otherIsWrong(let text): return .refused(text, nil)
+            case .otherIsWrong(let text): return .refused(text, code: .wrongFolder)
             case .ownIsWrong(let error):
                 onWrongFolder(error)
                 return .notSent("this node is stopping")

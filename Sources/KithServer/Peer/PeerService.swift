@@ -14,6 +14,9 @@ struct PeerService: Sendable {
     /// Told what is wrong with this node's own folder.
     let onWrongFolder: @Sendable (NodeError) -> Void
     let clock: any Clock
+    let guardedClock: GuardedClock
+    /// This node.
+    let nodeID: NodeID
     let status: @Sendable () async -> CBORValue
 
     /// Milliseconds that a wait may take, whatever the other node says.
@@ -53,7 +56,7 @@ struct PeerService: Sendable {
 
     /// Takes in what node `id` says; an error where one of the two folders is not what it was.
     private func hear(
-        _ news: PeerNews, of starts: StartList?, from id: NodeID
+        _ news: NodeNews, of starts: StartList?, from id: NodeID
     ) async -> ErrorReply? {
         do throws(NodeError) {
             switch try await memory.hear(news, of: starts, from: id) {
@@ -73,14 +76,19 @@ struct PeerService: Sendable {
     ) async -> any WireMessage {
         do throws(ByteError) {
             switch frame.type {
+            case .peerHeartbeat:
+                return await hear(try PeerHeartbeat(decoding: frame.payload), from: id)
+            case .peerStatus: break
+            default:
+                if let refusal = guardedClock.refusal(ofEvents: false, of: nodeID) {
+                    return refusal
+                }
+            }
+            switch frame.type {
             case .peerPerform: return await perform(try PeerPerform(decoding: frame.payload))
             case .peerRead: return await read(try PeerRead(decoding: frame.payload), room)
             case .peerTotals: return await totals(try PeerTotals(decoding: frame.payload))
             case .peerMark: return await mark(try PeerMark(decoding: frame.payload))
-            case .peerHeartbeat:
-                let news = try PeerHeartbeat(decoding: frame.payload).news
-                if let refusal = await hear(news, of: nil, from: id) { return refusal }
-                return PeerHeartbeatReply(news: await memory.news())
             case .peerStatus:
                 _ = try PeerStatus(decoding: frame.payload)
                 return StatusReply(map: await status().encoded())
@@ -92,6 +100,12 @@ struct PeerService: Sendable {
         } catch {
             return ErrorReply(code: .malformed, text: "\(error)")
         }
+    }
+
+    private func hear(_ other: PeerHeartbeat, from id: NodeID) async -> any WireMessage {
+        guardedClock.hear(other.wall, of: id)
+        if let refusal = await hear(other.news, of: nil, from: id) { return refusal }
+        return PeerHeartbeatReply(wall: guardedClock.shown, news: await memory.news())
     }
 
     private func group(_ id: GroupID) -> Group? {
@@ -108,6 +122,9 @@ struct PeerService: Sendable {
 
     private func perform(_ request: PeerPerform) async -> any WireMessage {
         guard let group = group(request.group) else { return notLed(request.group) }
+        if request.isIngest, let refusal = guardedClock.refusal(ofEvents: true, of: nodeID) {
+            return refusal
+        }
         var part = Round.Part(group: request.group)
         do throws(ByteError) {
             part.operations = unsafe try OperationWriter(

@@ -44,7 +44,7 @@ enum GroupPlace: Sendable {
             case .success(.moved(let parent)): return .success(.moved(to: parent))
             case .success(.waiting(let winner)): return .success(.waiting(for: winner))
             case .success(.stopping):
-                return .failure(peer.silent(.refused("it is stopping", nil)))
+                return .failure(peer.silent(.refused("it is stopping", code: .unavailable)))
             case .success(.profile(let bytes)):
                 guard unsafe Profile.isEncoding(bytes.span.bytes) else {
                     return .failure(peer.silent(.unknown("it sent a malformed profile")))

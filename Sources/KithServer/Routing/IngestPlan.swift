@@ -15,8 +15,11 @@ struct IngestPlan {
     private var token = SessionToken()
     private var retryAfterMillis: UInt32 = 0
     private var rejected: [UInt32]
-    private var silent: [NodeID] = []
-    /// Items in the piece at hand that the client could not read as JSON, or that were too large.
+    /// The items of the piece at hand that were refused, by their place in the frame.
+    private var refused: [Int] = []
+    private var trouble = Router.Trouble()
+    private var notes: [EventNote] = []
+    private let texts: NoteTexts
     private let arrival: Int64
 
     /// Bytes of event bodies that one piece takes before it is sent on.
@@ -29,6 +32,7 @@ struct IngestPlan {
         count = view.count
         results = Array(repeating: .unknown, count: count)
         rejected = Array(repeating: 0, count: RejectionReason.allCases.count + 1)
+        texts = service.noteTexts
         arrival = service.clock.wallTime().rawValue
     }
 
@@ -50,12 +54,20 @@ struct IngestPlan {
             switch item.kind {
             case .invalidJSON: refuse(place, .invalidJSON)
             case .tooLarge: refuse(place, .eventTooLarge)
-            case .event:
+            case .event, .provisional, .provisionalAgain, .last, .links:
+                let ignored = item.kind == .event ? nil : batch.ignored
                 do throws(EventRejection) {
                     try unsafe reader.read(
                         item.bytes, position: UInt32(place), space: space.span.bytes,
                         arrival: arrival, stamp: item.stamp?.rawValue, into: &batch,
                         assignMessageID: { service.assignMessageID() })
+                    switch item.kind {
+                    case .provisional: batch.setAttempt(.provisional, ignored: nil)
+                    case .provisionalAgain: batch.setAttempt(.provisionalAgain, ignored: ignored)
+                    case .last: batch.setAttempt(.last, ignored: ignored)
+                    case .links: batch.setAttempt(.links, ignored: ignored)
+                    default: break
+                    }
                 } catch {
                     refuse(place, RejectionReason(name: error.rawValue) ?? .invalidJSON)
                 }
@@ -67,6 +79,7 @@ struct IngestPlan {
     private mutating func refuse(_ place: Int, _ reason: RejectionReason) {
         mark(.connectionEventRefused)
         results[place] = .rejected(reason)
+        refused.append(place)
         rejected[Int(reason.rawValue)] += 1
     }
 
@@ -80,9 +93,11 @@ struct IngestPlan {
         return list
     }
 
-    /// Keeps a piece's results; `silent` are the nodes that did not answer for some of them.
-    mutating func take(_ machine: IngestMachine, _ batch: EventBatch, silent nodes: [NodeID]) {
-        for node in nodes where !silent.contains(node) { silent.append(node) }
+    /// Keeps a piece's results, and which nodes stood in the way of some of them.
+    mutating func take(_ machine: IngestMachine, _ batch: EventBatch, _ trouble: Router.Trouble) {
+        self.trouble.add(trouble)
+        notes += batch.notes
+        notes += machine.notes
         for (head, result) in zip(batch.heads, machine.results) {
             results[Int(head.position)] =
                 switch result {
@@ -95,6 +110,10 @@ struct IngestPlan {
                 case .unknown, .rejected: planted(.unknownAnsweredOK) ? .ok : .unknown
                 }
         }
+        for place in refused where machine.refusal != .rejected {
+            results[place] = machine.refusal == .overloaded ? .overloaded : .unknown
+        }
+        refused.removeAll(keepingCapacity: true)
         for (group, index) in machine.tokens.enumerated() where index > .zero {
             token.raise(GroupID(UInt16(group)), to: index)
         }
@@ -106,6 +125,8 @@ struct IngestPlan {
         if planted(.resultsShifted), let last = results.popLast() { results.insert(last, at: 0) }
         return IngestReply(
             token: token, retryAfterMillis: retryAfterMillis, results: results,
-            silentNodes: Array(silent.sorted().prefix(WireLimits.silentNodesMax)))
+            silentNodes: Array(trouble.silent.prefix(WireLimits.silentNodesMax)),
+            shortNodes: Array(trouble.short.prefix(WireLimits.silentNodesMax)),
+            notes: texts.notes(of: notes), texts: notes.isEmpty ? [] : texts.texts)
     }
 }

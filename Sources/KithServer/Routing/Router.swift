@@ -1,6 +1,7 @@
 internal import KithBytes
 internal import KithCore
 internal import KithPorts
+internal import KithWire
 
 /// The way from a connection to the groups, wherever they are led: which group a part of a round
 /// goes to, and the loop that turns a batch's rounds into results. A value; it holds no state of
@@ -12,8 +13,11 @@ struct Router: Sendable {
     let clock: any Clock
     /// Where refusals are counted: a group of this node, if it leads any.
     let countGroup: GroupID
+    /// This node.
+    let nodeID: NodeID
 
-    init(table: GroupTable, places: [GroupPlace], clock: any Clock) {
+    init(table: GroupTable, places: [GroupPlace], clock: any Clock, nodeID: NodeID) {
+        self.nodeID = nodeID
         self.table = table
         self.places = places
         self.clock = clock
@@ -75,14 +79,38 @@ struct Router: Sendable {
         return (round, silent)
     }
 
-    /// Takes a batch through all its rounds. Returns the nodes that did not answer, ascending.
+    /// What kept events of a batch from being taken, by node.
+    struct Trouble {
+        /// Nodes that did not answer, ascending.
+        var silent: [NodeID] = []
+        /// Nodes that lack room, ascending.
+        var short: [ShortNode] = []
+
+        mutating func add(_ node: NodeID) {
+            guard !silent.contains(node) else { return }
+            silent.insert(node, at: silent.firstIndex { node < $0 } ?? silent.count)
+        }
+
+        /// Keeps the first shortage of a node.
+        mutating func add(_ node: ShortNode) {
+            guard !short.contains(where: { $0.node == node.node }) else { return }
+            short.insert(node, at: short.firstIndex { node.node < $0.node } ?? short.count)
+        }
+
+        mutating func add(_ other: Trouble) {
+            for node in other.silent { add(node) }
+            for node in other.short { add(node) }
+        }
+    }
+
+    /// Takes a batch through all its rounds. Returns which nodes stood in the way.
     /// `beforeRound` opens the machine's gate as far as it may, and with `true` waits first, since
     /// nothing else is left to do; `afterRound` sees what came of a round.
     func settle(
         _ machine: inout IngestMachine, beforeRound: (inout IngestMachine, Bool) async -> Void,
         afterRound: (IngestMachine) -> Void
-    ) async -> [NodeID] {
-        var silent: Set<NodeID> = []
+    ) async -> Trouble {
+        var trouble = Trouble()
         while !machine.isDone {
             await beforeRound(&machine, false)
             let round = machine.nextRound()
@@ -93,11 +121,17 @@ struct Router: Sendable {
             }
             let isIngest = !machine.isOnlyCounting
             let answered = await perform(round, isIngest: isIngest, isWaiting: true)
-            for node in answered.silent { silent.insert(node.id) }
+            for node in answered.silent { trouble.add(node.id) }
+            for part in answered.round.parts {
+                guard case .overloaded(_, let shortage) = part.answer, shortage != .busy else {
+                    continue
+                }
+                trouble.add(ShortNode(node(of: part.group) ?? nodeID, shortage))
+            }
             machine.take(answered.round)
             afterRound(machine)
         }
-        return silent.sorted()
+        return trouble
     }
 
     /// The profile that holds `leaf`, following pointers from its home. Where a hint leads to a

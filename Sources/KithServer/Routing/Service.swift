@@ -10,6 +10,8 @@ struct Service: Sendable {
     let rules: IdentityRules
     /// Of those rules; what it holds is made once.
     let normaliser: IdentifierNormaliser
+    /// Of those rules too.
+    let noteTexts: NoteTexts
     let policy: LinkPolicy
     let hashKey: HashKey
     let clusterName: String
@@ -17,12 +19,13 @@ struct Service: Sendable {
     let limits: WireLimits
     let isEventClock: Bool
     let clock: any Clock
+    let guardedClock: GuardedClock
     let randomness: any Randomness
     /// What other nodes are answered.
     let peers: PeerService
     let status: @Sendable () async -> CBORValue
-    /// What clients wait for when the node has just started.
-    let startGate: StartGate
+    /// Who was refused, for the log.
+    let strangers: StrangerNews
 
     /// A message id for an event that came without one: 32 hex digits.
     func assignMessageID() -> [UInt8] {
@@ -40,6 +43,11 @@ struct Service: Sendable {
 
     /// Answers any request but hello and ingest.
     func answer(_ frame: Frame, _ hints: HintCache, _ room: AnswerRoom) async -> any WireMessage {
+        switch frame.type {
+        case .get, .advanceTime, .stats:
+            if let refusal = guardedClock.refusal(ofEvents: false, of: nodeID) { return refusal }
+        default: break
+        }
         do throws(ByteError) {
             switch frame.type {
             case .get:
@@ -88,7 +96,7 @@ struct Service: Sendable {
             try unsafe normaliser.normalise(
                 text.span.bytes, namespace: index, into: &value)
         } catch {
-            return ProfileReply(profile: nil)  // never an identifier, so nobody's
+            return ProfileReply(profile: nil, ignored: error)
         }
         let hasher = LeafHasher(key: hashKey)
         let name = Array(namespace.name.utf8)
@@ -140,7 +148,7 @@ struct Service: Sendable {
                 text: "its merge into group \(group.rawValue) at \(leaderName(group)) has not come "
                     + "through in time")
         case .silent(let node):
-            return ErrorReply(code: .unavailable, text: node.text)
+            return node.error
         case .stopping:
             return isStopping
         case .endless:
@@ -167,7 +175,7 @@ struct Service: Sendable {
         }
         switch await router.advance(to: request.stamp) {
         case nil: return Done()
-        case .silent(let node): return ErrorReply(code: .unavailable, text: node.text)
+        case .silent(let node): return node.error
         case .refused: return isStopping
         }
     }
@@ -176,7 +184,7 @@ struct Service: Sendable {
         switch await router.totals() {
         case .success(let sum?): return StatsReply(map: sum.report.encoded())
         case .success(nil): return isStopping
-        case .failure(let node): return ErrorReply(code: .unavailable, text: node.text)
+        case .failure(let node): return node.error
         }
     }
 }

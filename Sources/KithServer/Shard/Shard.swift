@@ -14,10 +14,10 @@ actor Shard {
     // Safe: reached only through `machine`, which checks the executor first.
     private nonisolated(unsafe) let state: ShardMachine
 
-    init(id: ShardID, loop: any Loop) {
+    init(id: ShardID, key: HashKey, loop: any Loop) {
         self.id = id
         self.loop = loop
-        unsafe state = ShardMachine(id: id)
+        unsafe state = ShardMachine(id: id, key: key)
     }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -35,10 +35,10 @@ struct ShardSet: ShardAccess, Sendable {
     /// By shard number; nil where the shard is another group's.
     private let shards: [Shard?]
 
-    init(group: GroupID, table: GroupTable, loop: any Loop) {
+    init(group: GroupID, table: GroupTable, key: HashKey, loop: any Loop) {
         shards = (0..<ShardID.count).map { number in
             let id = ShardID(UInt8(number))
-            return table.group(of: id) == group ? Shard(id: id, loop: loop) : nil
+            return table.group(of: id) == group ? Shard(id: id, key: key, loop: loop) : nil
         }
     }
 

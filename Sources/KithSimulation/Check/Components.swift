@@ -150,4 +150,16 @@ struct Components {
 
     /// The component that the event's identifiers are in.
     func of(_ event: Evidence.Event) -> Component { list[ofIdentifier[event.first]] }
+
+    /// The nodes whose clocks say whether the event is too old, ascending: those of its first
+    /// identifier, and where that may be contested, those of the next, since the event goes on to
+    /// it. An event that nobody counted joins no components, so that the next may be in another.
+    func judges(of event: Evidence.Event) -> [Int] {
+        var nodes: Set<Int> = []
+        for identifier in event.identifiers {
+            nodes.formUnion(of(identifier: identifier).leaders)
+            if !mayBeContested[identifier] { break }
+        }
+        return nodes.sorted()
+    }
 }

@@ -224,8 +224,11 @@ struct Evidence {
         }
     }
 
+    /// Between its first try and its first answer that it is counted; where a later try may have
+    /// counted it again, since its profile had ended meanwhile, between that and the last answer.
     private func range(of event: Event) -> ClosedRange<Int64> {
-        let last = event.acknowledged ?? event.returned
+        let mayCountAgain = event.okCount + event.uncertainCount > 1
+        let last = mayCountAgain ? event.returned : event.acknowledged ?? event.returned
         let lower = min(event.planned.time, clocks.least(from: event.sent, to: last))
         return lower...max(lower, min(event.planned.time, clocks.greatest(to: last)))
     }

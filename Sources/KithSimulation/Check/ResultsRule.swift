@@ -27,7 +27,7 @@ enum ResultsRule: Checker.Rule {
             let isOld =
                 event.time.lowerBound + evidence.retention
                 <= evidence.clocks.greatest(
-                    to: event.returned, of: run.components.of(event).leaders)
+                    to: event.returned, of: run.components.judges(of: event))
             if !isOld || !evidence.identifiers[event.first].isAnonymous {
                 problems.append("\(name) was answered expired")
             } else if let member = membership(before: event, run) {

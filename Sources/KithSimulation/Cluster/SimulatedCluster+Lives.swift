@@ -23,6 +23,8 @@ extension SimulatedCluster {
         nodeSettings.tuning = settings.tuning
         nodeSettings.limits = settings.limits
         nodeSettings.ingestBytesMax = settings.ingestBytesMax ?? nodeSettings.ingestBytesMax
+        // Whoever starts it knows what day it is.
+        nodeSettings.acceptsClock = true
         nodeSettings.connectionsMax = settings.clientsMax ?? nodeSettings.connectionsMax
         nodeSettings.strangersMax = settings.strangersMax ?? nodeSettings.strangersMax
         adjust(&nodeSettings)
@@ -34,7 +36,7 @@ extension SimulatedCluster {
         let said = place.said
         place.lanes[0].start { [nodeSettings] in
             do throws(NodeError) {
-                let opened = try await Node.open(nodeSettings, ports) { said.lines.append($0) }
+                let opened = try await Node.open(nodeSettings, ports) { said.lines.append($0.text) }
                 life.node = opened
                 if life.isCutOff { await opened.stop() }
                 life.onServing?()

@@ -46,6 +46,7 @@ public final class SimulatedCluster {
             }
             let clock = SimulatedClock(simulator, node: "n\(number)", start: settings.start)
             clock.setDrift(partsPerMillion: -1_000_000)
+            clock.isGuarded = settings.tuning.clockStepMillisMax != .max
             nodes.append(
                 SimulatedNode(
                     number: number, lanes: lanes, clock: clock,
@@ -130,12 +131,15 @@ public final class SimulatedCluster {
 
     // MARK: Time
 
-    /// Sets the wall clocks of all nodes.
+    /// Has time pass until the wall clocks of all nodes show that; one that is later already is set
+    /// back.
     public func setWallTime(_ time: LogTime) {
-        for node in nodes { node.clock.setWallTime(time) }
+        for node in nodes {
+            node.clock.pass(milliseconds: time.rawValue - node.clock.wallTime().rawValue)
+        }
     }
 
-    /// Moves one node's wall clock forward.
+    /// Sets one node's wall clock forward, though no time has passed.
     public func advanceWallTime(ofNode number: Int, milliseconds: Int64) {
         node(number).clock.advance(by: milliseconds)
     }

@@ -30,18 +30,24 @@ public final class SimulatedListener: Listener, @unchecked Sendable {
     /// The port listened on; the one chosen where 0 was asked for.
     public var port: UInt16 { address.port }
 
-    /// The next accepted stream; `nil` after `close`, and when the host crashed.
+    /// The next accepted stream; `nil` after `close`, when the host crashed, and when the task is
+    /// cancelled.
     public func accept() async throws(NetworkError) -> (any ByteStream)? {
         guard network.simulator.admits("accept on \(hostName)") else { return nil }
         precondition(acceptor == nil, "two tasks accept on \(address.host):\(address.port)")
-        while !isClosed {
+        while !isClosed, !Task.isCancelled {
             if let stream = backlog.popFirst() { return stream }
-            await withUnsafeContinuation { continuation in
-                if isClosed || !backlog.isEmpty {
-                    continuation.resume()
-                } else {
-                    acceptor = continuation
+            await withTaskCancellationHandler {
+                await withUnsafeContinuation { continuation in
+                    if isClosed || !backlog.isEmpty || Task.isCancelled {
+                        continuation.resume()
+                    } else {
+                        acceptor = continuation
+                    }
                 }
+            } onCancel: {
+                // On the simulation's one thread, as everything here.
+                acceptor.take()?.resume()
             }
         }
         return nil

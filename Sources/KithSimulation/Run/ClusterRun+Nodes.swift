@@ -237,9 +237,12 @@ extension ClusterRun {
         setClocks(partsPerMillion: -1_000_000)
         if !plan.keepsClocks {
             let clocks = [cluster.clientClock] + cluster.nodes.map(\.clock)
-            let latest = LogTime(clocks.map { $0.wall.greatest(to: .max) }.max() ?? 0)
+            let latest = LogTime(clocks.map { $0.wall.greatestShown }.max() ?? 0)
             cluster.clientClock.setWallTime(latest)
-            for place in cluster.nodes { place.clock.setWallTime(latest) }
+            for place in cluster.nodes {
+                place.clock.setWallTime(latest)
+                place.clock.endHeldBack()
+            }
         }
         watches = []
         for place in cluster.nodes {
@@ -257,6 +260,8 @@ extension ClusterRun {
                 keeper.adjusts = []
                 stop(place.number, down: 0)
             }
+            // Its clock is right now, and it may be alone: nobody else can tell it.
+            if place.life?.node?.doubtsClock ?? false { stop(place.number, down: 0) }
             if place.life == nil { startLater(place.number, after: 0) }
         }
     }

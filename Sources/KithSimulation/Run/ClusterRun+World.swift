@@ -29,7 +29,7 @@ extension ClusterRun {
     }
 
     package func passTime(milliseconds: Int64) {
-        cluster.clientClock.advance(by: milliseconds)
-        for node in cluster.nodes { node.clock.advance(by: milliseconds) }
+        cluster.clientClock.pass(milliseconds: milliseconds)
+        for node in cluster.nodes { node.clock.pass(milliseconds: milliseconds) }
     }
 }

@@ -216,7 +216,9 @@ extension PlanWorld {
         switch error as? ClientError {
         case .refused(_, let code, _, _):
             switch code {
-            case .unavailable, .overloaded, .shuttingDown, .deadlineExceeded, .internalError: true
+            case .unavailable, .overloaded, .shuttingDown, .deadlineExceeded, .internalError,
+                .clock, .starting:
+                true
             default: false
             }
         case .tooLarge, .closed, .cancelled: false

@@ -24,7 +24,12 @@ struct RunPlan {
         let isFirst = random.oneIn(4)
         let steps = 8 << random.below(5)
         hasRunningClocks = random.oneIn(2)
-        keepsClocks = Self.drawsKeepingClocks(options.seed)
+        // In half of all runs every clock is believed: log times go wrong for good. In the others
+        // nodes guard against that, and clocks must be put right for all to serve again.
+        var guarding = Xoshiro256(seed: options.seed, label: "guarded clocks")
+        let isGuarded = guarding.oneIn(2)
+        if !isGuarded { settings.tuning.clockStepMillisMax = .max }
+        keepsClocks = Self.drawsKeepingClocks(options.seed) && !isGuarded
         var choice = options.faults
         choice.isBeyond = choice.isBeyond || random.oneIn(12)
         // In part of the runs all that goes wrong waits for merges, and merges take their time.

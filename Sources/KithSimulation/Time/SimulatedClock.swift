@@ -5,8 +5,9 @@ public import KithPorts
 ///
 ///     wall time  = anchor + (virtual time since the anchor was set) × rate
 ///     monotonic  = virtual time + a base that differs from node to node
+///     boot       = monotonic + time that has passed while nothing ran (`pass`)
 ///
-/// The wall clock may be wrong, jump, drift and stand still; the monotonic one may not. Sleeping
+/// The wall clock may be wrong, jump, drift and stand still; the others may not. Sleeping
 /// follows the monotonic clock, so a jump of the wall wakes nobody.
 ///
 /// `@unchecked Sendable`: touched on the simulation's thread, or from outside between runs.
@@ -16,6 +17,8 @@ public final class SimulatedClock: Clock, @unchecked Sendable {
 
     private let simulator: Simulator
     private let monotonicBase: UInt64
+    /// Nanoseconds that passed as for a machine that was suspended.
+    private var suspended: UInt64 = 0
     /// All that the wall clock has shown.
     package private(set) var wall: WallClock
 
@@ -41,10 +44,33 @@ public final class SimulatedClock: Clock, @unchecked Sendable {
         monotonicBase + simulator.nanoseconds
     }
 
+    /// The monotonic clock, and what passed while nothing ran.
+    public func bootNanoseconds() -> UInt64 { monotonicNanoseconds() &+ suspended }
+
+    /// Has time pass as for a machine that is suspended: wall and boot clock go on, virtual time
+    /// does not.
+    public func pass(milliseconds: Int64) {
+        suspended &+= UInt64(max(0, milliseconds)) &* 1_000_000
+        wall.set(
+            wall: wallTime().rawValue &+ milliseconds, drift: wall.current.drift,
+            at: simulator.nanoseconds)
+        wall.passHeldBack(milliseconds: max(0, milliseconds), at: simulator.nanoseconds)
+    }
+
+    /// Nodes guard against steps of their wall clocks: what they may believe instead is kept too.
+    var isGuarded = false
+
     /// Sets the wall clock; it goes on from there.
     public func setWallTime(_ time: LogTime) {
-        wall.set(wall: time.rawValue, drift: wall.current.drift, at: simulator.nanoseconds)
+        if isGuarded {
+            wall.step(to: time.rawValue, at: simulator.nanoseconds)
+        } else {
+            wall.set(wall: time.rawValue, drift: wall.current.drift, at: simulator.nanoseconds)
+        }
     }
+
+    /// No node believes from now on what the clock does not show.
+    func endHeldBack() { wall.endHeldBack(at: simulator.nanoseconds) }
 
     /// Moves the wall clock by `milliseconds`, back if negative. Virtual time does not move.
     public func advance(by milliseconds: Int64) {

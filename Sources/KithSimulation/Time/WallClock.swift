@@ -31,6 +31,15 @@ package struct WallClock: Sendable {
     private(set) var stretches: [Stretch]
     /// What moments are counted from.
     private var origin: UInt64 = 0
+    /// What a node may believe that does not follow a step of this clock: it goes on from where the
+    /// clock was, at the right rate. One list of stretches a step.
+    private var heldBack: [[Stretch]] = []
+    /// Steps of at least so many milliseconds may not be followed: of several within an hour the
+    /// node sees one, if it does not look between them.
+    private static let heldBackMillisMin: Int64 = 900_000
+    /// How far what is believed may be from that, in milliseconds: the node looked last some time
+    /// before the step.
+    private static let heldBackSlackMillis: Int64 = 900_000
 
     /// A clock that showed `wall` milliseconds at moment 0.
     package init(wall: Int64, drift: Int64 = 0) {
@@ -43,6 +52,31 @@ package struct WallClock: Sendable {
     /// From `at` on, which is not before the last stretch, the clock shows that.
     package mutating func set(wall: Int64, drift: Int64, at: UInt64) {
         stretches.append(Stretch(at: at, wall: wall, drift: drift))
+    }
+
+    /// The clock is set to that at `at`, at the rate there is: nodes may not follow.
+    mutating func step(to wall: Int64, at: UInt64) {
+        let before = current.wallTime(at: max(at, current.at))
+        if abs(wall - before) >= Self.heldBackMillisMin {
+            heldBack.append([Stretch(at: max(at, current.at), wall: before, drift: 0)])
+        }
+        set(wall: wall, drift: current.drift, at: at)
+    }
+
+    /// What is not followed goes on by as much as passes for a suspended machine.
+    mutating func passHeldBack(milliseconds: Int64, at: UInt64) {
+        changeHeldBack(by: milliseconds, drift: 0, at: at)
+    }
+
+    /// From `at` on no node holds on to what the clock was before.
+    mutating func endHeldBack(at: UInt64) { changeHeldBack(by: 0, drift: -1_000_000, at: at) }
+
+    private mutating func changeHeldBack(by milliseconds: Int64, drift: Int64, at: UInt64) {
+        for place in heldBack.indices {
+            let last = heldBack[place][heldBack[place].count - 1]
+            heldBack[place].append(
+                Stretch(at: at, wall: last.wallTime(at: at) &+ milliseconds, drift: drift))
+        }
     }
 
     /// From `at` on, `milliseconds` more; at the rate there is.
@@ -64,6 +98,10 @@ package struct WallClock: Sendable {
         extremes(shifted(from), max(shifted(from), shifted(to))).lowerBound
     }
 
+    /// The greatest that it showed so far; it must stand still, or no time has passed since it was
+    /// set.
+    var greatestShown: Int64 { Self.extremes(stretches, 0, .max).1 }
+
     /// The greatest that it showed up to that moment.
     func greatest(to: UInt64) -> Int64 {
         extremes(0, shifted(to)).upperBound
@@ -76,6 +114,18 @@ package struct WallClock: Sendable {
 
     /// O(stretches).
     private func extremes(_ from: UInt64, _ to: UInt64) -> ClosedRange<Int64> {
+        var (least, greatest) = Self.extremes(stretches, from, to)
+        for held in heldBack where held[0].at <= to {
+            let (low, high) = Self.extremes(held, from, to)
+            least = min(least, low &- Self.heldBackSlackMillis)
+            greatest = max(greatest, high &+ Self.heldBackSlackMillis)
+        }
+        return least...max(least, greatest)
+    }
+
+    private static func extremes(
+        _ stretches: [Stretch], _ from: UInt64, _ to: UInt64
+    ) -> (Int64, Int64) {
         var least = Int64.max
         var greatest = Int64.min
         for (place, stretch) in stretches.enumerated() where stretch.at <= to {
@@ -84,6 +134,6 @@ package struct WallClock: Sendable {
             least = min(least, stretch.wallTime(at: max(from, stretch.at)))
             greatest = max(greatest, stretch.wallTime(at: min(to, end)))
         }
-        return least...max(least, greatest)
+        return (least, greatest)
     }
 }

@@ -18,6 +18,9 @@ public struct LogOptions: Sendable {
     /// log of another digest is refused.
     public var clusterDigest: UInt64 = 0
 
+    /// Told, while the log is recovered, how much of it is read, in thousandths.
+    public var onProgress: (@Sendable (Int) -> Void)?
+
     public init() {}
 
     /// The largest frame that fits a new segment.

@@ -158,6 +158,7 @@ struct LogRecovery {
             last = (framesInSegment == 0 ? 0 : frame.offset)..<frame.end
             framesInSegment += 1
             log.offset = frame.end
+            options.onProgress?((place * 1_000 + log.offset * 1_000 / bytes.count) / files.count)
             log.nextSequence = frame.sequence.next
             log.report.frames += 1
         }

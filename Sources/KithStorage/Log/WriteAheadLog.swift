@@ -132,6 +132,9 @@ public actor WriteAheadLog {
     /// Bytes of the files of all segments in use.
     public var bytesUsed: UInt64 { segments.reduce(0) { $0 + $1.byteCount } }
 
+    /// Bytes that may still be written to the disk, as of the last look (`refreshFreeBytes`).
+    public var bytesFree: UInt64 { freeBytes }
+
     /// Entry bytes accepted and not yet durable; at most `options.waitingBytesMax`.
     public var bytesWaiting: Int { waitingBytes }
 

@@ -20,7 +20,9 @@ public struct ErrorCode: RawRepresentable, Hashable, Sendable {
     public static let internalError = ErrorCode(rawValue: 12)
     public static let wrongClock = ErrorCode(rawValue: 13)
     public static let deadlineExceeded = ErrorCode(rawValue: 14)
-    public static let wrongFolder = ErrorCode(rawValue: 15)
+    public static let starting = ErrorCode(rawValue: 15)
+    public static let clock = ErrorCode(rawValue: 16)
+    public static let wrongFolder = ErrorCode(rawValue: 17)
 
     /// Every code of this version, with its name.
     public static let names: [(code: ErrorCode, name: String)] = [
@@ -30,7 +32,7 @@ public struct ErrorCode: RawRepresentable, Hashable, Sendable {
         (.badSpace, "badSpace"), (.unavailable, "unavailable"), (.overloaded, "overloaded"),
         (.shuttingDown, "shuttingDown"), (.internalError, "internal"),
         (.wrongClock, "wrongClock"), (.deadlineExceeded, "deadlineExceeded"),
-        (.wrongFolder, "wrongFolder"),
+        (.starting, "starting"), (.clock, "clock"), (.wrongFolder, "wrongFolder"),
     ]
 }
 

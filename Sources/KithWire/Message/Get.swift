@@ -1,4 +1,5 @@
 public import KithBytes
+public import KithCore
 
 /// What a read may miss.
 public enum Consistency: Hashable, Sendable {
@@ -86,14 +87,21 @@ public struct ProfileReply: WireMessage, Hashable {
 
     /// The profile in KithCore's binary encoding, opaque here; `nil` where there is none.
     public var profile: [UInt8]?
+    /// Why the value is never an identifier, and so nobody's; nil where it may be one.
+    public var ignored: IgnoredIdentifier?
     /// How far the node had applied the groups that it read; feeds the session's token.
     public var token: SessionToken
     /// How old the answer may be, in milliseconds: 0 for a linearizable read.
     public var ageMillis: UInt32
 
     /// An answer.
-    public init(profile: [UInt8]?, token: SessionToken = SessionToken(), ageMillis: UInt32 = 0) {
+    public init(
+        profile: [UInt8]?, ignored: IgnoredIdentifier? = nil, token: SessionToken = SessionToken(),
+        ageMillis: UInt32 = 0
+    ) {
+        precondition(profile == nil || ignored == nil, "the profile of no identifier")
         self.profile = profile
+        self.ignored = ignored
         self.token = token
         self.ageMillis = ageMillis
     }
@@ -102,7 +110,16 @@ public struct ProfileReply: WireMessage, Hashable {
     public init(decoding payload: RawSpan) throws(ByteError) {
         var reader = ByteReader(payload)
         let tag = try reader.u8()
-        guard tag <= 1 else { throw .unknownTag(tag, offset: 0) }
+        switch tag {
+        case 0, 1: ignored = nil
+        case 2:
+            let reason = try reader.u8()
+            guard let ignored = IgnoredIdentifier(rawValue: reason) else {
+                throw .unknownTag(reason, offset: 1)
+            }
+            self.ignored = ignored
+        default: throw .unknownTag(tag, offset: 0)
+        }
         ageMillis = try reader.u32()
         token = try SessionToken(reading: &reader)
         let start = reader.offset
@@ -113,7 +130,12 @@ public struct ProfileReply: WireMessage, Hashable {
     }
 
     public func encode(into writer: inout ByteWriter) {
-        writer.u8(profile == nil ? 0 : 1)
+        if let ignored {
+            writer.u8(2)
+            writer.u8(ignored.rawValue)
+        } else {
+            writer.u8(profile == nil ? 0 : 1)
+        }
         writer.u32(ageMillis)
         token.encode(into: &writer)
         writer.bytes32(profile ?? [])

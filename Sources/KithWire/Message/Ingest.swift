@@ -23,6 +23,19 @@ public enum IngestItemKind: UInt8, Hashable, Sendable, CaseIterable {
     /// An event above the node's `eventBytesMax` that was not sent: the node counts and answers
     /// `event_too_large`. The bytes are not looked at and may be empty.
     case tooLarge = 2
+    // An import by wall clock sends what was expired, or had a link void by age, again when all
+    // else is in, and each event is to count once.
+    /// An event that comes again where it is expired: that is not counted yet.
+    case provisional = 3
+    /// The same, sent before: what of it was ignored has been counted.
+    case provisionalAgain = 4
+    /// An event that was expired before, for the last time: what becomes of it is counted.
+    case last = 5
+    /// An event that was taken before: it drives its links, and counts nothing.
+    case links = 6
+
+    /// Whether the bytes are an event.
+    public var isEvent: Bool { self == .event || rawValue >= Self.provisional.rawValue }
 }
 
 /// One item of a batch, borrowed from its frame.

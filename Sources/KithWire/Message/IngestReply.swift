@@ -101,17 +101,29 @@ public struct IngestReply: WireMessage, Hashable {
     public var results: [IngestResult]
     /// The nodes that did not answer where items are `unknown` or `overloaded`, ascending.
     public var silentNodes: [NodeID]
+    /// The nodes that took no events for want of room where items are `overloaded`, ascending.
+    public var shortNodes: [ShortNode]
+    /// What there is to tell of items, ascending by item; most batches have nothing.
+    public var notes: [IngestNote]
+    /// The namespaces and places that notes name.
+    public var texts: [String]
 
-    /// An answer. `silentNodes` at most `WireLimits.silentNodesMax`, each once, ascending.
+    /// An answer. `silentNodes` and `shortNodes` at most `WireLimits.silentNodesMax` each, each
+    /// node once, ascending.
     public init(
         token: SessionToken, retryAfterMillis: UInt32 = 0, results: [IngestResult],
-        silentNodes: [NodeID] = []
+        silentNodes: [NodeID] = [], shortNodes: [ShortNode] = [], notes: [IngestNote] = [],
+        texts: [String] = []
     ) {
         precondition(silentNodes.count <= WireLimits.silentNodesMax)
+        precondition(texts.count <= WireLimits.noteTextsMax)
         self.token = token
         self.retryAfterMillis = retryAfterMillis
         self.results = results
         self.silentNodes = silentNodes
+        self.shortNodes = shortNodes
+        self.notes = notes
+        self.texts = texts
     }
 
     /// O(results). A result takes a byte at least, so the count is checked against what is left
@@ -139,7 +151,38 @@ public struct IngestReply: WireMessage, Hashable {
             }
             silentNodes.append(node)
         }
+        shortNodes = try reader.shortNodes()
+        notes = []
+        texts = []
+        if !reader.isAtEnd { try readNotes(&reader, itemCount: count) }
         try reader.expectEnd()
+    }
+
+    private mutating func readNotes(
+        _ reader: inout ByteReader, itemCount: Int
+    ) throws(ByteError) {
+        let textCount = Int(try reader.u16())
+        guard textCount <= WireLimits.noteTextsMax else {
+            throw .tooLong(length: textCount, limit: WireLimits.noteTextsMax)
+        }
+        for _ in 0..<textCount {
+            texts.append(try reader.text16(limit: WireLimits.noteTextBytesMax))
+        }
+        let count = Int(try reader.u32())
+        // Nothing to tell is told by saying nothing.
+        guard count > 0 else { throw .malformed(offset: reader.offset - 4) }
+        guard count <= reader.remaining / IngestNote.bytesMin else {
+            throw .truncated(needed: count * IngestNote.bytesMin, available: reader.remaining)
+        }
+        notes.reserveCapacity(count)
+        for _ in 0..<count {
+            let start = reader.offset
+            let note = try IngestNote(reading: &reader, textCount: textCount)
+            guard note.item >= notes.last?.item ?? 0, Int(note.item) < itemCount else {
+                throw .malformed(offset: start)
+            }
+            notes.append(note)
+        }
     }
 
     public func encode(into writer: inout ByteWriter) {
@@ -152,5 +195,11 @@ public struct IngestReply: WireMessage, Hashable {
         }
         writer.u8(UInt8(silentNodes.count))
         for node in silentNodes { writer.u16(node.rawValue) }
+        writer.shortNodes(shortNodes)
+        guard !notes.isEmpty else { return }
+        writer.u16(UInt16(texts.count))
+        for text in texts { writer.text16(text) }
+        writer.u32(UInt32(notes.count))
+        for note in notes { note.encode(into: &writer) }
     }
 }

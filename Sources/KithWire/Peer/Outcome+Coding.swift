@@ -60,6 +60,14 @@ extension ByteWriter {
             u8(more ? 1 : 0)
         case .malformed: u8(22)
         case .declined: u8(23)
+        case .told(let root, let open, let isDuplicate, let aside):
+            u8(24)
+            leaf(root)
+            u32(open)
+            u8(isDuplicate ? 1 : 0)
+            u16(aside.traitsRefused)
+            u64(aside.refused)
+        case .voidByAge: u8(25)
         }
     }
 
@@ -75,6 +83,8 @@ extension ByteWriter {
         i64(finding.forgetTime)
         i64(finding.pastRetention)
         u64(UInt64(finding.payloadBytes))
+        u32(UInt32(clamping: finding.profileBytes))
+        u32(UInt32(clamping: finding.ledgerEntries))
         u16(UInt16(finding.identifiers.count))
         for entry in finding.identifiers {
             bytes16(entry.namespace)
@@ -118,6 +128,13 @@ extension ByteReader {
         case 21: return .reclaimed(count: Int(try u32()), more: try flag())
         case 22: return .malformed
         case 23: return .declined
+        case 24:
+            let (root, open, isDuplicate) = (try leaf(), try u32(), try flag())
+            var aside = EventAside()
+            aside.traitsRefused = try u16()
+            aside.refused = try u64()
+            return .told(root: root, open: open, isDuplicate: isDuplicate, aside)
+        case 25: return .voidByAge
         default: throw .unknownTag(tag, offset: start)
         }
     }
@@ -145,6 +162,8 @@ extension ByteReader {
             throw .tooLong(length: Int(clamping: payload), limit: PeerLimits.payloadBytesMax)
         }
         finding.payloadBytes = Int(payload)
+        finding.profileBytes = Int(try u32())
+        finding.ledgerEntries = Int(try u32())
         let count = try count16(of: Self.namespaceBytesMin, limit: PeerLimits.namespacesMax)
         for _ in 0..<count {
             finding.identifiers.append(

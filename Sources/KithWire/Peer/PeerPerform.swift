@@ -115,7 +115,9 @@ public struct PeerPerformReply: WireMessage {
             waits.reserveCapacity(count)
             for _ in 0..<count { waits.append(try reader.flag()) }
             answer = .answered(operations: operations, finds: finds, waits: waits, token: token)
-        case 1: answer = .overloaded(retryAfterMillis: try reader.u32())
+        case 1:
+            answer = .overloaded(
+                retryAfterMillis: try reader.u32(), shortage: try reader.shortage())
         case 2: answer = .unknown
         default: throw .unknownTag(tag, offset: 0)
         }
@@ -150,9 +152,10 @@ public struct PeerPerformReply: WireMessage {
             }
             writer.u16(UInt16(clamping: waits.count))
             for isFree in waits.prefix(Int(UInt16.max)) { writer.u8(isFree ? 1 : 0) }
-        case .overloaded(let retryAfterMillis):
+        case .overloaded(let retryAfterMillis, let shortage):
             writer.u8(1)
             writer.u32(retryAfterMillis)
+            writer.u8(shortage.rawValue)
         case .unknown, .unanswered:
             writer.u8(2)
         }

@@ -60,7 +60,9 @@ package struct Arguments: Sendable {
 
     private static func unknown(_ word: String, _ syntax: CommandSyntax) -> UsageError {
         let known = (syntax.options + [CommandSyntax.help]).map { "--" + $0.name }
-        return UsageError("no option \(word); there are \(known.joined(separator: " "))")
+        return UsageError(
+            "no option \(word)" + Spelling.hint(word, among: known)
+                + "; there are \(known.joined(separator: " "))")
     }
 
     private func checkOperands(_ syntax: CommandSyntax) throws(UsageError) {

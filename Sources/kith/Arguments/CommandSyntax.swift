@@ -32,11 +32,13 @@ package struct CommandSyntax: Sendable {
     package var notes: [String]
     package var examples: [String]
     package var exitCodes: [ExitCode]
+    /// What an exit code means for this command, where that is more than it means for all.
+    package var exitMeanings: [ExitCode: String]
 
     package init(
         name: String, summary: String, operands: String? = nil,
         operandCount: ClosedRange<Int> = 0...0, options: [Option] = [], notes: [String] = [],
-        examples: [String], exitCodes: [ExitCode]
+        examples: [String], exitCodes: [ExitCode], exitMeanings: [ExitCode: String] = [:]
     ) {
         self.name = name
         self.summary = summary
@@ -46,6 +48,7 @@ package struct CommandSyntax: Sendable {
         self.notes = notes
         self.examples = examples
         self.exitCodes = exitCodes
+        self.exitMeanings = exitMeanings
     }
 
     /// The option that every command has.
@@ -70,14 +73,18 @@ package struct CommandSyntax: Sendable {
         lines += ["", examples.count == 1 ? "example:" : "examples:"]
         lines += examples.map { "  " + $0 }
         lines += ["", "exit codes:"]
-        lines += exitCodes.map { "  \($0.rawValue)  \($0.meaning)" }
+        for code in exitCodes {
+            let text = HelpText.wrapped(exitMeanings[code] ?? code.meaning, indent: 5)
+            lines.append("  \(code.rawValue)  " + (text.first ?? "").dropFirst(5))
+            lines += text.dropFirst()
+        }
         return lines.joined(separator: "\n")
     }
 }
 
 /// Laying out of help.
 package enum HelpText {
-    static let width = 88
+    package static let width = 88
 
     /// Two columns, the second wrapped.
     static func table(_ rows: [(String, String)]) -> [String] {
@@ -99,7 +106,7 @@ package enum HelpText {
     }
 
     /// `text` in lines of at most `width` characters.
-    static func wrapped(_ text: String, indent: Int) -> [String] {
+    static func wrapped(_ text: String, indent: Int, width: Int = width) -> [String] {
         let margin = String(repeating: " ", count: indent)
         var lines: [String] = []
         var line = ""

@@ -8,6 +8,8 @@ package enum ExitCode: Int32, Sendable, CaseIterable {
     case notFound = 3
     /// Unreachable or unavailable.
     case unavailable = 4
+    /// Stopped by control-C or SIGTERM, after telling how far it came.
+    case interrupted = 130
 
     /// What it means, for help texts.
     package var meaning: String {
@@ -16,6 +18,7 @@ package enum ExitCode: Int32, Sendable, CaseIterable {
         case .failed: "some lines were refused, or something failed"
         case .usage: "wrong usage"
         case .notFound: "no such profile"
+        case .interrupted: "stopped by a signal"
         case .unavailable: "no node could be reached, or the cluster is unavailable"
         }
     }

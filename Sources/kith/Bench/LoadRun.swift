@@ -194,7 +194,7 @@ actor LoadRun {
     ) -> Bool {
         let count = flight.items?.count ?? work.events(ofRequest: flight.number)
         switch reply.code {
-        case .overloaded, .unavailable, .shuttingDown:
+        case .overloaded, .unavailable, .shuttingDown, .starting, .clock:
             guard !isLast else {
                 outcome.tally.overloaded += count
                 break

@@ -59,6 +59,7 @@ extension ChaosRun {
                 [
                     "serve", "--config", place.configPath, "--node", "\(number)", "--data",
                     place.dataPath, "--port", "0", "--loops", "\(plan.loops[number - 1])",
+                    "--memory-share", "\(nodeCount)",
                 ], variables: variables, log: place.logPath)
             starts += 1
             note("n\(number) starts, process \(process.id)")

@@ -47,15 +47,15 @@ enum BenchCommand: Command {
                 "seed", value: "N", standard: "1",
                 help: "of the workload: the same seed means the same people"),
             CommandSyntax.Option(
-                "node", value: "H:P[,H:P…]", standard: NodeChoice.standard,
+                "node", value: "H:P[,H:P…]", standard: NodeChoice.optionStandard,
                 help: "nodes to put the load on"),
             NodeChoice.spaceOption,
             CommandSyntax.Option("json", help: "print the result as one JSON object"),
         ],
         notes: [
             "bench ingest sends events of visitors who look around, log in now and then, and have one "
-                + "to three devices each, so that profiles merge. It writes to the cluster: give it a "
-                + "--space of its own, or a cluster that is removed afterwards.",
+                + "to three devices each, so that profiles merge. It writes to the cluster, and asks for a "
+                + "--space of its own unless that holds no events yet.",
             "bench get reads merged profiles of visitors that an ingest of the same seed, visitors, "
                 + "skew and space has made.",
             "Batches are made in memory before the clock starts, up to 512 MiB; those beyond are made on "
@@ -68,7 +68,12 @@ enum BenchCommand: Command {
             "kith bench ingest --seconds 10", "kith bench ingest --rate 50000 --seconds 30 --json",
             "kith bench get --seconds 10",
         ],
-        exitCodes: [.done, .failed, .usage, .notFound, .unavailable])
+        exitCodes: [.done, .failed, .usage, .notFound, .unavailable],
+        exitMeanings: [
+            .done: "all was answered",
+            .failed: "some events or reads ended in an error, or the cluster holds other events",
+            .notFound: "bench get: the people to read are not there",
+        ])
 
     static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
         let settings = try BenchSettings(arguments)
@@ -119,6 +124,7 @@ enum BenchCommand: Command {
         switch settings.kind {
         case .ingest:
             guard check(settings, workload, hello, console) else { return nil }
+            guard try await checkSpace(settings, runtime, console) else { return nil }
             let load = IngestLoad(workload, settings, version: hello.version)
             report.preparedEvents = load.preparedEvents
             report.eventBytesSent = workload.eventBytesSent
@@ -160,6 +166,39 @@ enum BenchCommand: Command {
                 "kith bench: batches of \(settings.workload.batch) events are \(writer.count) bytes; "
                     + "the node takes \(hello.limits.batchEventsMax) events and "
                     + "\(hello.limits.frameBytesMax) bytes (a smaller --batch)")
+            return false
+        }
+        return true
+    }
+
+    /// Whether the load would not be mixed into events that somebody may want to keep.
+    private static func checkSpace(
+        _ settings: BenchSettings, _ runtime: Runtime, _ console: Console
+    ) async throws(ClientError) -> Bool {
+        guard settings.workload.space == NodeChoice.spaceStandard else { return true }
+        let result: Result<[UInt8], ClientError>
+        do {
+            result = .success(
+                try await Client.withClient(
+                    addresses: settings.addresses, options: NodeChoice.clientOptions,
+                    network: runtime.network, clock: runtime.clock, loop: runtime.loops[0]
+                ) { client in try await client.stats() })
+        } catch {
+            result = .failure(error as? ClientError ?? .closed)
+        }
+        let bytes = try result.get()
+        let accepted: CBORValue?
+        do throws(ByteError) {
+            accepted = try CBORValue(decoding: bytes.span.bytes)["events"]?["accepted"]
+        } catch {
+            console.complain("kith bench: the totals of the cluster cannot be read: \(error)")
+            return false
+        }
+        guard accepted == .unsigned(0) else {
+            console.complain(
+                "kith bench: this cluster holds events already, and those of a load test would be mixed "
+                    + "into space \(NodeChoice.spaceStandard); give it a space of its own: --space "
+                    + "load-test")
             return false
         }
         return true

@@ -51,7 +51,10 @@ enum ChaosCommand: Command {
             "kith chaos", "kith chaos --seconds 60 --seed 7 --nodes 5",
             "kith chaos --seeds 10 --faults kill,partition",
         ],
-        exitCodes: [.done, .failed, .usage])
+        exitCodes: [.done, .failed, .usage],
+        exitMeanings: [
+            .done: "every run passed", .failed: "a rule was broken, or a node did not start",
+        ])
 
     /// What only a build with planted faults has.
     private static var plantedOptions: [CommandSyntax.Option] {

@@ -16,10 +16,14 @@ enum CheckConfigCommand: Command {
                 + "the settings are printed with all defaults filled in.",
             "An entry of identity.namespaces changes the standard namespace of its name, or adds one: "
                 + "keys that it leaves out keep their standard values, and null takes the namespace "
-                + "away. identity.blockedValues replaces the standard list.",
+                + "away. identity.blockedValues replaces the standard list, and "
+                + "identity.moreBlockedValues is added to it.",
         ],
         examples: ["kith check-config cluster-config/local-1.json"],
-        exitCodes: [.done, .failed, .usage])
+        exitCodes: [.done, .failed, .usage],
+        exitMeanings: [
+            .done: "the file is right", .failed: "the file has mistakes, or cannot be read",
+        ])
 
     static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
         guard let configuration = load(arguments.operands[0], "check-config", console) else {

@@ -1,6 +1,7 @@
 // What the commands that talk to a node share: the `--node` and `--space` options, a client for as
 // long as the command runs, and what its errors mean to the caller.
 
+import Glibc
 import KithClient
 import KithCore
 import KithRuntime
@@ -10,31 +11,50 @@ import KithWire
 struct NodeChoice: Sendable {
     static let standard = "127.0.0.1:7101"
     static let option = CommandSyntax.Option(
-        "node", value: "H:P[,H:P…]", standard: standard,
+        "node", value: "H:P[,H:P…]", standard: optionStandard,
         help: "nodes to ask: the first that answers is used, the others are fallen back to")
+    static let optionStandard = "$\(variable), else \(standard)"
     static let spaceOption = CommandSyntax.Option(
-        "space", value: "NAME", standard: spaceStandard, help: "the brand or tenant")
+        "space", value: "NAME", standard: "$\(spaceVariable), else \(spaceStandard)",
+        help: "the brand or tenant")
     static let spaceStandard = "default"
+    /// Variables of the environment that stand for options that are not given.
+    static let variable = "KITH_NODE"
+    static let spaceVariable = "KITH_SPACE"
 
     let addresses: [NodeAddress]
 
     init(_ arguments: Arguments) throws(UsageError) {
-        let text = arguments["node"] ?? Self.standard
+        let (text, source) =
+            Self.given("node", Self.variable, arguments) ?? (Self.standard, "--node")
         guard let addresses = NodeAddress.list(text), !addresses.isEmpty else {
             throw UsageError(
-                "--node must be host:port, or several with commas between, not \"\(text)\"")
+                "\(source) must be host:port, or several with commas between, not \"\(text)\"")
         }
         self.addresses = addresses
     }
 
     static func space(_ arguments: Arguments) throws(UsageError) -> String {
-        let space = arguments["space"] ?? spaceStandard
+        let (space, source) =
+            given("space", spaceVariable, arguments) ?? (spaceStandard, "--space")
         guard IdentityRules.isName(space.utf8) else {
             throw UsageError(
-                "--space must be 1 to \(IdentityRules.nameBytesMax) of a-z 0-9 _ -, not \"\(space)\""
-            )
+                "\(source) must be 1 to \(IdentityRules.nameBytesMax) of a-z 0-9 _ -, not "
+                    + "\"\(space)\"")
         }
         return space
+    }
+
+    /// What an option is given, or its variable of the environment, and which of them says so; nil
+    /// where neither does. A variable that is empty says nothing.
+    private static func given(
+        _ option: String, _ variable: String, _ arguments: Arguments
+    ) -> (text: String, source: String)? {
+        if let text = arguments[option] { return (text, "--" + option) }
+        guard let text = getenv(variable).map({ String(cString: $0) }), !text.isEmpty else {
+            return nil
+        }
+        return (text, variable)
     }
 
     static var clientOptions: ClientOptions {
@@ -91,7 +111,8 @@ struct NodeChoice: Sendable {
         case .refused(_, let code, _, _):
             switch code {
             case .unknownNamespace, .badSpace: .usage
-            case .unavailable, .overloaded, .shuttingDown, .deadlineExceeded: .unavailable
+            case .unavailable, .overloaded, .shuttingDown, .deadlineExceeded, .starting, .clock:
+                .unavailable
             default: .failed
             }
         case .protocolError, .tooLarge, .tooManyRequests, .cancelled, .closed: .failed

@@ -23,7 +23,15 @@ enum GetCommand: Command {
                 + "node, gives the same profile."
         ],
         examples: ["kith get email:ada@example.com", "kith get user_id:u-17 --json"],
-        exitCodes: [.done, .failed, .usage, .notFound, .unavailable])
+        exitCodes: [.done, .failed, .usage, .notFound, .unavailable],
+        exitMeanings: [
+            .done: "the profile was printed",
+            .failed: "the answer cannot be read, or standard output cannot be written",
+            .usage: "wrong usage; an unknown namespace too",
+            .notFound: "no such profile, or a value that is never an identifier",
+            .unavailable:
+                "no node could be reached, or the one that holds the profile is not there",
+        ])
 
     static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
         let (namespace, value) = try split(arguments.operands[0])
@@ -32,7 +40,14 @@ enum GetCommand: Command {
             wantsQuarantine: arguments.has("quarantine"))
         let isJSON = arguments.has("json")
         return try NodeChoice(arguments).use("get", console) { client, runtime in
-            guard let bytes = try await client.get(request).profile else {
+            let reply = try await client.get(request)
+            if let reason = reply.ignored {
+                console.complain(
+                    "kith get: \(Words.printable(arguments.operands[0])) is never an identifier: "
+                        + reason.explanation)
+                return .notFound
+            }
+            guard let bytes = reply.profile else {
                 console.complain(
                     "kith get: no profile of \(Words.printable(arguments.operands[0])) in space "
                         + request.space)

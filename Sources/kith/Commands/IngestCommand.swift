@@ -1,10 +1,17 @@
 import Foundation
+import Glibc
 import KithBytes
 import KithClient
 import KithCore
 import KithPorts
 import KithRuntime
 import KithWire
+import Synchronization
+
+/// The run, once there is one: signals come before.
+private final class RunningIngest: Sendable {
+    let run = Mutex<IngestRun?>(nil)
+}
 
 /// `kith ingest`: events from files into a cluster.
 enum IngestCommand: Command {
@@ -21,16 +28,25 @@ enum IngestCommand: Command {
                 "in-flight", value: "N", standard: "4", help: "batches under way at once, 1 to 64"),
             CommandSyntax.Option(
                 "patience", value: "S", standard: "30",
-                help: "seconds for which an event without a certain answer is sent again, 1 to 3600"
-            ),
+                help:
+                    "seconds in all for which events without a certain answer are sent again, 1 to "
+                    + "3600"),
             CommandSyntax.Option(
-                "errors", value: "all|N", standard: "20", help: "refused lines to show one by one"),
+                "errors", value: "all|N", standard: "20",
+                help: "lines to show one by one that were refused, "
+                    + "or not taken whole"),
             CommandSyntax.Option("quiet", help: "no progress bar and no summary"),
             CommandSyntax.Option("json", help: "print the summary as one JSON object"),
         ],
         notes: [
-            "A file holds one event of the Segment spec a line, as JSON (NDJSON). A name that ends in "
-                + ".gz is unpacked by the gzip program, and - is standard input.",
+            "A file holds one event of the Segment spec a line, as JSON (NDJSON). What "
+                + "gzip packed is unpacked by the gzip program, and - is standard input.",
+            "At the end stand sums, on the terminal and in --json: also identifiers that were ignored, "
+                + "links that were refused or void, traits over a profile's limit, times later than "
+                + "their arrival and events without a messageId. An event so mended is taken.",
+            "A file in another form (a JSON array, a table, UTF-16, …) is not sent; neither is what "
+                + "follows 100 bad lines without a good one. Control-C and SIGTERM end the sending: "
+                + "what is under way is awaited, and the sums say where it stopped.",
             "A line that is refused is shown with its number and the reason, and counts in kith stats; all "
                 + "others are taken. An event is acknowledged when it is on disk and its links are "
                 + "settled.",
@@ -45,7 +61,13 @@ enum IngestCommand: Command {
         examples: [
             "kith ingest events.ndjson.gz", "zcat *.gz | kith ingest - --space shop-1 --errors all",
         ],
-        exitCodes: [.done, .failed, .usage, .unavailable])
+        exitCodes: [.done, .failed, .usage, .unavailable, .interrupted],
+        exitMeanings: [
+            .done: "every line was taken, or was there already",
+            .failed: "some lines were refused or have no certain answer, or a file cannot be read",
+            .unavailable: "no node could be reached, or none took what was left",
+            .interrupted: "stopped by a signal, at the line that was told",
+        ])
 
     static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
         let nodes = try NodeChoice(arguments)
@@ -69,7 +91,14 @@ enum IngestCommand: Command {
         batches.runID = "kith-" + hex(SystemRandomness().nextUInt64())
         return NodeChoice.withRuntime("ingest", console, loopCount: 2) {
             [batches, settings] runtime in
-            let result = await ingest(lists, batches, settings, runtime, console)
+            let watch: SignalWatch
+            do {
+                watch = try SignalWatch(loop: runtime.loops[0])
+            } catch {
+                console.complain("kith ingest: \(error)")
+                return .failed
+            }
+            let result = await ingest(lists, batches, settings, runtime, console, watch)
             switch result {
             case .failure(let error): return NodeChoice.report(error, "ingest", console)
             case .success(let outcome):
@@ -78,10 +107,12 @@ enum IngestCommand: Command {
                     console.print(
                         tally.json(
                             fileCount: names.count, seconds: outcome.seconds,
-                            errors: outcome.errors))
+                            errors: outcome.errors, lines: outcome.lines,
+                            stoppedAt: outcome.stoppedAt))
                 } else if !isQuiet {
                     console.print(tally.text(fileCount: names.count, seconds: outcome.seconds))
                 }
+                if outcome.stoppedAt != nil { return .interrupted }
                 if let stop = outcome.stop { return NodeChoice.report(stop, "ingest", console) }
                 return tally.refusedTotal > 0 || tally.unsettled > 0
                     || !outcome.errors.isEmpty ? .failed : .done
@@ -92,7 +123,7 @@ enum IngestCommand: Command {
     /// Connects one client a list, and runs.
     private static func ingest(
         _ lists: [[NodeAddress]], _ batches: LineBatcher.Settings, _ settings: IngestRun.Settings,
-        _ runtime: Runtime, _ console: Console
+        _ runtime: Runtime, _ console: Console, _ watch: SignalWatch
     ) async -> Result<IngestRun.Outcome, ClientError> {
         let loop = runtime.loops[0]
         let clients = lists.map { addresses in
@@ -102,6 +133,8 @@ enum IngestCommand: Command {
         }
         return await withTaskGroup(of: Void.self) { group in
             for client in clients { group.addTask { await client.run() } }
+            let running = RunningIngest()
+            group.addTask { await obey(watch, running) }
             let result: Result<IngestRun.Outcome, ClientError>
             do throws(ClientError) {
                 let hello = try await hello(of: clients)
@@ -115,13 +148,26 @@ enum IngestCommand: Command {
                 let run = IngestRun(
                     settings, clients: clients, feed: feed, console: console,
                     clock: runtime.clock, loop: loop)
+                running.run.withLock { $0 = run }
                 result = .success(await run.run(isEventClock: batches.isStamped))
             } catch {
                 result = .failure(error)
             }
+            watch.close()
             for client in clients { await client.close() }
             await group.waitForAll()
             return result
+        }
+    }
+
+    /// Stops the run at the first signal. One before there is a run, or a second one, ends the
+    /// process at once.
+    private static func obey(_ watch: SignalWatch, _ running: RunningIngest) async {
+        while let signal = await watch.next() {
+            guard let run = running.run.withLock({ $0 }), await !run.isStopping else {
+                _exit(signal.exitCode)
+            }
+            await run.interrupt()
         }
     }
 

@@ -1,3 +1,4 @@
+import Glibc
 import KithRuntime
 
 /// One word behind `kith`: its syntax, and what it does.
@@ -21,27 +22,47 @@ package enum KithCommand {
         ]
     }
 
-    /// Runs a command line, the program's own name not among `words`.
+    /// Runs a command line, the program's own name not among `words`. What it was asked for and
+    /// could not write makes it fail.
     package static func run(_ words: [String], _ console: Console) -> ExitCode {
+        let code = obey(words, console)
+        guard let failure = console.outputFailure else { return code }
+        // A reader that has gone is nobody to tell.
+        if failure != EPIPE {
+            console.complain(
+                "kith: standard output cannot be written: \(String(cString: strerror(failure)))")
+        }
+        return code == .done ? .failed : code
+    }
+
+    private static func obey(_ words: [String], _ console: Console) -> ExitCode {
         guard let name = words.first else {
             console.complain("kith: a command is missing; \(commandNames) (kith --help)")
             return .usage
         }
         switch name {
         case "--help", "-h", "help":
-            if words.count > 1, let command = command(words[1]) {
-                console.print(command.syntax.helpText)
-            } else {
+            guard words.count > 1 else {
                 console.print(helpText)
+                return .done
             }
+            guard let command = command(words[1]) else {
+                let hint = Spelling.hint(words[1], among: commands.map { $0.syntax.name })
+                console.complain(
+                    "kith help: no command \(Words.printable(words[1]))\(hint); \(commandNames)")
+                return .usage
+            }
+            console.print(command.syntax.helpText)
             return .done
-        case "--version":
+        case "version", "--version":
             console.print(software)
             return .done
         default: break
         }
         guard let command = command(name) else {
-            console.complain("kith: no command \(Words.printable(name)); \(commandNames)")
+            let hint = Spelling.hint(
+                name, among: commands.map { $0.syntax.name } + ["version", "help"])
+            console.complain("kith: no command \(Words.printable(name))\(hint); \(commandNames)")
             return .usage
         }
         do throws(UsageError) {
@@ -72,11 +93,16 @@ package enum KithCommand {
             "Kith: one merged profile per person, from the events of every channel.", "",
             "usage: kith COMMAND [options]", "", "commands:",
         ]
-        lines += HelpText.table(commands.map { ($0.syntax.name, $0.syntax.summary) })
+        lines += HelpText.table(
+            commands.map { ($0.syntax.name, $0.syntax.summary) } + [
+                ("version", "Print name and version"), ("help", "Print this, or help COMMAND"),
+            ])
         lines += [
             "", "options:",
             "  --help     this, or a command's own: kith ingest --help",
-            "  --version  name and version",
+            "  --version  name and version", "", "environment:",
+            "  \(NodeChoice.variable)   nodes to ask where --node is not given",
+            "  \(NodeChoice.spaceVariable)  the space where --space is not given",
             "", "example:", "  kith get user_id:u-17", "", "exit codes:",
         ]
         lines += ExitCode.allCases.map { "  \($0.rawValue)  \($0.meaning)" }

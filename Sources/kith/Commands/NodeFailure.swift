@@ -1,4 +1,5 @@
 import Glibc
+import KithBytes
 import KithPorts
 import KithServer
 import KithStorage
@@ -13,29 +14,48 @@ enum NodeFailure {
         case .disk(let error): disk(error)
         case .log(let error): log(error)
         case .identity(.disk(let error)), .identity(.failed(let error)): disk(error)
+        case .identity(.corrupt(let path)):
+            "the file \(path) of the data folder is damaged; nothing was changed: put the data folder "
+                + "back from a copy"
         case .network(.cannotListen(let address, let message)):
             "cannot listen on \(address): \(message)"
                 + (message == String(cString: strerror(EADDRINUSE))
                     ? "; end the program that has the port, or give another --port" : "")
         case .folderEmpty, .folderNotEmpty, .nothingRestored, .identityMissing, .nodeNotAsked,
             .runsAlready, .folderReplaced, .folderRefused, .identity, .unknownNode, .otherCluster,
-            .logOrder, .entryNotUnderstood, .network:
+            .logOrder, .entryNotUnderstood, .network, .clock:
             error.description
         }
     }
 
-    private static func disk(_ error: DiskError) -> String {
+    /// What failed, and before it what is wrong with the disk, where the system said so.
+    static func disk(_ error: DiskError) -> String {
         let what = "\(error.operation) of \(error.path) failed: \(error.message)"
-        guard error.code == ENOSPC || error.code == EDQUOT else { return what }
-        return "the disk is full: \(what); make room and start again, nothing acknowledged is lost"
+        return switch error.code {
+        case ENOSPC, EDQUOT:
+            "the disk is full: \(what); make room and start again, nothing acknowledged is lost"
+        case EROFS:
+            "the file system of the data folder is read-only: \(what); mount it for writing, or give "
+                + "another --data; nothing acknowledged is lost"
+        case EACCES, EPERM:
+            "the data folder is not this user's to write: \(what); give it to the user that runs "
+                + "kith, or give another --data"
+        case ENOTDIR, EEXIST, ELOOP:
+            "the data folder is no folder: \(what); give another --data"
+        case EIO, ENXIO, ENODEV:
+            "the disk is failing: \(what); look at the kernel's log (dmesg) before it is started again"
+        case EMFILE, ENFILE:
+            "no more files can be opened: \(what); raise ulimit -n"
+        default: what
+        }
     }
 
     private static func log(_ error: LogError) -> String {
         switch error {
         case .failed(let error), .disk(let error): disk(error)
         case .corrupt(let segment, let offset, let reason):
-            "the log is damaged in segment \(segment.rawValue) at offset \(offset) (\(reason)); nothing "
-                + "was changed: put the data folder back from a copy"
+            "the log is damaged in segment \(segment.rawValue) at offset \(offset): "
+                + "\(damage(reason)); nothing was changed: put the data folder back from a copy"
         case .missing:
             "the data folder has no log, though it was used before; nothing was changed: put the "
                 + "data folder back from a copy"
@@ -48,7 +68,53 @@ enum NodeFailure {
         case .diskNearlyFull(let freeBytes, let reserve):
             "the disk is nearly full: \(Words.bytes(freeBytes)) left, \(Words.bytes(reserve)) are kept "
                 + "for the node's own work"
-        case .overloaded, .closed, .tooLarge, .outOfOrder, .notEmpty: "\(error)"
+        case .overloaded(let waiting, let limit):
+            "\(Words.bytes(UInt64(waiting))) wait for the disk, at most \(Words.bytes(UInt64(limit))) may"
+        case .tooLarge(let byteCount, let limit):
+            "an entry of \(Words.bytes(UInt64(byteCount))) does not go into the log, which takes "
+                + Words.bytes(UInt64(limit))
+        case .outOfOrder(let fault): order(fault)
+        case .closed: "the log is closed"
+        case .notEmpty: "the log has entries, and must have none"
         }
+    }
+
+    /// What is wrong there, in words.
+    static func damage(_ reason: Corruption) -> String {
+        switch reason {
+        case .header:
+            "the segment's header cannot be read, though the log goes on behind it"
+        case .frame(let expected, let later):
+            "frame \(expected.rawValue) is not there, though frame \(later.rawValue), which was written "
+                + "after it, is"
+        case .frameBeforeSegment(let expected, let later):
+            "frame \(expected.rawValue) is not there, though segment \(later.rawValue), which was made "
+                + "after it, is"
+        case .wrongSegment(let found):
+            "what lies there belongs to segment \(found.rawValue)"
+        case .wrongSequence(let found, let expected):
+            "frame \(found.rawValue) lies where frame \(expected.rawValue) belongs"
+        case .otherLog: "the segment belongs to another log: it was copied here"
+        case .size(let found, let expected):
+            "the file has \(Words.grouped(found)) bytes, its header says \(Words.grouped(expected))"
+        case .missingSegment: "the segment's file is not there"
+        case .content(let error): content(error)
+        case .order(let fault): order(fault)
+        }
+    }
+
+    private static func content(_ error: ByteError) -> String {
+        switch error {
+        case .unknownTag(let tag, _):
+            "an entry of kind \(tag), which this version of kith does not know: it was written by a "
+                + "newer one, or is damaged"
+        default: "its checksum is right, but its content makes no sense (\(error))"
+        }
+    }
+
+    private static func order(_ fault: OrderFault) -> String {
+        let before =
+            fault.lastIndex.map { "entry \($0.rawValue)" } ?? "the beginning of its log"
+        return "entry \(fault.index.rawValue) of group \(fault.group.rawValue) follows \(before)"
     }
 }

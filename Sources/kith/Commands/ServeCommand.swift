@@ -36,10 +36,24 @@ enum ServeCommand: Command {
                 "new", help: "the node lost its data: begin anew in an empty folder"),
             CommandSyntax.Option(
                 "restored", help: "the data folder is an older state that was put back"),
+            CommandSyntax.Option(
+                "accept-clock",
+                help: "start though the clock is over 30 days beyond what the folder has seen"),
+            CommandSyntax.Option(
+                "memory-share", value: "N", standard: "1",
+                help: "nodes that share this machine: without memory.limitMiB in the cluster file, "
+                    + "each holds profiles of 80 % of its memory, divided by N"),
+            CommandSyntax.Option(
+                "log", value: "text|json", standard: "text",
+                help: "how the lines of its log look, on standard error"),
         ],
         notes: [
-            "Prints one line when it listens, and runs until SIGTERM or SIGINT; a second signal ends it at "
-                + "once. What was acknowledged is on disk and survives either, as it does kill -9.",
+            "Prints one line when it serves, and runs until SIGTERM or SIGINT; a second signal ends it at "
+                + "once. What was acknowledged is on disk and survives either, as it does kill -9. SIGHUP "
+                + "changes nothing.",
+            "Its log goes to standard error: a line with time and level for each change of other nodes, "
+                + "disk, clock and refused strangers. While it replays its data at start, it answers at its "
+                + "port how far it is.",
             "A data folder is made where there is none; one that is there and empty is refused, for its disk may not "
                 + "be mounted. With --new or --restored all other nodes must be up: each is asked what it has heard "
                 + "of this one. docs/operations.md has the drill.",
@@ -48,7 +62,11 @@ enum ServeCommand: Command {
         examples: [
             "kith serve --config cluster-config/local-1.json --node 1 --data kith-data/node-1"
         ],
-        exitCodes: [.done, .failed, .usage])
+        exitCodes: [.done, .failed, .usage],
+        exitMeanings: [
+            .done: "stopped by a signal, with all that was acknowledged on disk",
+            .failed: "did not start, or the disk failed; the last line of the log says why",
+        ])
 
     static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
         guard endsWithParent(console) else { return .failed }
@@ -60,6 +78,9 @@ enum ServeCommand: Command {
         }
         let port = try arguments.number("port", in: UInt16.min...UInt16.max)
         let loops = try arguments.number("loops", in: 1...64) ?? Runtime.processorCount
+        guard let form = NodeLog.Form(rawValue: arguments["log"] ?? "text") else {
+            throw UsageError("--log must be text or json, not \"\(arguments["log"] ?? "")\"")
+        }
         guard let configuration = CheckConfigCommand.load(file, "serve", console) else {
             return .failed
         }
@@ -68,20 +89,28 @@ enum ServeCommand: Command {
             throw UsageError(
                 "--node must be a node of \(file): \(known.joined(separator: ", ")), not \(number)")
         }
+        // A terminal that goes is no reason to end.
+        signal(SIGHUP, SIG_IGN)
         unblockStopSignals()
         var settings = NodeSettings(
             configuration: configuration, nodeID: NodeID(number), software: KithCommand.software)
         settings.port = port
         settings.folder = try folderUse(data, arguments)
-        limitConnections(&settings, console)
+        settings.acceptsClock = arguments.has("accept-clock")
+        let share = try arguments.number("memory-share", in: 1...ClusterConfiguration.nodesMax) ?? 1
+        settings.memoryBytesMax = memoryBytes(configuration.memory, share: share)
+        settings.processBytes = { MachineMemory.residentBytes() }
+        let clock = LinuxClock()
+        let log = NodeLog(form, node: number, console) { clock.wallTime().rawValue }
+        limitConnections(&settings, log)
         do {
             return try Runtime.run(loopCount: loops, dataFolder: data) { [settings] runtime in
-                await serve(settings, data: data, runtime, console)
+                await serve(settings, data: data, runtime, log)
             }
         } catch let error as DiskError {
-            console.complain("kith serve: \(NodeFailure.text(.disk(error)))")
+            log.write(LogLine(.error, NodeFailure.text(.disk(error))))
         } catch {
-            console.complain("kith serve: \(error)")
+            log.write(LogLine(.error, "\(error)"))
         }
         return .failed
     }
@@ -119,6 +148,14 @@ enum ServeCommand: Command {
         pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     }
 
+    /// Bytes of profiles that the node may hold.
+    private static func memoryBytes(
+        _ memory: ClusterConfiguration.Memory, share: Int
+    ) -> UInt64 {
+        if let limit = memory.limitMiB { return UInt64(limit) << 20 }
+        return MachineMemory.availableBytes() / 10 * 8 / UInt64(share)
+    }
+
     /// Descriptors that a node asks for: several times what its connections and files need.
     static let descriptorsMax = 65_536
     /// Descriptors that connections leave alone: a log that cannot open its next segment takes no
@@ -127,14 +164,16 @@ enum ServeCommand: Command {
 
     /// Takes as many descriptors as the system gives, and serves no more connections than those are
     /// for.
-    private static func limitConnections(_ settings: inout NodeSettings, _ console: Console) {
+    private static func limitConnections(_ settings: inout NodeSettings, _ log: NodeLog) {
         let limit = DescriptorLimit.raise(to: descriptorsMax)
         let room = max(limit - descriptorsReserved, limit / 4)
         guard room < settings.connectionsMax else { return }
-        console.complain(
-            "kith node \(settings.nodeID.rawValue): the system allows \(Words.grouped(limit)) open "
-                + "files (ulimit -n): at most \(Words.grouped(room)) connections are served, not "
-                + Words.grouped(settings.connectionsMax))
+        log.write(
+            LogLine(
+                .warning,
+                "the system allows \(Words.grouped(limit)) open files (ulimit -n): at most "
+                    + "\(Words.grouped(room)) connections are served, not "
+                    + Words.grouped(settings.connectionsMax)))
         settings.connectionsMax = room
         settings.strangersMax = min(settings.strangersMax, max(1, room / 4))
     }
@@ -149,12 +188,19 @@ enum ServeCommand: Command {
     }
 
     private static func serve(
-        _ settings: NodeSettings, data: String, _ runtime: Runtime, _ console: Console
+        _ settings: NodeSettings, data: String, _ runtime: Runtime, _ log: NodeLog
     ) async -> ExitCode {
         guard let disk = runtime.disk else { preconditionFailure("a runtime without a disk") }
         #if KITH_PLANTED
         PlantedNode.plant(in: runtime)
         #endif
+        if !MemoryReserve.hold() {
+            log.write(
+                LogLine(
+                    .warning,
+                    "memory: not even \(MemoryReserve.standardBytes >> 20) MiB could be kept in reserve"
+                ))
+        }
         let ports = NodePorts(
             disk: disk, network: runtime.network, clock: runtime.clock,
             randomness: runtime.randomness, loops: runtime.loops)
@@ -167,7 +213,7 @@ enum ServeCommand: Command {
                     return nil
                 }
                 group.addTask {
-                    await run(settings, ports, data: data, running, console)
+                    await run(settings, ports, data: data, running, log)
                 }
                 while let ended = await group.next() {
                     guard let code = ended else { continue }
@@ -178,31 +224,27 @@ enum ServeCommand: Command {
                 return .failed
             }
         } catch {
-            console.complain("kith serve: \(error)")
+            log.write(LogLine(.error, "\(error)"))
             return .failed
         }
     }
 
     private static func run(
         _ settings: NodeSettings, _ ports: NodePorts, data: String, _ running: RunningNode,
-        _ console: Console
+        _ log: NodeLog
     ) async -> ExitCode {
-        let number = settings.nodeID.rawValue
         do throws(NodeError) {
-            let node = try await Node.open(settings, ports) { line in
-                console.complain("kith node \(number): \(line)")
-            }
+            log.write("starting: \(settings.software), cluster \"\(settings.configuration.name)\"")
+            let node = try await Node.open(settings, ports) { log.write($0) }
             running.node.withLock { $0 = node }
             let host = settings.configuration.node(settings.nodeID)?.host ?? ""
             let address = (host.contains(":") ? "[\(host)]" : host) + ":\(node.port)"
-            console.print(
-                "kith node \(number) of \"\(settings.configuration.name)\" listening on \(address), "
-                    + "data in \(data)")
+            log.announce(address: address, cluster: settings.configuration.name, data: data)
             try await node.run()
-            console.complain("kith node \(number): stopped")
+            log.write("stopped")
             return .done
         } catch {
-            console.complain("kith node \(number): \(NodeFailure.text(error))")
+            log.write(LogLine(.error, NodeFailure.text(error)))
             return .failed
         }
     }

@@ -9,7 +9,8 @@ enum SimulateCommand: Command {
             CommandSyntax.Option("seed", value: "N", help: "run this seed"),
             CommandSyntax.Option("seeds", value: "N", help: "run so many seeds"),
             CommandSyntax.Option(
-                "start", value: "S", standard: "1", help: "the first of several seeds"),
+                "start", value: "S", standard: "1",
+                help: "the first of several seeds; random draws one and prints it"),
             CommandSyntax.Option(
                 "jobs", value: "N", standard: "as many as cores", help: "worlds at a time"),
             CommandSyntax.Option("keep-going", help: "run all seeds, though one fails"),
@@ -54,9 +55,13 @@ enum SimulateCommand: Command {
         ],
         examples: [
             "kith simulate --seed 7", "kith simulate --seeds 1000 --start 1",
+            "kith simulate --seeds 5000 --start random --keep-going",
             "kith simulate --seed 7 --faults crash,partition --trace trace.txt",
         ],
-        exitCodes: [.done, .failed, .usage])
+        exitCodes: [.done, .failed, .usage],
+        exitMeanings: [
+            .done: "every seed passed", .failed: "a rule was broken, or a file cannot be written",
+        ])
 
     /// What only a build with planted faults has.
     private static var plantedOptions: [CommandSyntax.Option] {
@@ -70,6 +75,9 @@ enum SimulateCommand: Command {
     static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
         let request = try SimulationRequest(arguments)
         SeedAlarm.install()
+        if request.isStartDrawn, !request.isJSON {
+            console.print("drawn: --start \(request.seeds.lowerBound)")
+        }
         let pool = SeedPool(request)
         var isOk = true
         // What is shrunk: the first run that broke a rule.

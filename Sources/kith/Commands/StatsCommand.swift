@@ -12,7 +12,12 @@ enum StatsCommand: Command {
                 + "a part: where a group cannot answer, the command says which node and fails."
         ],
         examples: ["kith stats", "kith stats --json --node 127.0.0.1:7101"],
-        exitCodes: [.done, .failed, .usage, .unavailable])
+        exitCodes: [.done, .failed, .usage, .unavailable],
+        exitMeanings: [
+            .done: "the totals were printed",
+            .failed: "the answer cannot be read, or standard output cannot be written",
+            .unavailable: "no node could be reached, or a group of the cluster cannot answer",
+        ])
 
     static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
         try TreeAnswer.print("stats", arguments, console) { client in try await client.stats() }
@@ -37,7 +42,6 @@ enum TreeAnswer {
     ) throws(ByteError) -> String {
         let map = try CBORValue(decoding: bytes.span.bytes)
         let style = Style(isOn: console.hasColours)
-        if isJSON { return JSONText.make(map) }
-        return StatusText.make(map, style) ?? TreeText.make(map, style: style)
+        return isJSON ? JSONText.make(map) : TreeText.make(map, style: style)
     }
 }

@@ -43,6 +43,9 @@ extension ClusterFile {
                 "anonymousDays": .integer(Int64(configuration.retention.anonymousDays)),
                 "clock": .text(clockName(configuration.retention.clock)),
             ],
+            "memory": [
+                "limitMiB": configuration.memory.limitMiB.map { .integer(Int64($0)) } ?? .null
+            ],
             "identity": [
                 "sharedDevice": .text(identity.sharedDevice.rawValue),
                 "alias": .text(identity.alias.rawValue),
@@ -77,6 +80,7 @@ extension ClusterFile {
             "  nodes        \(nodes.joined(separator: ", "))",
             "  retention    anonymous profiles \(count(retention.anonymousDays, "day")) after "
                 + "their last activity, \(clock)",
+            "  memory       " + memory(configuration.memory),
             "  devices      shared by several accounts: \(configuration.identity.sharedDevice)",
             "  aliases      between two accounts: \(configuration.identity.alias)",
             "  identifiers  \(namespaces.joined(separator: ",\n               "))",
@@ -88,6 +92,13 @@ extension ClusterFile {
             )
         }
         return lines.joined(separator: "\n")
+    }
+
+    private static func memory(_ memory: ClusterConfiguration.Memory) -> String {
+        guard let limit = memory.limitMiB else {
+            return "of profiles at a node: 80 % of what its machine allows"
+        }
+        return "of profiles at a node: \(Words.grouped(limit)) MiB"
     }
 
     package static func address(_ node: ClusterConfiguration.Node) -> String {

@@ -13,7 +13,8 @@
 //
 // `identity.namespaces` is laid over the standard ones by name: an entry changes the keys it gives
 // and leaves the rest of that namespace as it was; a new name is added behind, with class 2 unless
-// it says otherwise; `null` takes a namespace away. `blockedValues` replaces the standard list.
+// it says otherwise; `null` takes a namespace away. `blockedValues` replaces the standard list,
+// and `moreBlockedValues` is added to whichever holds.
 
 import KithBytes
 import KithCore
@@ -41,7 +42,7 @@ package enum ClusterFile {
         let json = blankingComments(text)
         let tree: CBORValue
         do {
-            tree = try JSONTranscoder.tree(json)
+            tree = try JSONTranscoder.tree(json, refusesRepeatedNames: true)
         } catch {
             throw ClusterFileError("\(place(of: error.offset, in: json)): \(error)")
         }

@@ -8,7 +8,7 @@ enum ClusterFileReader {
     static func configuration(_ tree: CBORValue) throws(ClusterFileError) -> ClusterConfiguration {
         let file = try object(tree, "")
         try file.allow([
-            "name", "groups", "replicas", "hashKey", "nodes", "retention", "identity",
+            "name", "groups", "replicas", "hashKey", "nodes", "retention", "memory", "identity",
         ])
         let standard = ClusterConfiguration()
         var nodes = standard.nodes
@@ -18,6 +18,7 @@ enum ClusterFileReader {
             groups: try file.integer("groups"), replicas: try file.integer("replicas"),
             hashKey: try hashKey(file) ?? standard.hashKey, nodes: nodes,
             retention: try retention(file) ?? standard.retention,
+            memory: try memory(file) ?? standard.memory,
             identity: try identity(file) ?? standard.identity)
     }
 
@@ -66,12 +67,25 @@ enum ClusterFileReader {
         return retention
     }
 
+    private static func memory(
+        _ file: ObjectReader
+    ) throws(ClusterFileError) -> ClusterConfiguration.Memory? {
+        guard let value = file["memory"] else { return nil }
+        let object = try object(value, "memory")
+        try object.allow(["limitMiB"])
+        // As it is printed where nothing is given.
+        if object["limitMiB"] == .null { return ClusterConfiguration.Memory() }
+        return ClusterConfiguration.Memory(limitMiB: try object.integer("limitMiB"))
+    }
+
     // MARK: Identity
 
     private static func identity(_ file: ObjectReader) throws(ClusterFileError) -> IdentityRules? {
         guard let value = file["identity"] else { return nil }
         let object = try object(value, "identity")
-        try object.allow(["sharedDevice", "alias", "blockedValues", "namespaces"])
+        try object.allow([
+            "sharedDevice", "alias", "blockedValues", "moreBlockedValues", "namespaces",
+        ])
         var rules = IdentityRules.standard
         if let rule = try object.choice("sharedDevice", choices(IdentityRules.SharedDevice.self)) {
             rules.sharedDevice = rule
@@ -80,6 +94,7 @@ enum ClusterFileReader {
             rules.alias = rule
         }
         if let values = try object.texts("blockedValues") { rules.blockedValues = values }
+        if let values = try object.texts("moreBlockedValues") { rules.blockedValues += values }
         if let value = object["namespaces"] {
             let entries = try self.object(value, "identity.namespaces")
             try entries.allowAll()

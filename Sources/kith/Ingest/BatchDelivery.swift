@@ -27,6 +27,8 @@ package struct BatchDelivery: Sendable {
     package enum Answer: Equatable, Sendable {
         /// By item of the payload.
         case results([IngestResult])
+        /// The same, with what there is to tell of items.
+        case reply(IngestReply)
         /// The same for every item.
         case all(LineOutcome)
     }
@@ -36,10 +38,13 @@ package struct BatchDelivery: Sendable {
         /// Place in the batch.
         package var item: Int
         package var outcome: LineOutcome
+        /// What there is to tell of it, by the answer that settled it.
+        package var told: [ToldNote]
 
-        package init(item: Int, outcome: LineOutcome) {
+        package init(item: Int, outcome: LineOutcome, told: [ToldNote] = []) {
             self.item = item
             self.outcome = outcome
+            self.told = told
         }
     }
 
@@ -71,16 +76,23 @@ package struct BatchDelivery: Sendable {
     package mutating func take(_ answer: Answer) -> [Settled] {
         var settled: [Settled] = []
         var again: [Open] = []
+        var told: [Int: [ToldNote]] = [:]
+        if case .reply(let reply) = answer {
+            for note in reply.notes {
+                told[Int(note.item), default: []].append(ToldNote(note.about, reply.texts))
+            }
+        }
         for (place, var line) in open.enumerated() {
             switch answer {
             case .results(let results): line.outcome = .answered(results[place])
+            case .reply(let reply): line.outcome = .answered(reply.results[place])
             case .all(let outcome): line.outcome = outcome
             }
             if line.outcome == .answered(.unknown) { line.wasUnknown = true }
             if mustGoAgain(line) {
                 again.append(line)
             } else {
-                settled.append(settle(line))
+                settled.append(settle(line, told[place] ?? []))
             }
         }
         if !again.isEmpty {
@@ -106,7 +118,7 @@ package struct BatchDelivery: Sendable {
         }
     }
 
-    private func settle(_ line: Open) -> Settled {
+    private func settle(_ line: Open, _ told: [ToldNote] = []) -> Settled {
         var outcome = line.outcome
         if line.wasUnknown, outcome == .unsent || outcome == .answered(.overloaded) {
             outcome = .answered(.unknown)
@@ -116,6 +128,6 @@ package struct BatchDelivery: Sendable {
             let isTooLarge = batch.notes[line.item] == nil
             outcome = .answered(.rejected(isTooLarge ? .eventTooLarge : .invalidJSON))
         }
-        return Settled(item: line.item, outcome: outcome)
+        return Settled(item: line.item, outcome: outcome, told: told)
     }
 }

@@ -33,6 +33,8 @@ actor BatchFeed {
     /// Place of the present file, or of the next one to open.
     private var fileNumber = 0
     private var file: InputFile?
+    /// Nothing of the present file was read.
+    private var isFirst = true
     /// Bytes of the files that are done.
     private var bytesDone: UInt64 = 0
     /// A failure to hand out after the batch before it.
@@ -48,6 +50,9 @@ actor BatchFeed {
         self.loop = loop
         batcher = LineBatcher(settings)
     }
+
+    /// Whether lines may be kept and sent again.
+    func setProvisional(_ isProvisional: Bool) { batcher.isProvisional = isProvisional }
 
     /// The next full batch, or what there is when nothing more can be read at once. Returns within
     /// `idleMillis` of the last byte.
@@ -86,10 +91,8 @@ actor BatchFeed {
             return batcher.add(nil, at: place, arrival: arrival)
         }
         var bytes = splitter.bytes(range)
-        // A byte-order mark is no part of the first line.
-        if line.number == 1, bytes.byteCount >= 3, bytes[0] == 0xef, bytes[1] == 0xbb,
-            bytes[2] == 0xbf
-        {
+        // A byte-order mark is no part of a line; files that were joined have some inside.
+        if bytes.begins(with: [0xef, 0xbb, 0xbf]) {
             bytes = bytes.extracting(3..<bytes.byteCount)
         }
         batcher.add(bytes, at: place, arrival: arrival)
@@ -112,7 +115,11 @@ actor BatchFeed {
     private func read(_ file: InputFile) {
         do throws(InputError) {
             let count = try file.read(into: &chunk)
-            if count > 0 { return splitter.append(chunk.span.bytes.extracting(0..<count)) }
+            if count > 0 {
+                if isFirst { try judge(file, count) }
+                isFirst = false
+                return splitter.append(chunk.span.bytes.extracting(0..<count))
+            }
         } catch {
             pendingFailure = error
         }
@@ -122,9 +129,18 @@ actor BatchFeed {
             add(line, clock.wallTime().rawValue)
         }
         bytesDone += file.bytesTaken ?? 0
+        isFirst = true
         self.file = nil
         fileNumber += 1
         splitter = LineSplitter(lineBytesMax: Self.lineBytesMax)
+    }
+
+    /// Whether the file holds lines of events, as far as its first bytes tell.
+    private func judge(_ file: InputFile, _ count: Int) throws(InputError) {
+        let head = chunk.span.bytes.extracting(0..<min(count, FileMistake.headBytesMax))
+        if let mistake = FileMistake(head) {
+            throw InputError("\(file.name): \(mistake.explanation(names[fileNumber]))")
+        }
     }
 
     private func takeBatch() -> LineBatch {

@@ -28,11 +28,11 @@ package struct EventPeek: Equatable, Sendable {
                 let name = Name(try reader.text(), isTimed: arrival != nil)
                 let value = try reader.item()
                 switch name {
-                case .messageID: hasMessageID = Self.isText(value)
-                case .timestamp: times.stated = Time(value)
-                case .originalTimestamp: times.original = Time(value)
-                case .sentAt: times.sent = Time(value)
-                case .receivedAt: times.received = Time(value)
+                case .messageID: hasMessageID = Self.isMessageID(value)
+                case .timestamp: times.stated = Self.reading(value)
+                case .originalTimestamp: times.original = Self.reading(value)
+                case .sentAt: times.sent = Self.reading(value)
+                case .receivedAt: times.received = Self.reading(value)
                 case .other: break
                 }
             }
@@ -61,66 +61,40 @@ package struct EventPeek: Equatable, Sendable {
         }
     }
 
-    /// A member that should be a time.
-    private enum Time {
-        case absent
-        case given(Int64)
-        case invalid
-
-        init(_ value: RawSpan) {
-            var reader = CBORReader(value)
-            let time: Int64?
-            do throws(ByteError) {
-                switch try reader.kind() {
-                case .null, .undefined:
-                    self = .absent
-                    return
-                case .text: time = Timestamp.parse(try reader.text())
-                case .unsigned: time = Timestamp.inRange(try reader.int64())
-                case .float: time = Timestamp.inRange(try reader.float())
-                default: time = nil
-                }
-            } catch {
-                time = nil
-            }
-            self = time.map { .given($0) } ?? .invalid
-        }
-    }
-
-    /// The four times of an event, and the rule that makes one of them.
+    /// The four times of an event, as far as they are given.
     private struct Times {
-        var stated = Time.absent
-        var original = Time.absent
-        var sent = Time.absent
-        var received = Time.absent
+        var stated: Timestamp.Reading?
+        var original: Timestamp.Reading?
+        var sent: Timestamp.Reading?
+        var received: Timestamp.Reading?
 
         func eventTime(arrival: Int64) -> Int64? {
-            var arrival = arrival
-            for time in [stated, original, sent, received] {
-                if case .invalid = time { return nil }
+            if stated == nil, original == nil, received == nil { return nil }
+            let time = EventTime.of(arrival: arrival) { field in
+                switch field {
+                case .receivedAt: received
+                case .sentAt: sent
+                case .originalTimestamp: original
+                default: stated
+                }
             }
-            if case .given(let received) = received { arrival = received }
-            var time = arrival
-            if case .given(let received) = received, case .given(let sent) = sent,
-                case .given(let original) = original
-            {
-                time = received - (sent - original)
-            } else if case .given(let stated) = stated {
-                time = stated
-            } else if case .absent = received {
-                return nil
-            }
-            return Timestamp.inRange(min(time, arrival))
+            if case .time(let time, _) = time { return time }
+            return nil
         }
     }
 
-    private static func isText(_ value: RawSpan) -> Bool {
-        var reader = CBORReader(value)
-        do throws(ByteError) {
-            return try reader.text().byteCount > 0
-        } catch {
-            return false
-        }
+    /// What a member says of time; nil for null, which says nothing.
+    private static func reading(_ value: RawSpan) -> Timestamp.Reading? {
+        let reading = Timestamp.reading(item: value)
+        return reading == .wrong(.isNull, place: 0) ? nil : reading
+    }
+
+    /// The standard rules: what they block is no message id. A cluster file may block others.
+    private static let normaliser = IdentifierNormaliser(.standard)
+
+    /// Whether a node takes the item for a message id.
+    private static func isMessageID(_ value: RawSpan) -> Bool {
+        EventReader.withMessageID(value) { normaliser.isMessageID($0) } ?? false
     }
 
     /// Appends a member to the map that `event` holds from its first byte to its last.

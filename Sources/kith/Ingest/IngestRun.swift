@@ -15,6 +15,7 @@
 
 import KithBytes
 import KithClient
+import KithCore
 import KithPorts
 import KithWire
 
@@ -29,7 +30,7 @@ actor IngestRun {
         /// Refused lines that are shown one by one.
         var errorsShownMax: Int
         var isQuiet: Bool
-        /// For how long one batch is tried, in seconds.
+        /// For how long all batches together are tried again, in seconds.
         var patience: Int
         var bytesTotal: UInt64?
     }
@@ -41,10 +42,25 @@ actor IngestRun {
         var errors: [String]
         /// Why it stopped before the end of the input.
         var stop: ClientError?
+        /// Lines of which something is to be told, as many as are shown.
+        var lines: [LineNote]
+        /// Where a signal stopped it.
+        var stoppedAt: String?
     }
 
     private static let pauseMillisMin: UInt64 = 50
     private static let pauseMillisMax: UInt64 = 2_000
+    /// Sendings of a line, the first one with it.
+    private static let passesMax = 8
+    /// Events and bytes of a batch of lines that are sent again.
+    private static let heldItemsMax = 1_000
+    private static let heldBytesMax = 256 << 10
+    /// Nanoseconds without a line after which a stream is taken to have ended for now.
+    private static let silenceNanoseconds: UInt64 = 10_000_000_000
+    /// Refused lines, none taken before them, after which nothing more is sent.
+    private static let badLinesMax = 100
+    /// Lines that `--json` lists.
+    private static let lineNotesMax = 1_000
 
     private nonisolated let loop: any Loop
     private let clock: any Clock
@@ -60,10 +76,30 @@ actor IngestRun {
     /// The first line that has no certain answer.
     private var firstUnsettled: LinePlace?
     private var shown = 0
+    private var lines: [LineNote] = []
+    /// The last line that was sent.
+    private var lastSent: LinePlace?
+    private var isInterrupted = false
+    /// A line was an event.
+    private var hasGood = false
+    /// Lines that are sent again when all else is in; nil with the event clock.
+    private var held: HeldLines?
+    /// Where the pass at hand keeps what is left.
+    private var heldAgain: HeldLines?
+    /// Whether the pass at hand came to anything.
+    private var hasProgress = false
+    /// As many lines as `badLinesMax` were refused, and none was taken.
+    private var isHopeless = false
+    /// Batches that are being tried again, since when, and nanoseconds of it before that.
+    private var troubled = 0
+    private var troubledAt: UInt64 = 0
+    private var troubledNanoseconds: UInt64 = 0
     /// Whether people were told that nothing is answered at present.
     private var isTold = false
     /// Nodes that people were told of as not answering.
     private var silentNodes: Set<NodeID> = []
+    /// Nodes that people were told of as having no room.
+    private var shortNodes: Set<ShortNode> = []
     private var progress: IngestProgress
     private var drawnAt: UInt64 = 0
 
@@ -86,37 +122,194 @@ actor IngestRun {
 
     /// Sends everything. `isEventClock` is what the node's hello said.
     func run(isEventClock: Bool) async -> Outcome {
-        let window = isEventClock || clients.count > 1 ? 1 : settings.window
+        let widest = isEventClock || clients.count > 1 ? 1 : settings.window
         var greatestTime: LogTime?
+        if !isEventClock { await beginHolding() }
+        var idleSince = clock.monotonicNanoseconds()
         await withTaskGroup(of: Void.self) { group in
             var underWay = 0
             var number = 0
-            while stop == nil {
-                if underWay == window {
+            while stop == nil, !isInterrupted, !isHopeless {
+                // One at a time until something was taken: the file may be none of events.
+                if underWay == (hasGood ? widest : 1) {
                     await group.next()
                     underWay -= 1
                     continue
                 }
                 switch await feed.next() {
                 case .batch(let batch):
+                    if isInterrupted { break }
+                    lastSent = batch.places.last ?? lastSent
                     let client = clients[number % clients.count]
                     group.addTask { await self.deliver(batch, over: client) }
                     number += 1
                     underWay += 1
+                    idleSince = clock.monotonicNanoseconds()
+                    if held?.isFull == true { await feed.setProvisional(false) }
                 case .failed(let error):
                     report(error.description)
-                case .idle: break
+                case .idle:
+                    // A stream that is silent for a while has come to an end as far as one can tell.
+                    guard let held, held.count > 0,
+                        clock.monotonicNanoseconds() - idleSince >= Self.silenceNanoseconds
+                    else { break }
+                    await group.waitForAll()
+                    underWay = 0
+                    await sendAgain()
+                    await beginHolding()
+                    idleSince = clock.monotonicNanoseconds()
                 case .end(let time):
                     greatestTime = time
                     await group.waitForAll()
+                    await sendAgain()
                     if isEventClock, stop == nil { await advance(to: greatestTime) }
                     return
                 }
             }
             await group.waitForAll()
         }
+        await countHeld()
         finish()
-        return Outcome(tally: tally, seconds: seconds, errors: errors, stop: stop)
+        return Outcome(
+            tally: tally, seconds: seconds, errors: errors, stop: stop, lines: lines,
+            stoppedAt: stoppedAt)
+    }
+
+    /// Whether a signal has come.
+    var isStopping: Bool { isInterrupted }
+
+    /// Sends nothing more; what is under way is awaited.
+    func interrupt() { isInterrupted = true }
+
+    /// The first line that a signal kept from being sent, or from being answered for certain.
+    private var stoppedAt: String? {
+        guard isInterrupted else { return nil }
+        if let firstUnsettled { return name(firstUnsettled) }
+        guard let lastSent else { return name(LinePlace(file: 0, line: 1)) }
+        return name(LinePlace(file: lastSent.file, line: lastSent.line + 1))
+    }
+
+    // MARK: Lines that are sent again (C16)
+
+    private func beginHolding() async {
+        do throws(InputError) {
+            held = try HeldLines()
+            await feed.setProvisional(true)
+        } catch {
+            // Without a file every line is counted as it comes.
+            held = nil
+            await feed.setProvisional(false)
+            report("\(error); old lines are not sent again")
+        }
+    }
+
+    /// Sends the lines that are kept again, until a pass comes to nothing; then once more, so that
+    /// what is left is counted.
+    private func sendAgain() async {
+        var pass = 2
+        while let lines = held, lines.count > 0, stop == nil, !isInterrupted {
+            let isLast = pass >= Self.passesMax || (pass > 2 && !hasProgress)
+            hasProgress = false
+            do throws(InputError) {
+                heldAgain = isLast ? nil : try HeldLines()
+                var gathered: [HeldLine] = []
+                var byteCount = 0
+                try await lines.forEach { line throws(InputError) in
+                    gathered.append(line)
+                    byteCount += line.bytes.count
+                    guard gathered.count >= Self.heldItemsMax || byteCount >= Self.heldBytesMax
+                    else { return }
+                    await self.deliverAgain(gathered, isLast: isLast)
+                    gathered = []
+                    byteCount = 0
+                }
+                if !gathered.isEmpty { await deliverAgain(gathered, isLast: isLast) }
+            } catch {
+                report(error.description)
+                return
+            }
+            held = heldAgain
+            heldAgain = nil
+            pass += 1
+        }
+    }
+
+    private func deliverAgain(_ lines: [HeldLine], isLast: Bool) async {
+        if stop != nil || isInterrupted {
+            // Nothing more is sent: what is left was not taken.
+            let takenCount = lines.reduce(0) { $0 + ($1.isTaken ? 1 : 0) }
+            countLeft(lines.count, takenCount)
+            return
+        }
+        let batch = LineBatcher.batch(
+            again: lines.map { ($0.place, $0.isTaken, $0.isUnnamed, $0.bytes) },
+            space: settings.space, isLast: isLast, bytesTaken: progress.bytesDone)
+        await deliver(batch, over: clients[0])
+    }
+
+    private func keep(_ line: HeldLine) {
+        guard let lines = heldAgain ?? held else { return }
+        do throws(InputError) {
+            try lines.append(line)
+        } catch {
+            report(error.description)
+        }
+    }
+
+    /// What is kept when nothing more is sent was not taken.
+    private func countHeld() async {
+        for lines in [held, heldAgain].compactMap({ $0 }) {
+            countLeft(lines.count, lines.takenCount)
+        }
+        held = nil
+        heldAgain = nil
+    }
+
+    private func countLeft(_ count: Int, _ takenCount: Int) {
+        tally.expiredOnArrival += count - takenCount
+        if takenCount > 0 { tally.linksVoid[.age, default: 0] += takenCount }
+    }
+
+    /// Whether the line is kept to be sent again, or was counted before: then there is nothing to
+    /// count of it now.
+    private func holds(_ line: BatchDelivery.Settled, of batch: LineBatch) -> Bool {
+        guard batch.pass != .only else { return false }
+        let isTaken = batch.taken.contains(line.item)
+        let isVoid = line.told.contains {
+            if case .linkVoid(.age, _) = $0 { true } else { false }
+        }
+        if batch.pass == .last {
+            if isTaken { tell(line.told.filter(\.isLink), of: line.item, in: batch) }
+            return isTaken
+        }
+        let mustWait =
+            line.outcome == .answered(.expiredOnArrival) && !isTaken
+            || isVoid && (line.outcome == .answered(.ok) || line.outcome == .answered(.duplicate))
+        if mustWait, let bytes = batch.event(line.item) {
+            keep(
+                HeldLine(
+                    place: batch.places[line.item], isTaken: isTaken || isVoid,
+                    isUnnamed: batch.unnamed.contains(line.item), bytes: bytes))
+            if !isVoid { return true }
+        } else if batch.pass == .again {
+            hasProgress = true
+        }
+        // Of links that are void by age the last pass tells.
+        let told = line.told.filter {
+            if case .linkVoid(.age, _) = $0 { false } else { true }
+        }
+        if isTaken {
+            if !isVoid { tell(told.filter(\.isLink), of: line.item, in: batch) }
+            return true
+        }
+        if isVoid {
+            tally.count(line.outcome)
+            tell(told, of: line.item, in: batch)
+            if batch.assigned.contains(line.item) { tally.withoutMessageID += 1 }
+            if batch.pass == .again { hasProgress = true }
+            return true
+        }
+        return false
     }
 
     private var seconds: Double { Double(clock.monotonicNanoseconds() - startedAt) / 1e9 }
@@ -135,9 +328,10 @@ actor IngestRun {
         if !settings.isQuiet, console.hasLiveLine { console.drawLive("") }
         if shown > settings.errorsShownMax {
             console.complain(
-                "… and \(Words.grouped(shown - settings.errorsShownMax)) more refused lines; "
+                "… and \(Words.grouped(shown - settings.errorsShownMax)) more such lines; "
                     + "--errors all shows every one")
         }
+        if let stoppedAt { report("stopped at \(stoppedAt)") }
         guard stop != nil, let place = firstUnsettled else { return }
         report("stopped: from \(name(place)) on, lines may not be stored")
     }
@@ -151,15 +345,20 @@ actor IngestRun {
     // MARK: One batch
 
     private func deliver(_ batch: LineBatch, over client: Client) async {
-        let deadline = clock.monotonicNanoseconds() + UInt64(settings.patience) * 1_000_000_000
+        var isTroubled = false
+        defer { if isTroubled { recover() } }
         var delivery = BatchDelivery(batch)
         var pause = Self.pauseMillisMin
         while true {
             let attempt = await send(delivery.payload, over: client)
             settle(delivery.take(attempt.answer), of: batch)
             guard !delivery.isDone else { break }
-            let isOver = clock.monotonicNanoseconds() >= deadline
-            if isOver || attempt.isFinal || stop != nil {
+            if !isTroubled {
+                isTroubled = true
+                if troubled == 0 { troubledAt = clock.monotonicNanoseconds() }
+                troubled += 1
+            }
+            if isPatienceOver || attempt.isFinal || stop != nil || isInterrupted {
                 settle(delivery.giveUp(), of: batch)
                 stop = stop ?? attempt.error
                 break
@@ -171,6 +370,18 @@ actor IngestRun {
         }
         progress.bytesDone = max(progress.bytesDone, batch.bytesTaken)
         draw()
+    }
+
+    /// `--patience` is a total: the time in which some batch or other was tried again.
+    private var isPatienceOver: Bool {
+        let now = clock.monotonicNanoseconds()
+        return troubledNanoseconds + (now - troubledAt)
+            >= UInt64(settings.patience) * 1_000_000_000
+    }
+
+    private func recover() {
+        troubled -= 1
+        if troubled == 0 { troubledNanoseconds += clock.monotonicNanoseconds() - troubledAt }
     }
 
     /// One try, and what it means for others.
@@ -188,8 +399,9 @@ actor IngestRun {
             // The client would send all of it again, also what must not be.
             let reply = try await client.ingest(payload, retries: 0)
             isTold = false
+            for node in reply.shortNodes { tell(node) }
             return Attempt(
-                answer: .results(reply.results), retryAfterMillis: reply.retryAfterMillis,
+                answer: .reply(reply), retryAfterMillis: reply.retryAfterMillis,
                 error: await silence(reply.silentNodes, client))
         } catch {
             var attempt = Attempt(
@@ -199,7 +411,9 @@ actor IngestRun {
                 attempt.retryAfterMillis = retryAfterMillis
                 switch code {
                 case .overloaded: attempt.answer = .all(.answered(.overloaded))
-                case .unavailable, .shuttingDown, .internalError, .deadlineExceeded: break
+                case .unavailable, .shuttingDown, .internalError, .deadlineExceeded, .starting,
+                    .clock:
+                    break
                 default: attempt.isFinal = true
                 }
             case .tooLarge, .protocolError, .closed, .cancelled: attempt.isFinal = true
@@ -208,6 +422,13 @@ actor IngestRun {
             if !attempt.isFinal, attempt.answer != .all(.answered(.overloaded)) { tell(error) }
             return attempt
         }
+    }
+
+    /// Says that a node has no room, once for each node and reason.
+    private func tell(_ node: ShortNode) {
+        guard shortNodes.insert(node).inserted else { return }
+        if !settings.isQuiet { console.drawLive("") }
+        console.complain("kith ingest: \(node.text); trying again for up to \(settings.patience) s")
     }
 
     /// Says why nothing goes on, once until something does.
@@ -264,21 +485,46 @@ actor IngestRun {
     // MARK: One line
 
     private func settle(_ lines: [BatchDelivery.Settled], of batch: LineBatch) {
-        for line in lines { settle(line.outcome, line.item, of: batch) }
+        for line in lines { settle(line, of: batch) }
+        guard !hasGood, tally.refusedTotal >= Self.badLinesMax, !isHopeless else { return }
+        isHopeless = true
+        report(
+            "stopped: of the first \(Words.grouped(tally.refusedTotal)) lines not one is an event")
     }
 
-    private func settle(_ outcome: LineOutcome, _ item: Int, of batch: LineBatch) {
+    private func settle(_ line: BatchDelivery.Settled, of batch: LineBatch) {
+        let (outcome, item) = (line.outcome, line.item)
+        switch outcome {
+        case .unsent, .answered(.rejected), .answered(.unknown), .answered(.overloaded): break
+        case .answered: hasGood = true
+        }
+        if holds(line, of: batch) {
+            progress.events = tally.total
+            return
+        }
         tally.count(outcome)
+        if batch.assigned.contains(item) { tally.withoutMessageID += 1 }
         let place = batch.places[item]
         switch outcome {
         case .answered(.rejected(let reason)):
-            show("\(name(place)): \(reason.name): \(batch.notes[item] ?? reason.explanation)")
+            tally.count(line.told)
+            let text = batch.notes[item] ?? ToldNote.explanation(reason, line.told)
+            show(place, reason: reason.name, "\(reason.name): \(text)", text)
         case .unsent, .answered(.unknown), .answered(.overloaded):
             if firstUnsettled.map({ place < $0 }) ?? true { firstUnsettled = place }
-        case .answered: break
+        case .answered: tell(line.told, of: item, in: batch)
         }
         progress.events = tally.total
         progress.refused = tally.refusedTotal
+    }
+
+    /// Counts what was told of a line that was taken, and names the line.
+    private func tell(_ told: [ToldNote], of item: Int, in batch: LineBatch) {
+        tally.count(told)
+        let lines = told.compactMap(\.line)
+        guard !lines.isEmpty else { return }
+        let text = lines.joined(separator: "; ")
+        show(batch.places[item], reason: nil, text, text)
     }
 
     private func name(_ place: LinePlace) -> String {
@@ -286,11 +532,15 @@ actor IngestRun {
         return "\(file == "-" ? "(standard input)" : file):\(place.line)"
     }
 
-    private func show(_ text: String) {
+    private func show(_ place: LinePlace, reason: String?, _ text: String, _ note: String) {
         shown += 1
         guard shown <= settings.errorsShownMax else { return }
+        if lines.count < Self.lineNotesMax {
+            let file = settings.names[place.file]
+            lines.append(LineNote(file: file, line: place.line, reason: reason, text: note))
+        }
         if !settings.isQuiet { console.drawLive("") }
-        console.complain(text)
+        console.complain("\(name(place)): \(text)")
     }
 
     private func draw() {

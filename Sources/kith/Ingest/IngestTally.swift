@@ -1,4 +1,5 @@
 import KithBytes
+package import KithCore
 package import KithWire
 
 /// What became of the lines of one `kith ingest`.
@@ -17,6 +18,17 @@ package struct IngestTally: Equatable, Sendable {
     /// Not stored, since they reached no node that would take them, also after trying again.
     package var unsent = 0
 
+    // Of lines that were taken or not: what of them was not.
+    /// Identifiers that were none, by namespace and reason.
+    package var ignored: [String: [IgnoredIdentifier: Int]] = [:]
+    package var linksRefused: [RefusalRule: Int] = [:]
+    package var linksVoid: [LinkVoid: Int] = [:]
+    package var traitsRefused = 0
+    /// Events whose time was later than their arrival, and is their arrival now.
+    package var timesMoved = 0
+    /// Events without a message id of their own.
+    package var withoutMessageID = 0
+
     package init() {}
 
     package var refusedTotal: Int { refused.values.reduce(0, +) }
@@ -34,6 +46,22 @@ package struct IngestTally: Equatable, Sendable {
         switch outcome {
         case .answered(let result): count(result)
         case .unsent: unsent += 1
+        }
+    }
+
+    /// Counts what was told of a line; of one that is not settled nothing is to be counted.
+    package mutating func count(_ told: [ToldNote]) {
+        for note in told {
+            switch note {
+            case .ignored(let reason, let namespace, _, let count):
+                ignored[namespace ?? "(unknown)", default: [:]][reason, default: 0] += count
+            case .linkRefused(let rule, _): linksRefused[rule, default: 0] += 1
+            case .linkVoid(let cause, _): linksVoid[cause, default: 0] += 1
+            case .traitsRefused(let count): traitsRefused += count
+            case .timeMoved: timesMoved += 1
+            case .noMessageID: withoutMessageID += 1
+            case .fault, .isNull: break
+            }
         }
     }
 
@@ -63,7 +91,7 @@ package struct IngestTally: Equatable, Sendable {
         rows.append(("duplicate", duplicate))
         rows.append(("refused", refusedTotal))
         for (reason, count) in refusedSorted { rows.append(("  " + reason.name, count)) }
-        for (name, count) in [("forgotten", forgotten), ("suppressed", suppressed)]
+        for (name, count) in [("forgotten", forgotten), ("suppressed", suppressed)] + toldRows
         where count > 0 {
             rows.append((name, count))
         }
@@ -104,12 +132,49 @@ package struct IngestTally: Equatable, Sendable {
         Words.grouped(count) + (count == 1 ? " event" : " events")
     }
 
+    /// What of taken lines was not taken, and what was mended.
+    private var toldRows: [(String, Int)] {
+        var rows: [(String, Int)] = []
+        for (namespace, reasons) in ignoredSorted {
+            for (reason, count) in reasons {
+                rows.append(("ignored \(namespace): \(reason)", count))
+            }
+        }
+        for (rule, count) in linksRefusedSorted { rows.append(("links refused: \(rule)", count)) }
+        for (cause, count) in linksVoidSorted { rows.append(("links void: \(cause)", count)) }
+        return rows + [
+            ("traits over the limit", traitsRefused), ("times moved to arrival", timesMoved),
+            ("without message id", withoutMessageID),
+        ]
+    }
+
+    private var ignoredSorted: [(String, [(String, Int)])] {
+        ignored.sorted { $0.key < $1.key }.map { namespace, reasons in
+            (namespace, reasons.map { ($0.key.name, $0.value) }.sorted { $0.0 < $1.0 })
+        }
+    }
+
+    private var linksRefusedSorted: [(String, Int)] {
+        linksRefused.map { ($0.key.text, $0.value) }.sorted { $0.0 < $1.0 }
+    }
+
+    private var linksVoidSorted: [(String, Int)] {
+        linksVoid.map { ($0.key.text, $0.value) }.sorted { $0.0 < $1.0 }
+    }
+
+    private static func object(_ counts: [(String, Int)]) -> CBORValue {
+        .map(counts.map { CBORMember(.text($0.0), .integer(Int64($0.1))) })
+    }
+
     private var refusedSorted: [(RejectionReason, Int)] {
         refused.sorted { $0.key.name < $1.key.name }.map { ($0.key, $0.value) }
     }
 
     /// The summary for programs.
-    package func json(fileCount: Int, seconds: Double, errors: [String]) -> String {
+    package func json(
+        fileCount: Int, seconds: Double, errors: [String], lines: [LineNote] = [],
+        stoppedAt: String? = nil
+    ) -> String {
         let reasons = refusedSorted.map { CBORMember(.text($0.0.name), .integer(Int64($0.1))) }
         let value: CBORValue = [
             "files": .integer(Int64(fileCount)), "events": .integer(Int64(total)),
@@ -119,11 +184,43 @@ package struct IngestTally: Equatable, Sendable {
             "forgotten": .integer(Int64(forgotten)), "suppressed": .integer(Int64(suppressed)),
             "unknown": .integer(Int64(unknown)), "overloaded": .integer(Int64(overloaded)),
             "unsent": .integer(Int64(unsent)),
+            "ignoredIdentifiers": .map(
+                ignoredSorted.map { CBORMember(.text($0.0), Self.object($0.1)) }),
+            "linksRefused": Self.object(linksRefusedSorted),
+            "linksVoid": Self.object(linksVoidSorted),
+            "traitsRefused": .integer(Int64(traitsRefused)),
+            "timesMoved": .integer(Int64(timesMoved)),
+            "withoutMessageId": .integer(Int64(withoutMessageID)),
+            "lines": .array(lines.map(\.value)),
+            "stoppedAt": stoppedAt.map { .text($0) } ?? .null,
             "seconds": .double(seconds),
             "eventsPerSecond": .double(seconds > 0 ? (Double(total) / seconds).rounded() : 0),
             "errors": .array(errors.map { .text($0) }),
         ]
         return JSONText.make(value)
+    }
+}
+
+/// A line of which something is to be told, as `--json` lists it.
+package struct LineNote: Equatable, Sendable {
+    package var file: String
+    package var line: Int
+    /// The reason of a refusal, nil for a line that was taken.
+    package var reason: String?
+    package var text: String
+
+    package init(file: String, line: Int, reason: String?, text: String) {
+        self.file = file
+        self.line = line
+        self.reason = reason
+        self.text = text
+    }
+
+    var value: CBORValue {
+        [
+            "file": .text(file), "line": .integer(Int64(line)),
+            "rejected": reason.map { .text($0) } ?? .null, "message": .text(text),
+        ]
     }
 }
 

@@ -1,9 +1,10 @@
-// A file of events as bytes that come one after another: a plain file, standard input (`-`), or an
-// archive (`.gz`) that the `gzip` program unpacks. The archive is opened here and is gzip's
-// standard input, so that its offset, which both share, tells how far the work is.
+// A file of events as bytes that come one after another: a plain file, standard input (`-`), or what
+// the `gzip` program unpacks, told by its first bytes, whatever its name. The archive is opened here
+// and is gzip's standard input, so that its offset, which both share, tells how far the work is.
 
 import Foundation
 import Glibc
+import KithRuntime
 
 /// Why a file cannot be read, or not to its end.
 package struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -16,15 +17,17 @@ package struct InputError: Error, Equatable, Sendable, CustomStringConvertible {
 final class InputFile {
     let name: String
     /// What the bytes are read from.
-    private let source: FileHandle
+    private var source: FileHandle
     /// What the file's own bytes are read from, by gzip or by us.
     private let file: FileHandle
-    private let gzip: Process?
-    private let complaints: Pipe?
+    private var gzip: Process?
+    private var complaints: Pipe?
+    /// Whether the first bytes are still to be looked at.
+    private var isUnjudged = true
     /// Size of the file on disk, in bytes; nil where it is no regular file.
     let byteTotal: UInt64?
 
-    /// Opens `name`. An archive's gzip is started.
+    /// Opens `name`. An archive's gzip is started when it is read.
     init(_ name: String) throws(InputError) {
         self.name = name == "-" ? "(standard input)" : name
         file = try name == "-" ? FileHandle.standardInput : Self.open(name)
@@ -32,12 +35,13 @@ final class InputFile {
         let isRegular =
             fstat(file.fileDescriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
         byteTotal = isRegular ? UInt64(status.st_size) : nil
-        guard name.hasSuffix(".gz") else {
-            source = file
-            gzip = nil
-            complaints = nil
-            return
-        }
+        source = file
+    }
+
+    /// Begins to unpack, where the first bytes are gzip's or the name says that they should be.
+    private func startIfPacked() throws(InputError) {
+        isUnjudged = false
+        guard name.lowercased().hasSuffix(".gz") || beginsAsGzip() else { return }
         guard let program = Self.findGzip() else {
             throw InputError("\(name): reading .gz needs the gzip program, which is not in PATH")
         }
@@ -56,6 +60,22 @@ final class InputFile {
         source = output.fileHandleForReading
         gzip = process
         self.complaints = complaints
+    }
+
+    /// Looks at the first two bytes, and leaves them there: of a file at its offset, of a pipe by a
+    /// copy. What is neither is taken as it comes.
+    private func beginsAsGzip() -> Bool {
+        let magic: [UInt8] = [0x1f, 0x8b]
+        let descriptor = file.fileDescriptor
+        let offset = lseek(descriptor, 0, SEEK_CUR)
+        guard offset >= 0 else {
+            return PipePeek.bytes(descriptor, count: magic.count) == magic
+        }
+        var bytes: [UInt8] = [0, 0]
+        let count = bytes.withUnsafeMutableBytes {
+            pread(descriptor, $0.baseAddress, $0.count, offset)
+        }
+        return count == magic.count && bytes == magic
     }
 
     private static func open(_ name: String) throws(InputError) -> FileHandle {
@@ -121,6 +141,7 @@ final class InputFile {
     /// Fills `buffer` from its start, as far as there are bytes now; waits for the first. 0 at the
     /// end, which for an archive is reached only if gzip found nothing wrong.
     func read(into buffer: inout [UInt8]) throws(InputError) -> Int {
+        if isUnjudged { try startIfPacked() }
         let descriptor = source.fileDescriptor
         while true {
             // The one raw pointer of this module: the kernel writes into the buffer.

@@ -27,6 +27,18 @@ package struct LinePlace: Hashable, Comparable, Sendable {
     }
 }
 
+/// Which sending of a line this is.
+package enum LinePass: Sendable {
+    /// What becomes of it is counted at once: with the event clock, or where no more can be kept.
+    case only
+    /// What is expired, or has a link void by age, is kept and sent again.
+    case first
+    /// Sent again, to be kept again where that came to nothing.
+    case again
+    /// Sent again for the last time: what becomes of it is counted.
+    case last
+}
+
 /// A batch that is ready to be sent, and what its answer will be about.
 package struct LineBatch: Sendable {
     package var payload: [UInt8]
@@ -38,10 +50,34 @@ package struct LineBatch: Sendable {
     package var refused: Set<Int>
     /// Events without a message id: sent again, they could count twice.
     package var unnamed: Set<Int>
+    /// Events that were given a message id here.
+    package var assigned: Set<Int>
+    /// Items that were taken before: only their links are driven.
+    package var taken: Set<Int> = []
+    /// Which sending of its lines this is.
+    package var pass = LinePass.only
     /// Bytes of all files that were read up to here.
     package var bytesTaken: UInt64
     /// The greatest event time of all lines up to here; nil with the wall clock.
     package var stamp: LogTime?
+}
+
+extension LineBatch {
+    /// The bytes of an item that is an event. O(bytes of the batch).
+    func event(_ item: Int) -> [UInt8]? {
+        do throws(ByteError) {
+            let view = try IngestView(decoding: payload.span.bytes)
+            var items = view.items
+            var place = 0
+            while let next = try items.next() {
+                if place == item { return next.bytes.copied() }
+                place += 1
+            }
+            return nil
+        } catch {
+            preconditionFailure("a payload made here does not decode: \(error)")
+        }
+    }
 }
 
 /// Gathers lines into batches.
@@ -52,6 +88,8 @@ package struct LineBatcher: Sendable {
         package var eventBytesMax: Int
         /// Events of one batch.
         package var itemsMax = 1_000
+        /// Events of the first batch: what is no file of events shows in a few.
+        package var firstItemsMax = 100
         /// Bytes at which a batch is full.
         package var bytesMax = 256 << 10
         /// Whether items carry the stamps of the event clock.
@@ -77,7 +115,11 @@ package struct LineBatcher: Sendable {
     private var notes: [Int: String] = [:]
     private var refused: Set<Int> = []
     private var unnamed: Set<Int> = []
-    private var assigned = 0
+    private var assigned: Set<Int> = []
+    private var assignedCount = 0
+    private var isFirst = true
+    /// Whether lines may be kept and sent again.
+    package var isProvisional = false
     /// The greatest event time so far.
     private var stamp = LogTime(0)
     private var hasStamp = false
@@ -92,7 +134,9 @@ package struct LineBatcher: Sendable {
 
     /// Whether the batch is to be sent before more is added.
     package var isFull: Bool {
-        writer.count >= settings.itemsMax || writer.byteCount >= settings.bytesMax
+        writer.count
+            >= (isFirst ? min(settings.firstItemsMax, settings.itemsMax) : settings.itemsMax)
+            || writer.byteCount >= settings.bytesMax
     }
 
     /// The greatest event time of all lines so far; nil where no line had one.
@@ -119,21 +163,23 @@ package struct LineBatcher: Sendable {
         guard event.count <= settings.eventBytesMax else { return refuse(.tooLarge, at: place) }
         if peek.isMap, !peek.hasMessageID, !assignMessageID() { unnamed.insert(places.count) }
         writer.append(
-            .event, stamp: settings.isStamped ? stamp : nil, bytes: event.bytes)
+            isProvisional ? .provisional : .event, stamp: settings.isStamped ? stamp : nil,
+            bytes: event.bytes)
         places.append(place)
     }
 
     /// Gives the event an id, and says whether there was room for it. Without room the node assigns
     /// one, at every arrival another.
     private mutating func assignMessageID() -> Bool {
-        let id = "\(settings.runID)-\(assigned)"
-        assigned += 1
+        let id = "\(settings.runID)-\(assignedCount)"
+        assignedCount += 1
         guard event.count + id.utf8.count + Self.messageIDRoom <= settings.eventBytesMax else {
             return false
         }
         let before = event
         do {
             try EventPeek.append(name: "messageId", text: id, to: &event)
+            assigned.insert(places.count)
             return true
         } catch {
             event = before
@@ -151,13 +197,35 @@ package struct LineBatcher: Sendable {
     package mutating func take(bytesTaken: UInt64) -> LineBatch {
         let batch = LineBatch(
             payload: writer.payload, places: places, notes: notes, refused: refused,
-            unnamed: unnamed, bytesTaken: bytesTaken,
+            unnamed: unnamed, assigned: assigned, pass: isProvisional ? .first : .only,
+            bytesTaken: bytesTaken,
             stamp: settings.isStamped && hasStamp ? stamp : nil)
         writer.removeAll()
         places.removeAll(keepingCapacity: true)
         notes = [:]
         refused = []
         unnamed = []
+        assigned = []
+        isFirst = false
+        return batch
+    }
+
+    /// A batch of lines that were kept, at least one.
+    package static func batch(
+        again lines: [(place: LinePlace, isTaken: Bool, isUnnamed: Bool, bytes: [UInt8])],
+        space: String, isLast: Bool, bytesTaken: UInt64
+    ) -> LineBatch {
+        var writer = IngestBatchWriter(space: space)
+        var batch = LineBatch(
+            payload: [], places: lines.map(\.place), notes: [:], refused: [], unnamed: [],
+            assigned: [], pass: isLast ? .last : .again, bytesTaken: bytesTaken)
+        for (item, line) in lines.enumerated() {
+            if line.isTaken { batch.taken.insert(item) }
+            if line.isUnnamed, !line.isTaken { batch.unnamed.insert(item) }
+            writer.append(
+                line.isTaken ? .links : isLast ? .last : .provisionalAgain, bytes: line.bytes)
+        }
+        batch.payload = writer.payload
         return batch
     }
 

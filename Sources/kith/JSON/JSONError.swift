@@ -5,14 +5,16 @@ package struct JSONError: Error, Equatable, Sendable {
         /// Something else must stand here: the text says what.
         case expected(String)
         case badEscape
-        case loneSurrogate
         case controlCharacter
         case notUTF8
         case badNumber
+        /// A float beyond 64 bits, or an integer of more than `JSONTranscoder.integerDigitsMax`.
         case numberTooLarge
         /// More than `JSONTranscoder.depthMax` objects and arrays inside one another.
         case tooDeep
         case textAfterValue
+        /// A name that comes again in the same object, where that is not taken.
+        case repeatedName(String)
     }
 
     package var problem: Problem
@@ -32,13 +34,14 @@ extension JSONError: CustomStringConvertible {
         case .endOfText: "the text ends too early"
         case .expected(let what): "\(what) must stand here"
         case .badEscape: "no such escape"
-        case .loneSurrogate: "half of a surrogate pair"
         case .controlCharacter: "a control character inside a string"
         case .notUTF8: "bytes that are not UTF-8"
         case .badNumber: "not a number as JSON writes them"
-        case .numberTooLarge: "a number too large for 64 bits of floating point"
+        case .numberTooLarge: "a number too large"
         case .tooDeep: "nested deeper than \(JSONTranscoder.depthMax)"
         case .textAfterValue: "text behind the value"
+        case .repeatedName(let name):
+            "\"\(name)\" is given twice in one object; give it once"
         }
     }
 }

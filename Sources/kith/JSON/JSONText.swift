@@ -1,6 +1,7 @@
 // CBOR values as JSON text, for what the command prints: one line, members sorted by the bytes of
 // their names. What JSON has no word for becomes what is nearest: NaN and infinities `null`, byte
-// strings lower-case hex, a tag its content, a name that is no text the JSON of it.
+// strings lower-case hex, a tag its content, a name that is no text the JSON of it. Integers beyond
+// 64 bits, which are tags, are written out.
 
 package import KithBytes
 
@@ -33,6 +34,12 @@ package enum JSONText {
             let digits = Array("0123456789abcdef")
             appendQuoted(
                 String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }), to: &text)
+        case .tag(let tag, .bytes(let bytes)):
+            if let digits = CBORInteger.decimal(tag: tag, bytes) {
+                text += digits
+            } else {
+                append(.bytes(bytes), isSorted, indent: indent, to: &text)
+            }
         case .tag(_, let content): append(content, isSorted, indent: indent, to: &text)
         case .array(let items):
             appendList("[", "]", items, indent: indent, to: &text) { item, indent, text in

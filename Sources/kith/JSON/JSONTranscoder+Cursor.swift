@@ -6,12 +6,16 @@ extension JSONTranscoder {
         case unsigned(UInt64)
         /// The integer −1 − n.
         case negative(UInt64)
+        /// An integer beyond 64 bits: where its digits are.
+        case large(isNegative: Bool, digits: Range<Int>)
         case double(Double)
 
-        func append(to writer: inout ByteWriter) {
+        func append(to writer: inout ByteWriter, _ json: RawSpan) {
             switch self {
             case .unsigned(let value): writer.cborUnsigned(value)
             case .negative(let value): writer.cborNegative(value)
+            case .large(let isNegative, let digits):
+                writer.cborInteger(isNegative: isNegative, digits: json.extracting(digits))
             case .double(let value): writer.cborDouble(value)
             }
         }
@@ -121,25 +125,31 @@ extension JSONTranscoder {
             case UInt8(ascii: "r"): text.append(0x0d)
             case UInt8(ascii: "t"): text.append(0x09)
             case UInt8(ascii: "u"):
-                let scalar = try scalar(escapedAt: start)
+                let scalar = try scalar()
                 text.append(contentsOf: Character(scalar).utf8)
             default: throw JSONError(.badEscape, offset: start)
             }
         }
 
+        /// The scalar whose digits are at the place; U+FFFD for half a surrogate pair.
         @_lifetime(self: copy self)
-        private mutating func scalar(escapedAt start: Int) throws(JSONError) -> Unicode.Scalar {
+        private mutating func scalar() throws(JSONError) -> Unicode.Scalar {
             let first = try hexDigits()
             if let scalar = Unicode.Scalar(first) { return scalar }
             guard first < 0xdc00, peek == UInt8(ascii: "\\"), offset + 1 < json.byteCount,
                 json[offset + 1] == UInt8(ascii: "u")
-            else { throw JSONError(.loneSurrogate, offset: start) }
+            else { return "\u{fffd}" }
+            let escape = offset
             offset += 2
             let second = try hexDigits()
             guard 0xdc00...0xdfff ~= second,
                 let scalar = Unicode.Scalar(
                     0x1_0000 + (UInt32(first) - 0xd800) << 10 + (UInt32(second) - 0xdc00))
-            else { throw JSONError(.loneSurrogate, offset: start) }
+            else {
+                // No other half: what follows speaks for itself.
+                offset = escape
+                return "\u{fffd}"
+            }
             return scalar
         }
 
@@ -170,6 +180,7 @@ extension JSONTranscoder {
             var isExact = true
             let integerStart = offset
             try skipDigits(&digits, &isExact)
+            let integerEnd = offset
             let hasLeadingZero =
                 offset > integerStart + 1 && json[integerStart] == UInt8(ascii: "0")
             guard !hasLeadingZero else { throw JSONError(.badNumber, offset: start) }
@@ -188,8 +199,13 @@ extension JSONTranscoder {
             }
             if isInteger, isExact {
                 if !isNegative { return .unsigned(digits) }
-                if digits == 0 { return .unsigned(0) }
-                if digits <= 1 << 63 { return .negative(digits - 1) }
+                return digits == 0 ? .unsigned(0) : .negative(digits - 1)
+            }
+            if isInteger {
+                guard integerEnd - integerStart <= JSONTranscoder.integerDigitsMax else {
+                    throw JSONError(.numberTooLarge, offset: start)
+                }
+                return .large(isNegative: isNegative, digits: integerStart..<integerEnd)
             }
             let value: Double
             if isExact, digits <= 1 << 53, -22...22 ~= exponent {
@@ -218,7 +234,29 @@ extension JSONTranscoder {
             guard value.isFinite else {
                 throw JSONError(.numberTooLarge, offset: place.lowerBound)
             }
-            return value
+            return Self.isMistakable(value, for: text) ? value.awayFromZero : value
+        }
+
+        /// Whether a number reads as an integer that its text does not write. Zero, which is never
+        /// an identifier, may stand for what is too small.
+        private static func isMistakable(_ value: Double, for text: String) -> Bool {
+            guard value != 0, value.magnitude <= 0x1p53, value == value.rounded() else {
+                return false
+            }
+            let parts = text.utf8.split(
+                omittingEmptySubsequences: false,
+                whereSeparator: { $0 | 0x20 == UInt8(ascii: "e") })
+            let mantissa = parts[0].split(
+                separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+            let integer = mantissa[0].drop { $0 == UInt8(ascii: "-") }
+            let exponent = parts.count > 1 ? Int(String(parts[1]) ?? "") ?? 0 : 0
+            var digits = Array(integer) + (mantissa.count > 1 ? Array(mantissa[1]) : [])
+            let point = integer.count + exponent
+            while digits.last == UInt8(ascii: "0") { digits.removeLast() }
+            guard point >= digits.count, point <= digits.count + 16 else { return true }
+            digits += [UInt8](repeating: UInt8(ascii: "0"), count: point - digits.count)
+            return !digits.drop { $0 == UInt8(ascii: "0") }.elementsEqual(
+                String(Int64(value.magnitude)).utf8)
         }
 
         /// Passes over one digit or more.
@@ -250,4 +288,9 @@ extension JSONTranscoder {
             return isNegative ? -magnitude : magnitude
         }
     }
+}
+
+extension Double {
+    /// The next number with a greater magnitude.
+    fileprivate var awayFromZero: Double { self < 0 ? nextDown : nextUp }
 }

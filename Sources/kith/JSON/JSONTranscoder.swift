@@ -7,9 +7,11 @@
 // for it, and a count above 23 moves the content on. The members of all open objects lie on one
 // stack, so that a name that comes twice is found when its object ends; the last one counts.
 //
-// - Integers of 64 bits, with or without sign, stay integers; every other number is a double. One
-//   too large for a double is an error, as is `NaN`, which JSON does not have.
-// - Text must be UTF-8, and an escaped surrogate must have its other half.
+// - Integers stay integers digit by digit, beyond 64 bits as CBOR's tags 2 and 3; every other number
+//   is a double. One too large for a double is an error, as is `NaN`, which JSON does not have.
+// - A number that is no integer, or one with a fraction beyond 2^53, never becomes a double that
+//   reads as an integer of up to 2^53: then two identifiers could become one.
+// - Text must be UTF-8. An escaped surrogate without its other half becomes U+FFFD.
 // - Containers nest to `depthMax`, the event's own object being the first.
 //
 // The alternative, Foundation's `JSONSerialization` and a walk over its tree, takes about ten times
@@ -21,11 +23,15 @@ package import KithBytes
 package struct JSONTranscoder: Sendable {
     /// Objects and arrays inside one another that are taken.
     package static let depthMax = CBORReader.depthMax
+    /// Digits of an integer: more than an event of the standard size can hold.
+    package static let integerDigitsMax = 80_000
     /// Members of an object up to which names are compared each with each.
     private static let pairwiseMembersMax = 24
 
     /// A member of an open object, as places in the output.
     private struct Member {
+        /// Where its name begins in the text.
+        var offset: Int
         /// Where the name's head is.
         var start: Int
         var nameStart: Int
@@ -35,8 +41,12 @@ package struct JSONTranscoder: Sendable {
     private var members: [Member] = []
     /// A text while its escapes are resolved.
     private var text: [UInt8] = []
+    /// Whether a name that comes twice in an object is an error, not a replacement.
+    private let refusesRepeatedNames: Bool
 
-    package init() {}
+    package init(refusesRepeatedNames: Bool = false) {
+        self.refusesRepeatedNames = refusesRepeatedNames
+    }
 
     /// Appends the one value that `json` holds, blanks around it allowed, to `writer`. Where it
     /// throws, `writer` is as it was. O(n log n) for n members of one object, O(bytes) else.
@@ -56,8 +66,10 @@ package struct JSONTranscoder: Sendable {
     }
 
     /// The tree of `json`, members in their order.
-    package static func tree(_ json: [UInt8]) throws(JSONError) -> CBORValue {
-        var transcoder = JSONTranscoder()
+    package static func tree(
+        _ json: [UInt8], refusesRepeatedNames: Bool = false
+    ) throws(JSONError) -> CBORValue {
+        var transcoder = JSONTranscoder(refusesRepeatedNames: refusesRepeatedNames)
         var writer = ByteWriter(capacity: json.count)
         try transcoder.append(json.span.bytes, to: &writer)
         do {
@@ -76,7 +88,7 @@ package struct JSONTranscoder: Sendable {
         case UInt8(ascii: "{"): try object(&cursor, depth: depth, &writer)
         case UInt8(ascii: "["): try array(&cursor, depth: depth, &writer)
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
-            try cursor.number().append(to: &writer)
+            try cursor.number().append(to: &writer, cursor.json)
         case UInt8(ascii: "t"):
             try cursor.take("true")
             writer.cborBool(true)
@@ -132,16 +144,19 @@ package struct JSONTranscoder: Sendable {
                 throw cursor.error(.expected("a name in quotes"))
             }
             let start = writer.count
+            let offset = cursor.offset
             let nameCount = try string(&cursor, &writer)
             members.append(
-                Member(start: start, nameStart: writer.count - nameCount, nameCount: nameCount))
+                Member(
+                    offset: offset, start: start, nameStart: writer.count - nameCount,
+                    nameCount: nameCount))
             cursor.skipBlanks()
             try cursor.take(":")
             cursor.skipBlanks()
             try value(&cursor, depth: depth + 1, &writer)
             guard try cursor.isFollowed(orEndsWith: "}") else { break }
         }
-        dropRepeatedNames(from: first, &writer)
+        try dropRepeatedNames(from: first, &writer)
         Self.setHead(at: head, major: 5, count: members.count - first, &writer)
         members.removeSubrange(first...)
     }
@@ -161,10 +176,18 @@ package struct JSONTranscoder: Sendable {
 
     // MARK: Repeated names
 
-    /// Takes out all but the last of the members of one name.
-    private mutating func dropRepeatedNames(from first: Int, _ writer: inout ByteWriter) {
+    /// Takes out all but the last of the members of one name, or refuses them.
+    private mutating func dropRepeatedNames(
+        from first: Int, _ writer: inout ByteWriter
+    ) throws(JSONError) {
         let dropped = repeatedNames(from: first, writer)
-        guard !dropped.isEmpty else { return }
+        guard let place = dropped.min() else { return }
+        if refusesRepeatedNames {
+            let member = members[place]
+            let name = writer.bytes[member.nameStart..<member.nameStart + member.nameCount]
+            throw JSONError(
+                .repeatedName(String(decoding: name, as: UTF8.self)), offset: member.offset)
+        }
         var kept: [UInt8] = []
         let start = members[first].start
         var remaining: [Member] = []

@@ -3,6 +3,8 @@ import KithSimulation
 /// What a command line asks of `kith simulate`.
 struct SimulationRequest: Sendable {
     var seeds: ClosedRange<UInt64>
+    /// The first seed was drawn, and is to be told.
+    var isStartDrawn = false
     /// But for the seed.
     var options: RunOptions
     var jobs: Int
@@ -17,8 +19,12 @@ struct SimulationRequest: Sendable {
 
     init(_ arguments: Arguments) throws(UsageError) {
         let seed = try arguments.number("seed", in: UInt64.min...UInt64.max)
-        let count = try arguments.number("seeds", in: 1...UInt64(Int.max))
-        let start = try arguments.number("start", in: 0...UInt64(Int.max))
+        let count = try arguments.number("seeds", in: 1...UInt64(Int.max) / 2)
+        let isStartDrawn = arguments["start"] == "random"
+        let start =
+            isStartDrawn
+            ? UInt64.random(in: 1...Self.drawnStartMax)
+            : try arguments.number("start", in: 0...UInt64(Int.max) / 2)
         if let seed {
             guard count == nil, start == nil else {
                 throw UsageError("--seed is one seed; --seeds and --start are for several")
@@ -28,6 +34,7 @@ struct SimulationRequest: Sendable {
             guard let count else { throw UsageError("--seed N or --seeds N is missing") }
             seeds = (start ?? 1)...((start ?? 1) + count - 1)
         }
+        self.isStartDrawn = isStartDrawn
         var options = RunOptions(seed: 0)
         options.nodes = try arguments.number("nodes", in: 1...9)
         options.groups = try arguments.number("groups", in: 1...64)
@@ -71,6 +78,9 @@ struct SimulationRequest: Sendable {
             }
         }
     }
+
+    /// The greatest start that `--start random` draws: short enough to be typed again.
+    private static let drawnStartMax: UInt64 = 100_000_000_000_000
 
     /// Bytes of a file of marks and crashes.
     private static let goalBytesMax = 1 << 20

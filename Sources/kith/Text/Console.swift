@@ -1,13 +1,27 @@
 import Foundation
 import Glibc
+import Synchronization
 
 /// Where the command writes: what was asked for to standard output, everything else to standard
-/// error.
+/// error. It remembers that output could not be written: a command that nobody could read has
+/// failed, whatever else it did.
 package struct Console: Sendable {
     /// Whether standard output is a terminal that wants colours.
     package let hasColours: Bool
     /// Whether standard error is a terminal, on which a line may be drawn again and again.
     package let hasLiveLine: Bool
+    private let failure = Failure()
+
+    /// The error number of the first write to standard output that failed; 0 where none did.
+    private final class Failure: Sendable {
+        let code = Atomic<Int32>(0)
+    }
+
+    /// The error number of the first write to standard output that failed; nil where none did.
+    package var outputFailure: Int32? {
+        let code = failure.code.load(ordering: .relaxed)
+        return code == 0 ? nil : code
+    }
 
     package init() {
         let environment = ProcessInfo.processInfo.environment
@@ -17,10 +31,19 @@ package struct Console: Sendable {
         hasLiveLine = isatty(STDERR_FILENO) == 1 && !isDumb
     }
 
-    /// Prints a line, or lines, to standard output; false where nobody reads any more.
+    /// Prints a line, or lines, to standard output; false where they cannot be written.
     @discardableResult
-    package func print(_ text: String) -> Bool {
-        Self.write(text + "\n", to: STDOUT_FILENO)
+    package func print(_ text: String) -> Bool { printed(text + "\n", isPage: false) }
+
+    /// Writes to standard output, and remembers what went wrong. A page that is drawn again and
+    /// again ends with its reader, which is nothing wrong.
+    private func printed(_ text: String, isPage: Bool) -> Bool {
+        let code = Self.write(text, to: STDOUT_FILENO)
+        guard code != 0 else { return true }
+        if !(isPage && code == EPIPE) {
+            _ = failure.code.compareExchange(expected: 0, desired: code, ordering: .relaxed)
+        }
+        return false
     }
 
     /// Prints a line, or lines, to standard error.
@@ -31,9 +54,7 @@ package struct Console: Sendable {
     /// Draws `text` over the whole screen of a terminal, cut to its size; elsewhere prints it as
     /// it is. False where nobody reads any more.
     package func drawPage(_ text: String) -> Bool {
-        guard isatty(STDOUT_FILENO) == 1 else {
-            return Self.write(text + "\n", to: STDOUT_FILENO)
-        }
+        guard isatty(STDOUT_FILENO) == 1 else { return printed(text + "\n", isPage: true) }
         // Home; then each line with its rest cleared, and the rest of the screen, so that nothing
         // flickers.
         let size = Self.size(of: STDOUT_FILENO)
@@ -41,7 +62,15 @@ package struct Console: Sendable {
         let page = lines.prefix(max(1, size.rows - 1)).map {
             Self.cut(String($0), to: size.columns) + "\u{1b}[K\n"
         }.joined()
-        return Self.write("\u{1b}[H" + page + "\u{1b}[J", to: STDOUT_FILENO)
+        return printed("\u{1b}[H" + page + "\u{1b}[J", isPage: true)
+    }
+
+    /// Characters that a line of standard output has room for: of its terminal, else as the
+    /// variable `COLUMNS` says, else 80.
+    package var columns: Int {
+        if isatty(STDOUT_FILENO) == 1 { return Self.size(of: STDOUT_FILENO).columns }
+        let variable = getenv("COLUMNS").flatMap { Int(String(cString: $0)) }
+        return variable.map { max(20, $0) } ?? 80
     }
 
     /// Draws `text` over the line at the cursor of standard error, cut to the terminal's width.
@@ -74,18 +103,26 @@ package struct Console: Sendable {
         return (Int(size.ws_row), Int(size.ws_col))
     }
 
-    /// Writes all of `text`; false where its reader has gone, which is nobody to tell.
+    /// Writes all of `text`; the error number where that cannot be done, else 0. A descriptor that
+    /// somebody made non-blocking is waited for.
     @discardableResult
-    private static func write(_ text: some StringProtocol, to descriptor: Int32) -> Bool {
+    private static func write(_ text: some StringProtocol, to descriptor: Int32) -> Int32 {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count > 0 {
                 bytes = bytes.dropFirst(count)
-            } else if errno != EINTR {
-                return false
+                continue
+            }
+            let code = errno
+            switch code {
+            case EINTR: continue
+            case EAGAIN:
+                var ready = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&ready, 1, -1)
+            default: return code == 0 ? EIO : code
             }
         }
-        return true
+        return 0
     }
 }

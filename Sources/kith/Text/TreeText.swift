@@ -111,6 +111,8 @@ package enum TreeText {
     }
 
     /// A value in a cell; what its key says of its unit is used.
+    static func cell(_ value: CBORValue, _ key: String) -> String { scalar(value, key) }
+
     private static func scalar(_ value: CBORValue, _ key: String) -> String {
         switch value {
         case .null: return "–"

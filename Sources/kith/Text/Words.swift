@@ -37,14 +37,14 @@ package enum Words {
         return unit == 0 ? "\(count) B" : "\((value * 10).rounded() / 10) \(units[unit])"
     }
 
-    /// A time as ISO 8601 in UTC, with milliseconds where there are any.
-    package static func time(_ milliseconds: Int64) -> String {
+    /// A time as ISO 8601 in UTC, with milliseconds where there are any, or always.
+    package static func time(_ milliseconds: Int64, withMillis: Bool = false) -> String {
         let days = Int64((Double(milliseconds) / 86_400_000).rounded(.down))
         let (year, month, day) = civil(days)
         let rest = milliseconds - days * 86_400_000
         let clock = [rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60]
             .map { digits($0, 2) }.joined(separator: ":")
-        let fraction = rest % 1000 == 0 ? "" : "." + digits(rest % 1000, 3)
+        let fraction = rest % 1000 == 0 && !withMillis ? "" : "." + digits(rest % 1000, 3)
         return "\(digits(year, 4))-\(digits(month, 2))-\(digits(day, 2))T\(clock)\(fraction)Z"
     }
 

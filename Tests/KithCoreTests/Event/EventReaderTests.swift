@@ -67,6 +67,12 @@ import Testing
         Refusal(
             event: ["type": "alias", "userId": "u1", "previousId": nil],
             reason: "missing_previous_id"),
+        Refusal(
+            event: ["type": "alias", "userId": "u1", "previousId": "null"],
+            reason: "missing_previous_id"),
+        Refusal(
+            event: ["type": "alias", "userId": "u1", "previousId": 1.5],
+            reason: "missing_previous_id"),
     ])
     func `a bad event is refused with its reason and leaves nothing behind`(refusal: Refusal) {
         let outcome = EventFixture.read(refusal.event)
@@ -154,13 +160,36 @@ import Testing
             event: ["userId": .negative(.max)], identifiers: ["user_id:-18446744073709551616"]),
         Naming(event: ["userId": nil], identifiers: []),
         Naming(event: ["userId": .simple(23)], identifiers: []),
-        Naming(event: ["userId": 17.0], identifiers: [], ignored: ["invalid": 1]),
+        Naming(event: ["userId": 17.0], identifiers: ["user_id:17"]),
+        Naming(event: ["userId": -17.0], identifiers: ["user_id:-17"]),
+        Naming(event: ["userId": 1e3], identifiers: ["user_id:1000"]),
+        Naming(event: ["userId": 0x1p53], identifiers: ["user_id:9007199254740992"]),
+        Naming(event: ["userId": -0x1p53], identifiers: ["user_id:-9007199254740992"]),
+        Naming(
+            event: ["userId": .double(0x1p53 + 2)], identifiers: [], ignored: ["invalid": 1]),
+        Naming(event: ["userId": .double(.nan)], identifiers: [], ignored: ["invalid": 1]),
+        Naming(event: ["userId": .double(.infinity)], identifiers: [], ignored: ["invalid": 1]),
+        Naming(event: ["userId": 0.0], identifiers: [], ignored: ["zeros": 1]),
+        Naming(event: ["userId": -0.0], identifiers: [], ignored: ["zeros": 1]),
+        Naming(event: ["userId": -1.0], identifiers: [], ignored: ["blocked": 1]),
+        Naming(
+            event: ["userId": .tag(2, .bytes([1, 0, 0, 0, 0, 0, 0, 0, 0]))],
+            identifiers: ["user_id:18446744073709551616"]),
+        Naming(
+            event: ["userId": .tag(3, .bytes([1, 0, 0, 0, 0, 0, 0, 0, 0]))],
+            identifiers: ["user_id:-18446744073709551617"]),
+        Naming(
+            event: ["userId": .tag(2, .bytes([UInt8](repeating: 0xff, count: 430)))],
+            identifiers: [], ignored: ["too_long": 1]),
+        Naming(
+            event: ["userId": .tag(4, .array([1, 2]))], identifiers: [], ignored: ["invalid": 1]),
+        Naming(event: ["userId": .tag(2, "1")], identifiers: [], ignored: ["invalid": 1]),
         Naming(event: ["userId": 17.5], identifiers: [], ignored: ["invalid": 1]),
         Naming(event: ["userId": true], identifiers: [], ignored: ["invalid": 1]),
         Naming(event: ["userId": ["u1"]], identifiers: [], ignored: ["invalid": 1]),
         Naming(event: ["userId": ["id": "u1"]], identifiers: [], ignored: ["invalid": 1]),
         Naming(event: ["userId": .bytes([0x31])], identifiers: [], ignored: ["invalid": 1]),
-        Naming(event: ["userId": .tag(2, .bytes([1]))], identifiers: [], ignored: ["invalid": 1]),
+        Naming(event: ["userId": .tag(2, .bytes([5]))], identifiers: ["user_id:5"]),
         Naming(event: ["userId": ""], identifiers: [], ignored: ["empty": 1]),
         Naming(event: ["userId": "Guest"], identifiers: [], ignored: ["blocked": 1]),
         Naming(event: ["userId": 0], identifiers: [], ignored: ["zeros": 1]),
@@ -370,15 +399,6 @@ import Testing
         Alias(
             event: ["anonymousId": "a2", "previousId": "u1"],
             identifiers: ["user_id:u1?", "anonymous_id:a2", "anonymous_id:u1?"]),
-        Alias(
-            event: ["userId": "u2", "previousId": "null"], identifiers: ["user_id:u2"],
-            hasAlias: false, ignored: ["blocked": 1]),
-        Alias(
-            event: ["userId": "u2", "previousId": ""], identifiers: ["user_id:u2"],
-            hasAlias: false, ignored: ["empty": 1]),
-        Alias(
-            event: ["userId": "u2", "previousId": 1.5], identifiers: ["user_id:u2"],
-            hasAlias: false, ignored: ["invalid": 1]),
     ])
     func `an alias names both ends of its previous id`(alias: Alias) {
         guard case .map(let members) = alias.event else { return }
@@ -471,10 +491,27 @@ import Testing
 
         #expect(own.messageID == "m1" && !own.isMessageIDAssigned)
         #expect(own.messageHash == hash && own.batch.heads[0].messageHash == hash)
-        for id in [nil, "", 5, ["m"]] as [CBORValue] {
+        for id in [
+            nil, "", " ", ["m"], true, 1.5, "undefined", "NULL", "{{id}}", 0, -1, "0-0",
+            "m\u{fffd}",
+        ] as [CBORValue] {
             let outcome = EventFixture.read(["type": "page", "userId": "u1", "messageId": id])
-            #expect(outcome.messageID == "assigned" && outcome.isMessageIDAssigned)
+            #expect(outcome.messageID == "assigned" && outcome.isMessageIDAssigned, "\(id)")
+            #expect(outcome.batch.notes == [EventNote(position: 7, .noMessageID)], "\(id)")
         }
+    }
+
+    @Test(
+        arguments: [
+            (5, "5"), (-7, "-7"),
+            (.tag(2, .bytes([1, 0, 0, 0, 0, 0, 0, 0, 0])), "18446744073709551616"),
+            (5.0, "5"),
+        ] as [(CBORValue, String)])
+    func `an integer is a message id by its digits`(id: CBORValue, text: String) {
+        let outcome = EventFixture.read(["type": "page", "userId": "u1", "messageId": id])
+
+        #expect(outcome.messageID == text && !outcome.isMessageIDAssigned)
+        #expect(outcome.batch.notes.isEmpty)
     }
 
     @Test func `a message id above 255 bytes is replaced by its hash`() {
@@ -506,64 +543,183 @@ import Testing
         #expect(outcome.rest["event"] == (name.utf8.count > 200 ? .text(name) : nil))
     }
 
+    // MARK: Notes
+
+    struct Told: Sendable, CustomTestStringConvertible {
+        let event: CBORValue
+        let notes: [EventNote.About]
+        var testDescription: String { "\(notes): \(event)" }
+    }
+
+    @Test(arguments: [
+        Told(event: [:], notes: [.fault(.init(.type, .absent))]),
+        Told(event: ["type": nil], notes: [.fault(.init(.type, .isNull))]),
+        Told(event: ["type": 5], notes: [.fault(.init(.type, .isNumber))]),
+        Told(event: ["type": "buy"], notes: [.fault(.init(.type, .isOtherText))]),
+        Told(event: ["type": "track"], notes: [.fault(.init(.event, .absent))]),
+        Told(event: ["type": "track", "event": " "], notes: [.fault(.init(.event, .isEmpty))]),
+        Told(event: ["type": "track", "event": [:]], notes: [.fault(.init(.event, .isObject))]),
+        Told(
+            event: ["type": "alias", "userId": "u"], notes: [.fault(.init(.previousID, .absent))]),
+        Told(
+            event: ["type": "alias", "userId": "u", "previousId": "nil"],
+            notes: [
+                .ignored(.blocked, namespace: 0, at: .previousID, count: 1),
+                .fault(.init(.previousID, .isNoIdentifier)),
+            ]),
+        Told(event: ["type": "page"], notes: []),
+        Told(
+            event: ["type": "page", "userId": nil, "anonymousId": "null"],
+            notes: [
+                .ignored(.blocked, namespace: 3, at: .path(5), count: 1),
+                .isNull(at: .path(0)),
+            ]),
+        Told(
+            event: [
+                "type": "page", "userId": "u", "traits": ["email": "x"], "messageId": "m",
+                "context": [
+                    "traits": ["email": "y", "phone": "1"],
+                    "externalIds": [
+                        ["id": "1", "type": "tw"], ["id": "2", "type": "fb"],
+                        ["id": "null", "type": "user_id"], 5,
+                    ],
+                ],
+            ],
+            notes: [
+                .ignored(.invalid, namespace: 1, at: .path(1), count: 1),
+                .ignored(.invalid, namespace: 1, at: .path(2), count: 1),
+                .ignored(.invalid, namespace: 2, at: .path(4), count: 1),
+                .ignored(.unknownNamespace, namespace: nil, at: .externalIDs, count: 2),
+                .ignored(.blocked, namespace: 0, at: .externalIDs, count: 1),
+                .ignored(.invalid, namespace: nil, at: .externalIDs, count: 1),
+            ]),
+        Told(
+            event: [
+                "type": "page", "userId": "u", "messageId": "m", "timestamp": 2_000_000_000_001,
+            ],
+            notes: [.timeMoved]),
+        Told(event: ["type": "page", "userId": "u", "messageId": "m"], notes: []),
+    ])
+    func `what is wrong with an event is noted by field, namespace and reason`(told: Told) {
+        let outcome = EventFixture.read(told.event)
+
+        #expect(outcome.batch.notes.map(\.about) == told.notes)
+        #expect(outcome.batch.notes.allSatisfy { $0.position == 7 })
+    }
+
     // MARK: Time
 
     struct Clocks: Sendable, CustomTestStringConvertible {
         var times: CBORValue
         var arrival: Int64 = EventReaderTests.arrival
         /// nil: refused.
-        let time: Int64?
+        var time: Int64?
+        var isMoved = false
+        var fault: EventFault?
         var testDescription: String { "\(String(describing: time)): \(times)" }
     }
 
+    private static let day: Int64 = 1_700_000_000_000
+
     @Test(arguments: [
         Clocks(times: [:], time: arrival),
-        Clocks(times: ["timestamp": 5000], time: 5000),
-        Clocks(times: ["timestamp": 5000.7], time: 5000),
-        Clocks(times: ["timestamp": 0], time: 0),
-        Clocks(times: ["timestamp": nil, "receivedAt": 7000], time: 7000),
-        Clocks(times: ["timestamp": "1970-01-01T00:00:05Z", "receivedAt": 7000], time: 5000),
+        Clocks(times: ["timestamp": .integer(day)], time: day),
+        Clocks(times: ["timestamp": .double(Double(day) + 0.75)], time: day),
+        Clocks(times: ["timestamp": .text("\(day)")], time: day),
+        Clocks(times: ["timestamp": nil, "receivedAt": .integer(day)], time: day),
+        Clocks(
+            times: ["timestamp": "1970-01-01T00:00:05Z", "receivedAt": .integer(day)], time: 5000),
         // Never after arrival, which is receivedAt where given.
-        Clocks(times: ["timestamp": 9000, "receivedAt": 7000], time: 7000),
-        Clocks(times: ["timestamp": .integer(arrival + 1)], time: arrival),
-        Clocks(times: ["timestamp": "2999-01-01"], time: arrival),
+        Clocks(
+            times: ["timestamp": .integer(day + 1), "receivedAt": .integer(day)], time: day,
+            isMoved: true),
+        Clocks(times: ["timestamp": .integer(arrival + 1)], time: arrival, isMoved: true),
+        Clocks(times: ["timestamp": "2999-01-01"], time: arrival, isMoved: true),
         Clocks(times: ["receivedAt": .integer(arrival + 9)], time: arrival + 9),
         // The device's clock is an hour ahead; the event lay 2 s before the sending.
         Clocks(
             times: [
-                "receivedAt": 10_000, "sentAt": 3_610_000, "originalTimestamp": 3_608_000,
-                "timestamp": 1,
-            ], time: 8000),
+                "receivedAt": .integer(day), "sentAt": .integer(day + 3_600_000),
+                "originalTimestamp": .integer(day + 3_598_000), "timestamp": "no matter",
+            ], time: day - 2000),
         Clocks(
-            times: ["receivedAt": 10_000, "sentAt": 5000, "originalTimestamp": 6000], time: 10_000),
-        // Without one of the three the rule is not used.
-        Clocks(times: ["receivedAt": 10_000, "sentAt": 9000, "timestamp": 4000], time: 4000),
-        Clocks(times: ["sentAt": 9000, "originalTimestamp": 8000, "timestamp": 4000], time: 4000),
-        Clocks(times: ["sentAt": 9000, "originalTimestamp": 8000], time: arrival),
-        Clocks(times: ["receivedAt": 1000, "sentAt": 9000, "originalTimestamp": 2000], time: nil),
-        Clocks(times: ["timestamp": -1], time: nil),
-        Clocks(times: ["timestamp": "1969-12-31T23:59:59Z"], time: nil),
-        Clocks(times: ["timestamp": .integer(Timestamp.max)], time: arrival),
-        Clocks(times: ["timestamp": .integer(Timestamp.max + 1)], time: nil),
-        Clocks(times: ["timestamp": .unsigned(.max)], time: nil),
-        Clocks(times: ["timestamp": .double(.nan)], time: nil),
-        Clocks(times: ["timestamp": ""], time: nil),
-        Clocks(times: ["timestamp": true], time: nil),
-        Clocks(times: ["timestamp": []], time: nil),
-        Clocks(times: ["timestamp": 5000, "sentAt": "x"], time: nil),
-        Clocks(times: ["receivedAt": "x"], time: nil),
-        Clocks(times: ["originalTimestamp": -1], time: nil),
+            times: [
+                "receivedAt": .integer(day), "sentAt": .integer(day - 2),
+                "originalTimestamp": .integer(day - 1),
+            ], time: day, isMoved: true),
+        // Without one of the three the rule is not used, and what is not used is not judged.
+        Clocks(
+            times: [
+                "receivedAt": .integer(day), "sentAt": "x", "timestamp": .integer(day - 6),
+            ], time: day - 6),
+        Clocks(
+            times: ["sentAt": 9, "originalTimestamp": -1, "timestamp": .integer(day)], time: day),
+        Clocks(times: ["sentAt": "x", "originalTimestamp": .integer(day)], time: day),
+        Clocks(times: ["receivedAt": .integer(day), "sentAt": true], time: day),
+        // A corrected time that cannot be.
+        Clocks(
+            times: [
+                "receivedAt": .integer(day), "sentAt": "9000-01-01",
+                "originalTimestamp": "1970-01-01",
+            ], time: day),
+        Clocks(
+            times: [
+                "receivedAt": "9999-12-31", "sentAt": "1970-01-01",
+                "originalTimestamp": "2000-01-01",
+            ], time: 253_402_214_400_000),
+        Clocks(times: ["timestamp": .integer(Timestamp.max)], time: arrival, isMoved: true),
+        Clocks(times: ["timestamp": -1], fault: .init(.timestamp, .before1970)),
+        Clocks(times: ["timestamp": -1.5], fault: .init(.timestamp, .before1970)),
+        Clocks(times: ["timestamp": 0], fault: .init(.timestamp, .looksLikeSeconds)),
+        Clocks(
+            times: ["timestamp": 1_700_000_000], fault: .init(.timestamp, .looksLikeSeconds)),
+        Clocks(
+            times: ["timestamp": 1_700_000_000.25], fault: .init(.timestamp, .looksLikeSeconds)),
+        Clocks(
+            times: ["timestamp": "1700000000"], fault: .init(.timestamp, .looksLikeSeconds)),
+        Clocks(
+            times: ["timestamp": 100_000_000_000], fault: .init(.timestamp, .looksLikeSeconds)),
+        Clocks(times: ["timestamp": 100_000_000_001], time: 100_000_000_001),
+        Clocks(
+            times: ["timestamp": "1969-12-31T23:59:59Z"], fault: .init(.timestamp, .before1970)),
+        Clocks(
+            times: ["timestamp": .integer(Timestamp.max + 1)], fault: .init(.timestamp, .after9999)),
+        Clocks(times: ["timestamp": .unsigned(.max)], fault: .init(.timestamp, .after9999)),
+        Clocks(times: ["timestamp": .double(.infinity)], fault: .init(.timestamp, .after9999)),
+        Clocks(times: ["timestamp": .double(.nan)], fault: .init(.timestamp, .isNumber)),
+        Clocks(times: ["timestamp": ""], fault: .init(.timestamp, .isEmpty)),
+        Clocks(times: ["timestamp": true], fault: .init(.timestamp, .isBoolean)),
+        Clocks(times: ["timestamp": []], fault: .init(.timestamp, .isArray)),
+        Clocks(times: ["timestamp": [:]], fault: .init(.timestamp, .isObject)),
+        Clocks(times: ["receivedAt": "x"], fault: .init(.receivedAt, .isNoTime, place: 1)),
+        Clocks(times: ["originalTimestamp": -1], fault: .init(.originalTimestamp, .before1970)),
+        Clocks(
+            times: [
+                "receivedAt": .integer(day), "sentAt": 5, "originalTimestamp": .integer(day),
+            ], fault: .init(.sentAt, .looksLikeSeconds)),
+        Clocks(
+            times: [
+                "receivedAt": "2026-10-16T16:00:28.078Z", "sentAt": "2026-10-16T16:00:27.957Z",
+                "originalTimestamp": "2026-10-16T16:00:27.029:Z",
+            ], fault: .init(.originalTimestamp, .isNoTime, place: 24)),
     ])
     func `event time follows the clocks and is never after arrival`(clocks: Clocks) {
         guard case .map(let members) = clocks.times else { return }
 
         let outcome = EventFixture.read(
-            .map(members + [CBORMember("type", "page"), CBORMember("userId", "u1")]),
+            .map(
+                members + [
+                    CBORMember("type", "page"), CBORMember("userId", "u1"),
+                    CBORMember("messageId", "m1"),
+                ]),
             arrival: clocks.arrival)
 
         #expect(outcome.time == clocks.time)
         #expect(outcome.batch.heads.first?.time == clocks.time)
         #expect(outcome.rejection == (clocks.time == nil ? .invalidTimestamp : nil))
+        let notes: [EventNote.About] =
+            clocks.fault.map { [.fault($0)] } ?? (clocks.isMoved ? [.timeMoved] : [])
+        #expect(outcome.batch.notes.map(\.about) == notes)
     }
 
     @Test func `a stamp is carried along, and none is told from every stamp`() {

@@ -12,7 +12,7 @@ extension RecordTable {
         profile.space = spaceText(shape(first)).repairedText()
         profile.firstSeen = Int64.max
         profile.lastSeen = lastSeen(slot)
-        var counters: [(name: UInt16, count: UInt64)] = []
+        var counters: [(name: UInt32, count: UInt64)] = []
         var cells: [TraitCell] = []
         for facet in facets {
             let shape = shape(facet)
@@ -42,10 +42,10 @@ extension RecordTable {
     }
 
     private func foldCounters(
-        _ counters: inout [(name: UInt16, count: UInt64)], into profile: inout Profile
+        _ counters: inout [(name: UInt32, count: UInt64)], into profile: inout Profile
     ) {
         counters.sort {
-            $0.name != $1.name && names.text($0.name).compare(names.text($1.name)) < 0
+            $0.name != $1.name && events.text($0.name).compare(events.text($1.name)) < 0
         }
         var index = 0
         while index < counters.count {
@@ -57,7 +57,7 @@ extension RecordTable {
             }
             profile.eventsTotal = profile.eventsTotal.addingSaturated(sum)
             profile.events.append(
-                Profile.EventCount(name: names.text(name).repairedText(), count: sum))
+                Profile.EventCount(name: events.text(name).repairedText(), count: sum))
         }
     }
 

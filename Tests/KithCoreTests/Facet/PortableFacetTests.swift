@@ -163,7 +163,7 @@ import Testing
         #expect(taken > 0, "seed \(seed)")
     }
 
-    @Test func `counters that find no name add up, and traits spell theirs out`() throws {
+    @Test func `traits that find no room for their names spell them out`() throws {
         let bytes = Self.encoded()
         var table = RecordTable(namesMax: 3)
         let slot = table.insert(Self.own)
@@ -174,7 +174,6 @@ import Testing
         let profile = table.fold(slot, retentionMillis: 0)
         #expect(profile.eventsTotal == 12)
         #expect(profile.traits.count == 6)
-        #expect(profile.events.first?.name == "(other)")
         var facet = table.facet(slot, testLeaf(4, .contact))!
         let outcome = table.setTrait(
             &facet, "trait 5", time: 99, messageID: testUUID(1), value: [0x05])

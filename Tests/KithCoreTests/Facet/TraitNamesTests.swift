@@ -40,16 +40,10 @@ import Testing
             var facet = table.facet(slot, leaf)!
             var known = TraitNames()
             for name in Set((0..<20).map { _ in "t\(random.below(400))" }).sorted() {
-                let isNumbered = table.numbers(name, of: namesMax)
-                let isHeld = model.names[leaf, default: []].contains(name)
                 let outcome = table.setTrait(
                     &facet, name, time: Int64(time + 2), messageID: "m", value: [1],
                     known: &known)
 
-                guard isHeld || isNumbered else {
-                    #expect(outcome == .limit, "seed \(seed): \(name) without a number")
-                    continue
-                }
                 let expected = model.takes(name, at: leaf)
                 #expect((outcome == .set) == expected, "seed \(seed): \(name) at \(time)")
             }
@@ -105,13 +99,5 @@ import Testing
             &facet, "more", time: 1, messageID: "m", value: [1], known: &known)
         #expect(more == .limit)
         #expect(known.gathers == 1)
-    }
-}
-
-extension RecordTable {
-    /// Whether the name has a number, or would be given one.
-    func numbers(_ name: String, of namesMax: Int) -> Bool {
-        if unsafe names.find(Array(name.utf8).span.bytes) != nil { return true }
-        return names.count < namesMax
     }
 }

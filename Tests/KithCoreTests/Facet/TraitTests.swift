@@ -117,14 +117,70 @@ import Testing
         table.checkInvariants()
     }
 
-    @Test func `a full name table refuses new traits and takes changes of old ones`() {
+    @Test func `in a full record the oldest deletion gives way to a new name`() {
+        var table = RecordTable()
+        let slot = table.insert(testLeaf(1))
+        table.addFacet(slot, testLeaf(2))
+        var facet = table.addFacet(slot, testLeaf(1))
+        var other = table.facet(slot, testLeaf(2))!
+        for number in 0..<254 {
+            table.setTrait(&facet, "set \(number)", time: 9, messageID: "m", value: [1])
+        }
+        // Deleted at 7 and 5; one of them has an older value in the other facet.
+        table.setTrait(&facet, "late", time: 7, messageID: "m", value: [0xf6])
+        table.setTrait(&facet, "early", time: 5, messageID: "m", value: [0xf6])
+        other = table.facet(slot, testLeaf(2))!
+        table.setTrait(&other, "early", time: 4, messageID: "m", value: [2])
+        facet = table.facet(slot, testLeaf(1))!
+
+        #expect(table.setTrait(&facet, "one", time: 9, messageID: "m", value: [3]) == .set)
+        let names = table.fold(slot, retentionMillis: 0).traits.map(\.name)
+        #expect(names.contains("one") && !names.contains("early"))
+        #expect(table.setTrait(&facet, "two", time: 9, messageID: "m", value: [3]) == .set)
+        #expect(table.setTrait(&facet, "three", time: 9, messageID: "m", value: [3]) == .limit)
+        // A name that was made way for may come back only when there is room.
+        #expect(table.setTrait(&facet, "late", time: 3, messageID: "m", value: [1]) == .limit)
+        #expect(table.fold(slot, retentionMillis: 0).traits.count == 256)
+        table.checkInvariants()
+    }
+
+    @Test func `what was set and deleted never fills a record, whatever facet it lies in`() {
+        var table = RecordTable()
+        let slot = table.insert(testLeaf(1))
+        for leaf in 1...3 { table.addFacet(slot, testLeaf(UInt64(leaf))) }
+        for number in 0..<1_500 {
+            var facet = table.facet(slot, testLeaf(UInt64(number % 3 + 1)))!
+            #expect(
+                table.setTrait(
+                    &facet, "cart \(number)", time: Int64(number), messageID: "m", value: [1])
+                    == .set)
+            var again = table.facet(slot, testLeaf(UInt64(number % 2 + 1)))!
+            #expect(
+                table.setTrait(
+                    &again, "cart \(number)", time: Int64(number + 1), messageID: "m",
+                    value: [0xf6]) == .set)
+        }
+        var facet = table.facet(slot, testLeaf(1))!
+        #expect(
+            table.setTrait(&facet, "plan", time: 0, messageID: "m", value: [1]) == .set)
+
+        #expect(table.fold(slot, retentionMillis: 0).traits.map(\.name) == ["plan"])
+        table.checkInvariants()
+    }
+
+    @Test func `a full name table takes new traits and changes of old ones`() {
         var table = RecordTable(namesMax: 1)
         let slot = table.insert(testLeaf(1))
         var facet = table.addFacet(slot, testLeaf(1))
 
         #expect(table.setTrait(&facet, "a", time: 1, messageID: "m", value: [1]) == .set)
-        #expect(table.setTrait(&facet, "b", time: 1, messageID: "m", value: [1]) == .limit)
+        #expect(table.setTrait(&facet, "b", time: 1, messageID: "m", value: [1]) == .set)
         #expect(table.setTrait(&facet, "a", time: 2, messageID: "m", value: [2]) == .set)
+        #expect(table.setTrait(&facet, "b", time: 2, messageID: "m", value: [3]) == .set)
+        #expect(table.setTrait(&facet, "b", time: 1, messageID: "m", value: [4]) == .older)
+        let traits = table.fold(slot, retentionMillis: 0).traits
+        #expect(traits.map(\.name) == ["a", "b"])
+        #expect(traits.map(\.value) == [[2], [3]])
         table.checkInvariants()
     }
 

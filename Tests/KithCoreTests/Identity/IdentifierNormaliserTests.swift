@@ -24,7 +24,9 @@ import Testing
         ("u-17", "u-17"), ("  u-17\t\r\n", "u-17"), ("MixedCase", "MixedCase"), ("a b", "a b"),
         ("\u{a0}\u{2003}\u{3000}x\u{feff}\u{205f}\u{1680}", "x"),
         ("\u{85}x\u{2028}\u{2029}\u{202f}", "x"),
-        ("\u{200b}x", "\u{200b}x"), ("0-0x", "0-0x"), ("null1", "null1"), ("idx", "idx"),
+        ("\u{200b}x\u{ad}", "x"), ("\u{200f}\u{202a} x \u{202c}\u{2069}\u{61c}", "x"),
+        ("\u{2060}\u{180e}x\u{200d}\u{200c}\u{200e}", "x"), ("a\u{200d}b", "a\u{200d}b"),
+        ("0-0x", "0-0x"), ("null1", "null1"), ("idx", "idx"),
         ("\"u-1\"", "\"u-1\""), ("'", "'"), ("10", "10"), ("-2", "-2"),
         ("emails", "emails"), ("Ünïcode", "Ünïcode"),
     ])
@@ -58,8 +60,38 @@ import Testing
     }
 
     @Test(arguments: [
+        "a\nb", "a\u{0}", "\u{1}", "a\u{7f}b", "a\u{80}b", "a\u{9f}", "a\u{fffd}", "\u{fffd}",
+    ])
+    func `a control character or a lost one makes an id invalid`(text: String) {
+        #expect(Self.normalise(text, "user_id") == "!invalid")
+        #expect(Self.normalise(text + "@x.com", "email") == "!invalid")
+    }
+
+    @Test(arguments: [
+        "{{ user.id }}", "${USER_ID}", "%%USER%%", "<%= id %>", "\"{{id}}\"", "' ${x} '",
+        "u-{{id}}",
+        "{{}}", "11111111-1111-1111-1111-111111111111", "ffffffffffffffffffffffffffffffff",
+        "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF", "\\N", "\\n", "#N/A", "(Not Set)",
+        " Optional(nil)\u{a0}",
+        "\"\u{feff}null\"", "undefined-undefined", "9774D56D682E549C", "[object Undefined]",
+    ])
+    func `a template that nobody filled in and what all devices have are blocked`(text: String) {
+        #expect(Self.normalise(text, "user_id") == "!blocked")
+    }
+
+    @Test(arguments: [
+        "{id}", "{{id", "id}}", "100%", "a%%b", "<b>", "$5", "11111111-1111-1111-1111-111111111112",
+        "gggggggg-gggg-gggg-gggg-gggggggggggg", "1111", "nulls", "0x0", "n",
+        "11111111-1111-1111-1111-1111111111111",
+    ])
+    func `what only looks a little like a blocked value is kept`(text: String) {
+        #expect(Self.normalise(text, "user_id") == text)
+    }
+
+    @Test(arguments: [
         ("", "!empty"), ("   ", "!empty"), ("\"\"", "!empty"), ("' '", "!empty"),
-        ("\u{3000}", "!empty"),
+        ("\u{3000}", "!empty"), ("\u{200b}", "!empty"), ("\"\u{200b}\"", "!empty"),
+        ("0.0", "!zeros"), (".", "!zeros"), ("-0.0", "!zeros"), ("0.0.0.0", "!zeros"),
         ("0", "!zeros"), ("00000000-0000-0000-0000-000000000000", "!zeros"), ("-", "!zeros"),
         ("---", "!zeros"), ("\"0\"", "!zeros"),
     ])
@@ -85,6 +117,11 @@ import Testing
         ("A@X.com", "a@x.com"), (" a@x.com ", "a@x.com"), ("Ü@X.com", "ü@x.com"),
         ("E\u{301}@x.com", "\u{e9}@x.com"), ("a@b", "a@b"), ("a.x.com", "!invalid"),
         ("@x.com", "!invalid"), ("a@", "!invalid"), ("a@@x", "!invalid"), ("a@b@c", "!invalid"),
+        ("a b@x.com", "!invalid"), ("a@x\u{a0}.com", "!invalid"), ("<a@x.com>", "!invalid"),
+        ("a@x.com>", "!invalid"), ("a@x.com,b", "!invalid"), ("a@x.com;", "!invalid"),
+        ("a@x\u{200b}.com", "!invalid"), ("a\u{ad}@x.com", "!invalid"),
+        ("\u{200b}a@x.com\u{200f}", "a@x.com"), ("mailto:a@x.com", "mailto:a@x.com"),
+        ("a\u{ff20}x.com", "!invalid"), ("\u{ff52}@x.com", "\u{ff52}@x.com"),
         ("@", "!invalid"), ("\"a@x.com\"", "\"a@x.com\""),
     ])
     func `an e-mail is lower-cased and has one sign with text on both sides`(
@@ -101,9 +138,16 @@ import Testing
         ("00393331234567", "!invalid"),
         ("+39333123456a", "!invalid"), ("++39333123456", "!invalid"), ("+39+333123456", "!invalid"),
         ("+", "!invalid"), ("()", "!invalid"), ("+\u{661}23456789", "!invalid"),
-        ("+39\u{2212}3331234567", "+393331234567"), ("+39/3331234567", "!invalid"),
+        ("+39\u{2212}3331234567", "+393331234567"), ("+39/333 1234567", "+393331234567"),
+        ("\u{202a}+39 333\u{200e}1234567\u{202c}", "+393331234567"),
+        ("+39\t3331234567", "+393331234567"),
+        ("+00000000", "!invalid"), ("+0000 0000", "!invalid"), ("+03331234567", "!invalid"),
+        ("+11111111111", "+11111111111"), ("+39\u{200b}3331234567", "!invalid"),
+        ("\u{ff0b}393331234567", "!invalid"),
     ])
-    func `a phone number is a plus and 8 to 15 digits`(text: String, value: String) {
+    func `a phone number is a plus and 8 to 15 digits, the first of them not 0`(
+        text: String, value: String
+    ) {
         #expect(Self.normalise(text, "phone") == value)
     }
 

@@ -6,7 +6,9 @@ import Testing
 /// The order of a batch with stamps: log time never runs ahead of a link still to be judged.
 @Suite struct EventClockTests {
     private struct Shards: ShardAccess {
-        let machines = (0..<ShardID.count).map { ShardMachine(id: ShardID(UInt8($0))) }
+        let machines = (0..<ShardID.count).map {
+            ShardMachine(id: ShardID(UInt8($0)), key: EventFixture.key)
+        }
         func machine(_ id: ShardID) -> ShardMachine { machines[Int(id.rawValue)] }
     }
 

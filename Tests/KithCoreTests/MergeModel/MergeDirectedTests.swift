@@ -74,6 +74,29 @@ import Testing
         return script.send(device)
     }
 
+    /// The same, and what becomes of the device: the contact it was joined to is forgotten, and is
+    /// itself merged before the device's home has heard of it. The state of the device's record.
+    static func deviceOfAForgottenContact(fault: String? = nil) -> RecordState? {
+        let script = MergeScript(groupCount: 3, fault: fault)
+        let account = script.name("user_id", group: 0)
+        let contact = script.name("email", group: 1)
+        let device = script.name("device_id", group: 2)
+        script.send(contact, device)
+        script.now += 1000
+        script.forget(contact, driving: false)
+        script.now += 1000
+        script.send(contact, driving: false)
+        script.send(account, contact, driving: false)
+        script.settle()
+        let home = script.shards.machine(device.leaf.shard)
+        return home.table.find(device.leaf).map { home.table.state($0) }
+    }
+
+    @Test func `no forward outlives its person though its root is merged before it can say so`() {
+        // It waits as a root: its ledger knows the time of the forget.
+        #expect(Self.deviceOfAForgottenContact() == .root)
+    }
+
     @Test func `a late event of a forgotten device is dropped though its root has moved on`() {
         let result = Self.forgetMovedWithItsRelease()
 

@@ -17,6 +17,10 @@ extension Model {
             checkPayload(record)
             if failure != nil { return }
         }
+        // Links end with the profile: nobody who is gone is pointed to.
+        for leaf in leaves.indices where views[leaf].state == .forward && oracle.place[leaf] < 0 {
+            fail("a forward outlives its person")
+        }
         for leaf in leaves.indices where oracle.place[leaf] >= 0 {
             var record = leaf
             var hops = 0

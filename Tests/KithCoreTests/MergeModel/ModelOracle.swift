@@ -427,7 +427,7 @@ extension Model {
         let event = attempt.events[operation.event]
         let leaf = operation.leaf
         let forgetTime = oracle.erased[leaf]
-        switch outcome {
+        switch outcome.plain {
         case .counted(let rootID, let open):
             let root = index(rootID)
             if forgetTime != never, operation.time <= forgetTime { fail("forgotten event counted") }
@@ -580,7 +580,7 @@ extension Model {
             if views[winner].holds(x), views[winner].holds(y) {
                 attempt.note(request.event, ordinal, together: (oracle.life[x], oracle.life[y]))
             }
-        case .void:
+        case .void, .voidByAge:
             let isForgotten = [x, y].contains {
                 oracle.erased[$0] != never && operation.time <= oracle.erased[$0]
             }

@@ -61,12 +61,12 @@ final class ModelEvent {
 /// The machines of the shards that a run can touch. All others share one that stays empty.
 final class ModelShards: ShardAccess {
     private var machines: [ShardMachine?] = Array(repeating: nil, count: ShardID.count)
-    private let empty = ShardMachine(id: ShardID(0))
+    private let empty = ShardMachine(id: ShardID(0), key: EventFixture.key)
     private(set) var used: [ShardID] = []
 
     func use(_ id: ShardID) {
         guard machines[Int(id.rawValue)] == nil else { return }
-        machines[Int(id.rawValue)] = ShardMachine(id: id)
+        machines[Int(id.rawValue)] = ShardMachine(id: id, key: EventFixture.key)
         used.append(id)
     }
 

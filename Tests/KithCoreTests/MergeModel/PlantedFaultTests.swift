@@ -1,7 +1,8 @@
 #if KITH_PLANTED
 import Glibc
-import KithCore
 import Testing
+
+@testable import KithCore
 
 /// The checker checked: every rule of the merge that can be broken by a switch is broken, and the
 /// random model or a directed story must notice. `scripts/model --planted` prints the whole table,
@@ -18,14 +19,16 @@ import Testing
         ("relnover", 100), ("acknover", 5_500), ("members", 60), ("duplinks", 40),
         ("swallowroot", 4_000), ("twofinds", 150), ("contsealed", 1_700), ("contstay", 460),
         ("aliasall", 1_200), ("refsalias", 340), ("stalelo", 1_500), ("declforget", 5_000),
-        ("reopnover", 9_600), ("noroom", 200), ("endgone", 2_000),
+        ("reopnover", 9_600), ("noroom", 200), ("endgone", 2_000), ("relsnomove", 5_000),
     ]
     /// The same for faults that a directed story notices in the ordinary run of tests.
     static let foundLate: [(fault: String, runs: Int)] = [
         ("tombnomove", 3_500), ("contskip", 1_500), ("relnoab", 17_000), ("absany", 5_500),
     ]
     /// Noticed by a test of their own only; a search of 20,000 runs does not come upon `refsfirst`.
-    static let foundOtherwise = ["vecnomove", "expsealed", "nofence", "refsfirst"]
+    static let foundOtherwise = [
+        "vecnomove", "expsealed", "nofence", "refsfirst", "hugeprof", "ledgerfull",
+    ]
 
     private func search(for fault: String, within runs: Int) {
         var search = ModelSearch()
@@ -77,6 +80,24 @@ import Testing
         let outcome = `Merge stories`.lateCopyBehindTwoMerges(fault: "vecnomove")
 
         #expect(outcome != .stale)
+    }
+
+    @Test func `a duty to release that stays behind is noticed`() {
+        #expect(`Merge stories`.deviceOfAForgottenContact(fault: "relsnomove") == .forward)
+    }
+
+    @Test func `a profile too large to be read is noticed`() {
+        let world = ReviewWorld(groups: 2, fault: "hugeprof")
+        LargeProfiles.link(world)
+
+        #expect(LargeProfiles.bytes(world) > FacetLimits.profileBytesMax)
+    }
+
+    @Test(arguments: [1, 2])
+    func `a link whose ledgers remember too much is noticed`(groups: Int) {
+        let world = ReviewWorld(groups: groups, fault: "ledgerfull")
+
+        #expect(LedgerBoundTests.links(world, remembering: Ledger.entriesMax / 2))
     }
 
     @Test func `an absorb without forget times is noticed`() {

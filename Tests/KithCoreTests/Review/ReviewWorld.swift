@@ -10,7 +10,7 @@ final class ReviewWorld: ShardAccess {
 
     let table: GroupTable
     let rules: IdentityRules
-    let policy: LinkPolicy
+    private(set) var policy: LinkPolicy
     let key: HashKey
     var groups: [GroupMachine]
     var drivers: [MergeDriver]
@@ -19,6 +19,16 @@ final class ReviewWorld: ShardAccess {
     /// Groups that answer `overloaded`.
     var overloaded: Set<Int> = []
     private let machines: [ShardMachine]
+
+    /// A planted fault by its name, in builds that have them.
+    convenience init(groups count: Int, fault: String) {
+        self.init(groups: count)
+        #if KITH_PLANTED
+        let faults = PlantedFaults(name: fault)!
+        policy.faults = faults
+        for group in groups.indices { groups[group].faults = faults }
+        #endif
+    }
 
     init(groups count: Int, rules: IdentityRules = .standard, key: HashKey = EventFixture.key) {
         table = GroupTable(groupCount: count)
@@ -35,7 +45,7 @@ final class ReviewWorld: ShardAccess {
         let table = table
         groups = table.groups.map { GroupMachine(group: $0, table: table) }
         drivers = table.groups.map { MergeDriver(group: $0, table: table) }
-        machines = (0..<ShardID.count).map { ShardMachine(id: ShardID(UInt8($0))) }
+        machines = (0..<ShardID.count).map { ShardMachine(id: ShardID(UInt8($0)), key: key) }
     }
 
     func machine(_ id: ShardID) -> ShardMachine { machines[Int(id.rawValue)] }

@@ -69,11 +69,7 @@ private struct Walk: ~Copyable {
         }
         let number = random.next()
         table.setVersion(slot, OperationIndex(rawValue: number))
-        table.setSealTime(slot, Int64(bitPattern: number))
-        table.setSealFlags(slot, UInt8(truncatingIfNeeded: number))
         model[leaf]!.version = OperationIndex(rawValue: number)
-        model[leaf]!.sealTime = Int64(bitPattern: number)
-        model[leaf]!.sealFlags = UInt8(truncatingIfNeeded: number)
     }
 
     private mutating func file(_ slot: SlotIndex, _ leaf: LeafID) {
@@ -186,8 +182,6 @@ private struct Walk: ~Copyable {
         #expect(table.state(slot) == record.state, "seed \(seed)")
         if record.state != .root { #expect(table.parent(slot) == record.parent, "seed \(seed)") }
         #expect(table.version(slot) == record.version, "seed \(seed)")
-        #expect(table.sealTime(slot) == record.sealTime, "seed \(seed)")
-        #expect(table.sealFlags(slot) == record.sealFlags, "seed \(seed)")
         #expect(table.ledger(slot) == record.ledger, "seed \(seed)")
         #expect(table.hasLedger(slot) == !record.ledger.isEmpty, "seed \(seed)")
         #expect(table.filedDay(slot) == record.day, "seed \(seed)")

@@ -74,8 +74,6 @@ struct ModelRecord {
     var state = RecordState.root
     var parent = LeafID(high: 0, low: 0)
     var version = OperationIndex.none
-    var sealTime: Int64 = 0
-    var sealFlags: UInt8 = 0
     var ledger: [UInt8] = []
     var facets: [LeafID: ModelFacet] = [:]
     var day: Int32?
@@ -121,7 +119,15 @@ struct ModelRecord {
     }
 }
 
+/// What tables of the tests hash names with.
+let tableKey = HashKey(k0: 1, k1: 2)
+
 extension RecordTable {
+    /// A table with a key of the tests.
+    init(namesMax: Int = RecordTable.namesMax) {
+        self.init(key: tableKey, namesMax: namesMax)
+    }
+
     @discardableResult
     mutating func addFacet(
         _ slot: SlotIndex, _ leaf: LeafID, life: UInt64 = 1, group: UInt16 = 0, seen: Int64 = 0,
@@ -134,8 +140,10 @@ extension RecordTable {
             namespace: Array(namespace.utf8).span.bytes, value: Array(value.utf8).span.bytes)
     }
 
-    mutating func count(_ facet: inout FacetRef, _ name: String) {
-        unsafe count(&facet, name: Array(name.utf8).span.bytes)
+    mutating func count(
+        _ facet: inout FacetRef, _ name: String, namesMax: Int = FacetLimits.eventNamesMax
+    ) {
+        unsafe count(&facet, name: Array(name.utf8).span.bytes, namesMax: namesMax)
     }
 
     @discardableResult

@@ -287,6 +287,90 @@ import Testing
             #expect(Self.broken(run).contains(ResultsRule.name))
         }
     }
+
+    /// Found by `kith simulate --seed 6174310510185`: the checker looked at the clock of the first
+    /// identifier's node alone.
+    @Test(arguments: [false, true])
+    func `an event of a contested device is judged by the node of its next identifier`(
+        isContested: Bool
+    ) {
+        var settings = ClusterSettings(seed: 1)
+        (settings.nodeCount, settings.groups) = (3, 3)
+        let places = IdentifierPlaces(settings)
+        func identifiers(_ namespace: String, at node: Int) -> [PlannedIdentifier] {
+            (0..<100).map { PlannedIdentifier(namespace, "p\($0)") }.filter {
+                places.home(of: namespace, $0.value, space: "default") == node
+                    && places.quarantineHome(of: namespace, $0.value, space: "default") == node
+            }
+        }
+        let accounts = (0..<100).map {
+            PlannedIdentifier("user_id", "p\($0)")
+        }.filter { places.home(of: "user_id", $0.value, space: "default") == 1 }
+        let cookie = identifiers("anonymous_id", at: 1)[0]
+        let device = identifiers("device_id", at: 3)[0]
+        var random = Xoshiro256(seed: 1)
+        let times = WorkloadTimes(
+            .anything, end: 1_000_000_000, start: settings.start.rawValue,
+            retention: 90 * 86_400_000, &random)
+        var plan = PlanWriter(settings: settings, times: times, random: random)
+        plan.begin("p")
+        let list = [
+            [accounts[0], cookie], isContested ? [accounts[1], cookie] : [accounts[1]],
+            [cookie, device],
+        ]
+        for (place, identifiers) in list.enumerated() {
+            let at = UInt64(place) * 100_000_000
+            let event = plan.event(
+                identifiers, at: at, time: settings.start.rawValue, kind: .track, traits: [])
+            plan.ingest(client: place, at: at, [event])
+        }
+        let work = plan.plan()
+        var jumped = WallClock(wall: settings.start.rawValue)
+        jumped.advance(by: 91 * 86_400_000, at: 150_000_000)
+        let right = WallClock(wall: settings.start.rawValue)
+        var run = SimpleRun(work, settings, seed: 1)
+        run.calls[2].answer = .results([(3, .expiredOnArrival)])
+        // Only the clock of the device's node is wrong: the cookie's home is node 1, and so is the
+        // account's.
+        run.clocks = [right, right, jumped]
+
+        let broken = run.violations().filter { $0.invariant == ResultsRule.name }
+        #expect(broken.isEmpty == isContested, "\(broken)")
+    }
+
+    /// Found by `kith simulate --seed 22556489403014`.
+    @Test func `an event that counts again in a later life has the time of that`() {
+        let settings = ClusterSettings(seed: 1)
+        var random = Xoshiro256(seed: 1)
+        let times = WorkloadTimes(
+            .anything, end: 1_000_000_000, start: settings.start.rawValue,
+            retention: 90 * 86_400_000, &random)
+        var plan = PlanWriter(settings: settings, times: times, random: random)
+        plan.begin("p")
+        let event = plan.event(
+            [plan.cookie(0)], at: 0, time: settings.start.rawValue, kind: .track, traits: [])
+        plan.ingest(client: 0, at: 0, [event])
+        plan.ingest(client: 0, at: 500_000_000, [event])
+        let work = plan.plan()
+        var back = WallClock(wall: settings.start.rawValue, drift: -1_000_000)
+        back.advance(by: -3_600_000, at: 200_000_000)
+        var history = History()
+        for step in work.steps {
+            history.add(
+                History.Call(
+                    step: step.number, client: 0, invoked: step.at, returned: step.at + 1_000_000,
+                    answer: .results([(event.number, .ok)])))
+        }
+        let evidence = Evidence(
+            work: work, settings: settings,
+            clocks: WallClocks(
+                work, known: [back], start: settings.start.rawValue, final: 0, ahead: 0, behind: 0),
+            history: history)
+
+        let time = evidence.events[0].time
+
+        #expect(time == settings.start.rawValue - 3_600_000...settings.start.rawValue)
+    }
 }
 
 extension CBORValue {

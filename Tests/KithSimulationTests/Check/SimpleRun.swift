@@ -10,6 +10,8 @@ struct SimpleRun {
     var work: PlannedWork
     var calls: [History.Call] = []
     var final: FinalState
+    /// What nodes' clocks showed; where none is named, what the plan says.
+    var clocks: [WallClock] = []
 
     /// Steps one after another, each answered within some time, so that calls overlap.
     init(_ work: PlannedWork, _ settings: ClusterSettings, seed: UInt64) {
@@ -61,6 +63,7 @@ struct SimpleRun {
     func violations() -> [Violation] {
         var checker = Checker(work: work, settings: settings)
         checker.hasFaults = false
+        checker.clocks = clocks
         var history = History()
         for call in calls { history.add(call) }
         return checker.check(history: history, final: final)

@@ -130,7 +130,7 @@ import Testing
         let starts = try FolderStarts(decoding: Array(cell[20..<(20 + length)]))
         return FolderWord(
             starts: try #require(starts.list),
-            news: PeerNews(words: [NodeWord(node: NodeID(2), start: StartID(number: 0, id: 0))]))
+            news: NodeNews(words: [NodeWord(node: NodeID(2), start: StartID(number: 0, id: 0))]))
     }
 
     private func greeting(
@@ -212,9 +212,7 @@ import Testing
 
     private func frame(_ type: FrameType, _ payload: [UInt8]) -> [UInt8] {
         var writer = ByteWriter()
-        FrameWriter.write(
-            FrameHeader(type: type, requestID: 1, version: ProtocolVersion.current),
-            payload: payload, into: &writer)
+        FrameWriter.write(FrameHeader(type: type, requestID: 1), payload: payload, into: &writer)
         return writer.bytes
     }
 }

@@ -3,15 +3,15 @@ import KithSimulation
 import KithWire
 import Testing
 
-/// C14: one node's clock jumps 91 days ahead, or back. Nobody whom another node keeps expires, and
-/// nothing comes back. A group has one copy this far, and its node's clock is the only one that it
-/// could ask: whom that node keeps, its own jump ahead does end, for all who ask and for good.
+/// Where every clock is believed (`GuardedClockTests` has those where not): one node's clock jumps
+/// 91 days ahead, or back. Nobody whom another node keeps expires, and nothing comes back. Whom that
+/// node keeps, its own jump ahead does end, for all who ask and for good.
 @Suite struct ClockJumpTests {
     private static let jump: Int64 = 91 * 86_400_000
 
     /// A visitor at each node, each seen once.
     private func visited(seed: UInt64) throws -> (PeerWorld, cookies: [String]) {
-        let world = try PeerWorld.started(seed: seed)
+        let world = try PeerWorld.started(seed: seed, believesClocks: true)
         let cookies = (1...3).map { world.value("anonymous_id", "visitor", at: $0) }
         for (place, cookie) in cookies.enumerated() {
             let results = try world.ingestAll([page(cookie, "first")], at: (place + 1) % 3 + 1)

@@ -115,7 +115,11 @@ final class FakePeer: @unchecked Sendable {
                 folder: Self.folder(as: Self.node, knownBy: greeting?.folder))
             return (Self.frame(reply, frame.requestID), true)
         case .peerHeartbeat where conduct.greets && conduct != .silence:
-            let reply = PeerHeartbeatReply(news: Self.folder(as: Self.node, knownBy: nil).news)
+            let wall =
+                conduct == .lies
+                ? LogTime(Int64(bitPattern: random.next())) : world.settings.start
+            let reply = PeerHeartbeatReply(
+                wall: wall, news: Self.folder(as: Self.node, knownBy: nil).news)
             return (Self.frame(reply, frame.requestID), true)
         default:
             requestCount += 1
@@ -184,6 +188,7 @@ final class FakePeer: @unchecked Sendable {
         case .peerRead: .peerReadReply
         case .peerTotals: .peerTotalsReply
         case .peerMark: .peerMarkReply
+        case .peerClock: .peerClockReply
         default: .statusReply
         }
     }
@@ -235,6 +240,8 @@ final class FakePeer: @unchecked Sendable {
         finding.isLive = !random.oneIn(4)
         finding.isListed = random.oneIn(2)
         finding.payloadBytes = random.below(PeerLimits.payloadBytesMax)
+        finding.profileBytes = random.below(8 << 20)
+        finding.ledgerEntries = random.below(20_000)
         return finding
     }
 
@@ -247,9 +254,17 @@ final class FakePeer: @unchecked Sendable {
             .released(ReleaseOrder(leaf: leaf(), version: index, ledger: noise(9), marks: [])),
             .found(Finding(root: leaf())), .sealedNow(version: index), .merged(root: leaf()),
             .again, .void, .together, .absorbed(by: leaf()), .stale, .done, .notYet,
-            .reclaimed(count: 7, more: true), .malformed, .declined,
+            .reclaimed(count: 7, more: true), .malformed, .declined, .voidByAge,
+            .told(root: leaf(), open: 2, isDuplicate: random.oneIn(2), aside()),
         ]
         return all[random.below(all.count)]
+    }
+
+    private func aside() -> EventAside {
+        var aside = EventAside()
+        aside.traitsRefused = UInt16(truncatingIfNeeded: random.next())
+        aside.refused = random.next()
+        return aside
     }
 
     private func leaf() -> LeafID {
@@ -267,7 +282,7 @@ final class FakePeer: @unchecked Sendable {
         let known = other?.news.words.first { $0.node == id }?.start
         return FolderWord(
             starts: StartList(number: max(1, known?.number ?? 1), ids: [known?.id ?? 1]),
-            news: PeerNews(words: [NodeWord(node: id, start: StartID(number: 0, id: 0))]))
+            news: NodeNews(words: [NodeWord(node: id, start: StartID(number: 0, id: 0))]))
     }
 
     static func frame(_ message: some WireMessage, _ id: UInt64) -> [UInt8] {

@@ -9,7 +9,7 @@ import Testing
 @Suite struct LinkClockTests {
     @Test(arguments: 1...12 as ClosedRange<UInt64>)
     func `a link between groups whose clocks are a retention apart ends`(seed: UInt64) throws {
-        let world = try PeerWorld.started(seed: seed)
+        let world = try PeerWorld.started(seed: seed, believesClocks: true)
         let one = world.value("anonymous_id", "x", at: 1)
         let two = world.value("device_id", "y", at: 2)
         world.cluster.advanceWallTime(ofNode: 2, milliseconds: 91 * 86_400_000)

@@ -199,7 +199,7 @@ import Testing
             // The copy knows of that start, and has had one more since.
             let word = FolderWord(
                 starts: StartList(number: start.number + 1, ids: [start.id, 4711]),
-                news: PeerNews(
+                news: NodeNews(
                     words: [
                         NodeWord(
                             node: NodeID(2),

@@ -59,6 +59,34 @@ import Testing
         try world.end()
     }
 
+    /// The refusals of a node that leads no group are counted by another, which is down. Found by
+    /// `kith simulate --seed 6174310514571`.
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func `a refusal that cannot be counted is not told as certain`(seed: UInt64) throws {
+        var settings = ClusterSettings(seed: seed)
+        settings.nodeCount = 2
+        settings.groups = 1
+        let cluster = SimulatedCluster(settings)
+        try cluster.startAll()
+        let payload = PeerWorld.payload([["type": .text("alias"), "userId": .text("u-1")]])
+        func ingest() throws -> [IngestResult] {
+            try cluster.run(at: 2) { try await $0.ingest(payload) }.results
+        }
+        cluster.crash(1)
+
+        let without = try ingest()
+
+        #expect(without.allSatisfy { $0.wantsRetry }, "seed \(seed): \(without)")
+        try cluster.start(1)
+        try cluster.reconnect()
+        let with = try ingest()
+        #expect(with == [.rejected(.missingPreviousID)])
+        let bytes = try cluster.run(at: 2) { try await $0.stats(retries: 5) }
+        let totals = try CBORValue(decoding: bytes.span.bytes)
+        #expect(totals["events", "rejectedByReason", "missing_previous_id"] == .unsigned(1))
+        try cluster.shutdown()
+    }
+
     /// A greeting is three round trips, longer here than anybody waits for a node that was silent.
     @Test(arguments: 1...3 as ClosedRange<UInt64>)
     func `a far node that was silent once is found again`(seed: UInt64) throws {

@@ -1,6 +1,7 @@
 import KithBytes
 import KithClient
 import KithCore
+import KithServer
 import KithSimulation
 import KithWire
 import Testing
@@ -11,8 +12,10 @@ struct PeerWorld {
     let settings: ClusterSettings
 
     /// Three nodes that are down. `delay`: nanoseconds that a segment is under way between them.
-    init(seed: UInt64, delay: UInt64? = nil) {
+    /// With `believesClocks` no node guards against steps of its wall clock.
+    init(seed: UInt64, delay: UInt64? = nil, believesClocks: Bool = false) {
         var settings = ClusterSettings(seed: seed)
+        if believesClocks { settings.tuning.clockStepMillisMax = .max }
         if let delay { settings.cables.delayNanoseconds = delay...delay }
         settings.nodeCount = 3
         settings.groups = 3
@@ -21,8 +24,8 @@ struct PeerWorld {
     }
 
     /// Three nodes that serve.
-    static func started(seed: UInt64) throws -> PeerWorld {
-        let world = PeerWorld(seed: seed)
+    static func started(seed: UInt64, believesClocks: Bool = false) throws -> PeerWorld {
+        let world = PeerWorld(seed: seed, believesClocks: believesClocks)
         try world.cluster.startAll()
         return world
     }

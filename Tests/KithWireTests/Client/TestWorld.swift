@@ -153,6 +153,7 @@ struct TestClock: Clock {
 
     func wallTime() -> LogTime { LogTime(Int64(world.millis)) }
     func monotonicNanoseconds() -> UInt64 { world.now }
+    func bootNanoseconds() -> UInt64 { world.now }
     func sleep(nanoseconds: UInt64, on loop: any Loop) async throws {
         try await world.sleep(nanoseconds: nanoseconds)
     }

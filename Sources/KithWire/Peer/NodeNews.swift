@@ -4,7 +4,7 @@ public import KithBytes
 // went. By it an empty, an older or a copied folder is known for what it is.
 //
 //   StartList  number u64 · count u16 · ids u64 each, the newest last
-//   PeerNews   count u8 · words
+//   NodeNews   count u8 · words
 //   word       node u16 · number u64 · id u64 · count u16 · { group u16, index u64 } each
 
 /// One start of a node: its number since the folder was made, from 1, and a random id.
@@ -86,7 +86,7 @@ public struct NodeWord: Hashable, Sendable {
 }
 
 /// What a node says of itself and has heard of others.
-public struct PeerNews: Hashable, Sendable {
+public struct NodeNews: Hashable, Sendable {
     /// A word a node, the speaker's own first.
     public var words: [NodeWord]
 
@@ -143,16 +143,16 @@ public struct PeerNews: Hashable, Sendable {
 /// What a node says of its own folder when it greets: which starts it had, and its news.
 public struct FolderWord: Hashable, Sendable {
     public var starts: StartList
-    public var news: PeerNews
+    public var news: NodeNews
 
-    public init(starts: StartList, news: PeerNews) {
+    public init(starts: StartList, news: NodeNews) {
         self.starts = starts
         self.news = news
     }
 
     public init(decoding reader: inout ByteReader) throws(ByteError) {
         starts = try StartList(decoding: &reader)
-        news = try PeerNews(decoding: &reader)
+        news = try NodeNews(decoding: &reader)
     }
 
     public func encode(into writer: inout ByteWriter) {
@@ -178,36 +178,55 @@ public struct PeerGreetingReply: WireMessage, Hashable {
     public func encode(into writer: inout ByteWriter) { folder.encode(into: &writer) }
 }
 
-/// What a node says to every other each second. Answered by `PeerHeartbeatReply`.
+/// What a node says to every other each second, and at a start before anything is served. Answered
+/// by `PeerHeartbeatReply`.
 public struct PeerHeartbeat: WireMessage, Hashable {
     public static let frameType = FrameType.peerHeartbeat
 
-    public var news: PeerNews
+    /// What its wall clock shows, believed or not.
+    public var wall: LogTime
+    public var news: NodeNews
 
-    public init(news: PeerNews) { self.news = news }
+    public init(wall: LogTime, news: NodeNews) {
+        self.wall = wall
+        self.news = news
+    }
 
     public init(decoding payload: RawSpan) throws(ByteError) {
         var reader = ByteReader(payload)
-        news = try PeerNews(decoding: &reader)
+        wall = LogTime(try reader.i64())
+        news = try NodeNews(decoding: &reader)
         try reader.expectEnd()
     }
 
-    public func encode(into writer: inout ByteWriter) { news.encode(into: &writer) }
+    public func encode(into writer: inout ByteWriter) {
+        writer.i64(wall.rawValue)
+        news.encode(into: &writer)
+    }
 }
 
 /// The same of the node that answers.
 public struct PeerHeartbeatReply: WireMessage, Hashable {
     public static let frameType = FrameType.peerHeartbeatReply
 
-    public var news: PeerNews
+    /// What its wall clock shows.
+    public var wall: LogTime
+    public var news: NodeNews
 
-    public init(news: PeerNews) { self.news = news }
+    public init(wall: LogTime, news: NodeNews) {
+        self.wall = wall
+        self.news = news
+    }
 
     public init(decoding payload: RawSpan) throws(ByteError) {
         var reader = ByteReader(payload)
-        news = try PeerNews(decoding: &reader)
+        wall = LogTime(try reader.i64())
+        news = try NodeNews(decoding: &reader)
         try reader.expectEnd()
     }
 
-    public func encode(into writer: inout ByteWriter) { news.encode(into: &writer) }
+    public func encode(into writer: inout ByteWriter) {
+        writer.i64(wall.rawValue)
+        news.encode(into: &writer)
+    }
 }

@@ -1,0 +1,162 @@
+internal import KithBytes
+internal import KithCore
+internal import KithPorts
+internal import KithWire
+internal import Synchronization
+
+/// The clock of a node: its wall time is what the node's guard believes, for all that decides or
+/// stamps anything. Shared by all loops of the node; a reading costs an uncontended lock.
+///
+/// While the node is astray, more than an hour off the median of all clocks, its wall time is 0:
+/// what it still logs of its own (merges under way) then moves no log time, since that never falls.
+final class GuardedClock: Clock {
+    private let clock: any Clock
+    private let state: Mutex<ClockGuard>
+    /// What is refused because of the clock, to be asked before each request.
+    private let standing: Atomic<UInt8>
+
+    /// What a node may do by its clock.
+    enum Standing: UInt8 {
+        /// The other nodes' clocks have not been asked for yet.
+        case unheard
+        case sound
+        /// Reads and merges; events wait until somebody has looked at the clock.
+        case refusesEvents
+        case astray
+    }
+
+    /// A clock that is believed at once, or, where `mustHear`, once others have been asked.
+    init(_ clock: any Clock, stepMillisMax: Int64, mustHear: Bool) {
+        self.clock = clock
+        standing = Atomic(mustHear ? Standing.unheard.rawValue : Standing.sound.rawValue)
+        state = Mutex(
+            ClockGuard(
+                ClockGuard.Reading(wall: clock.wallTime(), boot: clock.bootNanoseconds()),
+                stepMillisMax: stepMillisMax))
+    }
+
+    func wallTime() -> LogTime {
+        let time = read { guarded, reading in
+            let time = guarded.time(reading)
+            if guarded.refusesEvents, self.now == .sound {
+                self.standing.store(Standing.refusesEvents.rawValue, ordering: .relaxed)
+            }
+            return time
+        }
+        return now == .astray || now == .unheard ? LogTime(0) : time
+    }
+
+    func monotonicNanoseconds() -> UInt64 { clock.monotonicNanoseconds() }
+    func bootNanoseconds() -> UInt64 { clock.bootNanoseconds() }
+    func sleep(nanoseconds: UInt64, on loop: any Loop) async throws {
+        try await clock.sleep(nanoseconds: nanoseconds, on: loop)
+    }
+
+    /// The wall clock itself, believed or not: what other nodes are told.
+    var shown: LogTime { clock.wallTime() }
+
+    /// What the node may do now.
+    var now: Standing { Standing(rawValue: standing.load(ordering: .relaxed)) ?? .astray }
+
+    /// Takes in what another node said of its wall clock just now.
+    func hear(_ wall: LogTime, of node: NodeID) {
+        read { guarded, reading in guarded.hear(wall, of: node, at: reading.boot) }
+        look()
+    }
+
+    /// Why the node does not take a request now; nil where it does. `ofEvents`: whether it brings
+    /// some.
+    func refusal(ofEvents: Bool, of node: NodeID) -> ErrorReply? {
+        let code: ErrorCode
+        switch now {
+        case .sound: return nil
+        case .refusesEvents where !ofEvents: return nil
+        case .refusesEvents, .astray: code = .clock
+        case .unheard:
+            return ErrorReply(
+                code: .unavailable,
+                text: "node \(node.rawValue) starts: it asks the others for their clocks",
+                retryAfterMillis: 100)
+        }
+        mark(.clockRefuses)
+        let why = look().text ?? "its clock is being put right"
+        return ErrorReply(code: code, text: "node \(node.rawValue): \(why)")
+    }
+
+    /// Looks at the clock, and judges anew what the node may do. Where others must be asked first,
+    /// that is over with `haveHeard`. O(nodes).
+    @discardableResult
+    func look(haveHeard: Bool = false) -> Report {
+        let report = read { guarded, reading in
+            let believed = guarded.time(reading)
+            return Report(
+                believed: believed, shown: LogTime(reading.wall), problem: guarded.problem,
+                heldBackMillis: guarded.heldBackMillis, steps: guarded.steps,
+                refusesEvents: guarded.refusesEvents, differences: guarded.differences)
+        }
+        let standing: Standing =
+            if case .astray = report.problem {
+                .astray
+            } else {
+                report.refusesEvents ? .refusesEvents : .sound
+            }
+        guard haveHeard || now != .unheard else { return report }
+        if standing == .astray, now != .astray { mark(.clockAstray) }
+        self.standing.store(standing.rawValue, ordering: .relaxed)
+        return report
+    }
+
+    private func read<Result>(
+        _ body: (inout ClockGuard, ClockGuard.Reading) -> Result
+    ) -> Result {
+        state.withLock { guarded in
+            body(
+                &guarded,
+                ClockGuard.Reading(wall: clock.wallTime(), boot: clock.bootNanoseconds()))
+        }
+    }
+
+    /// How a node stands to its clock.
+    struct Report {
+        let believed: LogTime
+        let shown: LogTime
+        let problem: ClockGuard.Problem?
+        let heldBackMillis: Int64
+        let steps: UInt64
+        let refusesEvents: Bool
+        /// By node, how far its clock is ahead of believed time.
+        let differences: [(node: NodeID, millis: Int64)]
+
+        /// What is wrong, and what to do, for people; nil where nothing is.
+        var text: String? {
+            switch problem {
+            case .astray(let millis, let clocks):
+                "its time is \(Self.span(millis)) the median of \(clocks) clocks, so it does not "
+                    + "serve: set its clock right, and start it again if it does not recover"
+            case .unconfirmed(let millis):
+                "its wall clock is suddenly \(Self.span(millis)) what it was, and is not followed"
+                    + (refusesEvents ? ", and events are refused" : "")
+                    + ": set it right, or start the node again if it is right now"
+            case .apart(let millis, let clocks):
+                "its clock is \(Self.span(millis)) "
+                    + (clocks < ClockGuard.clocksMin
+                        ? "that of the other node" : "the median of \(clocks)")
+                    + ": look at both"
+            case nil: nil
+            }
+        }
+
+        /// "3 h ahead of", "12 s behind".
+        private static func span(_ millis: Int64) -> String {
+            let seconds = millis.magnitude / 1_000
+            let text =
+                switch seconds {
+                case 0..<120: "\(seconds) s"
+                case 120..<7_200: "\(seconds / 60) min"
+                case 7_200..<172_800: "\(seconds / 3_600) h"
+                default: "\(seconds / 86_400) days"
+                }
+            return "\(text) \(millis > 0 ? "ahead of" : "behind")"
+        }
+    }
+}

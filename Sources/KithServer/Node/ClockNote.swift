@@ -1,0 +1,86 @@
+internal import KithBytes
+internal import KithCore
+internal import KithPorts
+internal import KithStorage
+
+/// The wall time that the data folder saw last, noted at a start and every hour: what the clock is
+/// compared with at the next start.
+///
+///     file `clock`, a durable cell: version u8 (1) · wall time i64, ms since 1970
+///
+/// Touched by its node only.
+final class ClockNote: @unchecked Sendable {
+    private let disk: any Disk
+    private let loop: any Loop
+    /// Of the boot clock, when the last note was made.
+    private var notedAt: UInt64?
+
+    static let path = "clock"
+    private static let version: UInt8 = 1
+    /// How far beyond the last entry or note a clock may be at a start, in milliseconds.
+    static let startMillisMax: Int64 = 30 * 86_400_000
+    /// From one note to the next, in nanoseconds of the boot clock.
+    static let noteNanoseconds: UInt64 = 3_600_000_000_000
+
+    init(disk: any Disk, loop: any Loop) {
+        self.disk = disk
+        self.loop = loop
+    }
+
+    /// Refuses a start whose clock is too far beyond the last note, and the last entry where its
+    /// time is a wall time. A first start has nothing to compare with.
+    func judgeStart(
+        at wall: LogTime, lastEntry: LogTime?, isAccepted: Bool
+    ) async throws(NodeError) {
+        let noted = try await load()
+        guard let last = [noted, lastEntry].compactMap({ $0 }).max(), !isAccepted else { return }
+        let (bound, overflow) = last.rawValue.addingReportingOverflow(Self.startMillisMax)
+        if !overflow, wall.rawValue > bound {
+            mark(.clockTooFarAtStart)
+            throw .clock(wall: wall.rawValue, last: last.rawValue)
+        }
+    }
+
+    private func load() async throws(NodeError) -> LogTime? {
+        let cell = DurableCell(disk: disk, path: Self.path, loop: loop)
+        let bytes: [UInt8]?
+        do throws(CellError) {
+            bytes = try await cell.load()
+            await cell.close()
+        } catch {
+            throw .identity(error)
+        }
+        guard let bytes else { return nil }
+        do throws(ByteError) {
+            var reader = unsafe ByteReader(bytes.span.bytes)
+            let version = try reader.u8()
+            guard version == Self.version else { throw .unknownTag(version, offset: 0) }
+            let wall = LogTime(try reader.i64())
+            return wall
+        } catch {
+            throw .identity(.corrupt(path: Self.path))
+        }
+    }
+
+    /// Notes the time; durable when it returns.
+    func store(_ wall: LogTime) async throws(NodeError) {
+        var writer = ByteWriter()
+        writer.u8(Self.version)
+        writer.i64(wall.rawValue)
+        let cell = DurableCell(disk: disk, path: Self.path, loop: loop)
+        do throws(CellError) {
+            try await cell.store(writer.bytes)
+            await cell.close()
+        } catch {
+            throw .identity(error)
+        }
+    }
+
+    /// The same where the last note of this life is an hour old.
+    func storeIfDue(_ wall: LogTime, boot: UInt64) async throws(NodeError) {
+        if let notedAt, boot &- notedAt < Self.noteNanoseconds { return }
+        let isFirst = notedAt == nil
+        notedAt = boot
+        if !isFirst { try await store(wall) }
+    }
+}

@@ -1,0 +1,95 @@
+internal import KithBytes
+internal import KithCore
+internal import KithPorts
+internal import KithStorage
+internal import KithWire
+
+// A node before it serves: its log is replayed into the groups, and its port says how far it is.
+
+extension Node {
+    /// Replays the log into the groups; meanwhile the listener tells how far it is.
+    static func recover(
+        _ options: LogOptions, _ settings: NodeSettings, _ ports: NodePorts,
+        _ listener: any Listener, _ groups: [Group], _ failure: FailureBox,
+        _ print: @escaping @Sendable (LogLine) -> Void
+    ) async throws(NodeError) -> (WriteAheadLog, lastEntry: LogTime?) {
+        let progress = StartProgress()
+        var options = options
+        options.onProgress = { progress.reach($0) }
+        let door = StartingPort(
+            settings: settings, listener: listener, clock: ports.clock, progress: progress)
+        typealias Replayed = (WriteAheadLog, lastEntry: LogTime?)
+        let result: Result<Replayed, NodeError> = await door.answer { [options] in
+            do throws(NodeError) {
+                return .success(
+                    try await replay(options, ports, groups, failure, progress, print))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    /// Nanoseconds of replaying after which other work of the loop has its turn.
+    static let replayTurnNanoseconds: UInt64 = 20_000_000
+    /// Nanoseconds between two lines of the log that say how far it is.
+    static let progressNanoseconds: UInt64 = 10_000_000_000
+
+    static func replay(
+        _ options: LogOptions, _ ports: NodePorts, _ groups: [Group], _ failure: FailureBox,
+        _ progress: StartProgress, _ print: @escaping @Sendable (LogLine) -> Void
+    ) async throws(NodeError) -> (WriteAheadLog, lastEntry: LogTime?) {
+        let bell = failure
+        var misplaced: NodeError?
+        var lastEntry: LogTime?
+        let started = ports.clock.monotonicNanoseconds()
+        var (turnAt, toldAt) = (started, started)
+        let opened: (log: WriteAheadLog, report: RecoveryReport)
+        do throws(LogError) {
+            opened = try await WriteAheadLog.open(
+                disk: ports.disk, loop: ports.loops[0], randomness: ports.randomness,
+                options: options,
+                onFailure: { bell.fail(.disk($0)) },
+                onEntry: { entry in
+                    guard misplaced == nil else { return }
+                    if let group = groups.first(where: { $0.id == entry.group }) {
+                        misplaced = await group.replay(entry)
+                    } else {
+                        misplaced = .logOrder(
+                            group: entry.group.rawValue, index: entry.index.rawValue)
+                    }
+                    guard misplaced == nil else { return mark(.nodeEntryMisplaced) }
+                    lastEntry = max(lastEntry ?? entry.time, entry.time)
+                    let now = ports.clock.monotonicNanoseconds()
+                    if now - toldAt >= progressNanoseconds {
+                        toldAt = now
+                        print(LogLine(.info, "starting: \(progress.text)"))
+                    }
+                    if now - turnAt >= replayTurnNanoseconds {
+                        await Task.yield()
+                        turnAt = ports.clock.monotonicNanoseconds()
+                    }
+                })
+        } catch .notEmpty {
+            throw .identityMissing
+        } catch {
+            throw .log(error)
+        }
+        if let misplaced {
+            await opened.log.close()
+            throw misplaced
+        }
+        let report = opened.report
+        if let torn = report.tornTail {
+            print(
+                .warning(
+                    "log: cut a torn write of \(torn.byteCount) bytes at segment \(torn.segment.rawValue), "
+                        + "offset \(torn.offset); it was never acknowledged"))
+        }
+        if report.entries > 0 {
+            let millis = (ports.clock.monotonicNanoseconds() - started) / 1_000_000
+            print(LogLine(.info, "log: recovered \(report.entries) entries in \(millis) ms"))
+        }
+        return (opened.log, lastEntry)
+    }
+}

@@ -1,0 +1,189 @@
+// What a node says at its port while it replays its log, which may take minutes: that it is there,
+// that it does not serve yet, and how far it is.
+//
+//   accepted ─▶ Hello ─▶ HelloReply ─▶ Status ─▶ its row, `starting`, with the percentage
+//                                   └▶ anything else ─▶ Error `starting`
+//
+// So whoever asks can tell a node that starts from one that is gone, and go on to another
+// meanwhile. Nothing is kept waiting: each request is answered at once, and what is longer than a
+// greeting may be is answered by its header. When the log is replayed these connections are closed;
+// clients connect again and find the node itself.
+
+internal import KithBytes
+internal import KithCore
+internal import KithPorts
+internal import KithWire
+internal import Synchronization
+
+/// Answers at a listener until the log is replayed. A value.
+struct StartingPort: Sendable {
+    let settings: NodeSettings
+    let listener: any Listener
+    let clock: any Clock
+    let progress: StartProgress
+
+    /// Connections at a time; a further one is closed at once.
+    static let connectionsMax = 64
+    /// Nanoseconds from a connection to its end, whatever it asks.
+    static let connectionNanosecondsMax: UInt64 = 10_000_000_000
+
+    /// Runs `work`, and answers at the port for as long as it takes.
+    func answer<Value: Sendable>(during work: () async -> Value) async -> Value {
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await self.run() }
+            let value = await work()
+            tasks.cancelAll()
+            return value
+        }
+    }
+
+    /// Accepts and answers until it is cancelled.
+    private func run() async {
+        let count = ConnectionCount()
+        await withDiscardingTaskGroup { tasks in
+            while !Task.isCancelled {
+                let stream: any ByteStream
+                do throws(NetworkError) {
+                    guard let accepted = try await listener.accept() else { break }
+                    stream = accepted
+                } catch {
+                    break  // the node itself finds the listener broken, and says so
+                }
+                guard !Task.isCancelled, count.add(atMost: Self.connectionsMax) else {
+                    stream.close()
+                    continue
+                }
+                tasks.addTask(executorPreference: stream.loop.tasks) {
+                    await self.serve(stream)
+                    count.remove()
+                }
+            }
+            tasks.cancelAll()
+        }
+    }
+
+    private final class ConnectionCount: Sendable {
+        private let count = Atomic<Int>(0)
+
+        func add(atMost limit: Int) -> Bool {
+            guard count.load(ordering: .relaxed) < limit else { return false }
+            count.add(1, ordering: .relaxed)
+            return true
+        }
+
+        func remove() { count.subtract(1, ordering: .relaxed) }
+    }
+
+    /// Serves one connection until it ends, has had its time, or the node is started.
+    private func serve(_ stream: any ByteStream) async {
+        await withTaskCancellationHandler {
+            await withTaskGroup(of: Void.self) { tasks in
+                tasks.addTask { await self.converse(stream) }
+                tasks.addTask { [clock] in
+                    // A sleep that throws was cancelled: the conversation is over.
+                    try? await clock.sleep(
+                        nanoseconds: Self.connectionNanosecondsMax, on: stream.loop)
+                }
+                await tasks.next()
+                stream.close()
+                tasks.cancelAll()
+            }
+        } onCancel: {
+            stream.close()
+        }
+    }
+
+    private func converse(_ stream: any ByteStream) async {
+        var decoder = FrameDecoder()
+        var isGreeted = false
+        while !Task.isCancelled {
+            var writer = ByteWriter()
+            var goesOn = true
+            do throws(FrameError) {
+                while goesOn, let frame = try decoder.next() {
+                    let reply = isGreeted ? reply(to: frame) : greet(frame)
+                    goesOn = isGreeted || reply is HelloReply
+                    isGreeted = true
+                    FrameWriter.write(reply, requestID: frame.requestID, into: &writer)
+                }
+            } catch {
+                // No frame, or a batch: nobody's request can be told by its number any more.
+                FrameWriter.write(starting, requestID: 0, into: &writer)
+                goesOn = false
+            }
+            do throws(NetworkError) {
+                if writer.count > 0 { try await stream.write(writer.bytes) }
+                guard goesOn else { return }
+                let bytes = try await stream.read(atMost: Int(WireLimits.helloFrameBytesMax))
+                guard !bytes.isEmpty else { return }
+                decoder.append(bytes)
+            } catch {
+                return  // closed or reset: nobody is left to be told
+            }
+        }
+    }
+
+    private func greet(_ frame: Frame) -> any WireMessage {
+        guard frame.type == .hello else {
+            return ErrorReply(code: .notHello, text: "the first frame must be a Hello")
+        }
+        do throws(ByteError) {
+            let hello = try Hello(decoding: frame.payload)
+            let configuration = settings.configuration
+            if let refusal = hello.refusal(by: configuration.name) { return refusal.error }
+            return HelloReply(
+                clusterName: configuration.name, nodeID: settings.nodeID, limits: settings.limits,
+                retentionClock: configuration.retention.clock, groups: UInt16(configuration.groups))
+        } catch {
+            return ErrorReply(code: .malformed, text: "Hello: \(error)")
+        }
+    }
+
+    private func reply(to frame: Frame) -> any WireMessage {
+        frame.type == .status ? StatusReply(map: status.encoded()) : starting
+    }
+
+    private var starting: ErrorReply {
+        mark(.nodeAskedWhileStarting)
+        return ErrorReply(code: .starting, text: progress.text)
+    }
+
+    /// Its own row, and those of others as what they are from here: not asked.
+    private var status: CBORValue {
+        let configuration = settings.configuration
+        let nodes = configuration.nodes.map { node -> CBORValue in
+            var row: [(String, CBORValue)] = [
+                ("id", .unsigned(UInt64(node.id.rawValue))),
+                ("address", .text("\(node.host):\(node.port)")),
+            ]
+            if node.id == settings.nodeID {
+                row += [
+                    ("state", .text("starting")), ("problem", .text(progress.text)),
+                    ("startPercent", .unsigned(UInt64(progress.percent))),
+                    ("software", .text(settings.software)),
+                ]
+            } else {
+                row += [
+                    ("state", .text("unknown")),
+                    (
+                        "problem",
+                        .text("node \(settings.nodeID.rawValue), which was asked, is starting")
+                    ),
+                ]
+            }
+            return .object(row)
+        }
+        let groups = GroupTable(groupCount: configuration.groups).groups.map { id -> CBORValue in
+            let leader = configuration.leader(of: id)
+            return .object([
+                ("group", .unsigned(UInt64(id.rawValue))),
+                ("leader", .unsigned(UInt64(leader.rawValue))),
+                ("state", .text(leader == settings.nodeID ? "starting" : "unknown")),
+            ])
+        }
+        return .object([
+            ("cluster", .text(configuration.name)), ("nodes", .array(nodes)),
+            ("groups", .array(groups)),
+        ])
+    }
+}

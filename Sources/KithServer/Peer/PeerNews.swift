@@ -1,0 +1,61 @@
+internal import Synchronization
+
+/// Whether another node answers, as this node's log was told last: a line for each change, and none
+/// for what stays so. Called by both links to that node, from their loops.
+final class PeerNews: Sendable {
+    private enum Standing { case unknown, up, starting, down }
+
+    private struct State {
+        var standing = Standing.unknown
+        /// Links that are open.
+        var openCount = 0
+    }
+
+    private let name: String
+    private let print: @Sendable (LogLine) -> Void
+    private let state = Mutex(State())
+
+    init(_ name: String, _ print: @escaping @Sendable (LogLine) -> Void) {
+        self.name = name
+        self.print = print
+    }
+
+    /// A link has exchanged greetings with it.
+    func linkOpened() {
+        let isNews = state.withLock { state in
+            state.openCount += 1
+            defer { state.standing = .up }
+            return state.standing != .up
+        }
+        if isNews { print(LogLine(.info, "\(name) answers")) }
+    }
+
+    /// A link that was open has ended; `isMeant` where this node stops.
+    func linkEnded(_ reason: String, isMeant: Bool) {
+        let isNews = state.withLock { state in
+            state.openCount -= 1
+            guard state.openCount == 0, !isMeant else { return false }
+            defer { state.standing = .down }
+            return state.standing != .down
+        }
+        if isNews { print(.warning("\(name) does not answer any more: \(reason)")) }
+    }
+
+    /// A link could not be opened; `isMeant` where this node stops.
+    func linkFailed(_ failure: PeerFailure, isMeant: Bool) {
+        var (isStarting, isRefusal) = (false, false)
+        if case .starting = failure { isStarting = true }
+        if case .refused = failure { isRefusal = true }
+        let isNews = state.withLock { [isStarting] state in
+            guard state.openCount == 0, !isMeant else { return false }
+            let standing = isStarting ? Standing.starting : .down
+            defer { state.standing = standing }
+            return state.standing != standing
+        }
+        guard isNews else { return }
+        print(
+            isStarting
+                ? LogLine(.info, "\(name) is starting: \(failure.text)")
+                : .warning("\(name) \(isRefusal ? "refuses" : "does not answer"): \(failure.text)"))
+    }
+}
