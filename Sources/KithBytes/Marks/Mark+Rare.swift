@@ -21,7 +21,7 @@ extension Mark {
         case .traitDeletionGone, .traitDeletionEnded:
             "a profile full of deleted traits, or a value older than a deletion of 90 days ago: more "
                 + "than a world's clients send; tests come here"
-                case .sealTooLarge, .eventTraitRefused, .linkProfileTooLarge:
+        case .sealTooLarge, .eventTraitRefused, .linkProfileTooLarge:
             "a profile of a MiB: more than a world's clients send"
         case .linkLedgerTooLarge:
             "thousands of forgotten leaves, or of seals that no mark has passed: more than a world has"
