@@ -14,6 +14,8 @@ final class GuardedClock: Clock {
     private let state: Mutex<ClockGuard>
     /// What is refused because of the clock, to be asked before each request.
     private let standing: Atomic<UInt8>
+    /// Requests that came before the others were asked; as many as connections have in work.
+    private let waiting = Mutex<[CheckedContinuation<Void, Never>]>([])
 
     /// What a node may do by its clock.
     enum Standing: UInt8 {
@@ -65,22 +67,28 @@ final class GuardedClock: Clock {
     }
 
     /// Why the node does not take a request now; nil where it does. `ofEvents`: whether it brings
-    /// some.
-    func refusal(ofEvents: Bool, of node: NodeID) -> ErrorReply? {
-        let code: ErrorCode
+    /// some. At a start suspends until the others were asked, a second at most.
+    func refusal(ofEvents: Bool, of node: NodeID) async -> ErrorReply? {
+        if now == .unheard { await waitUntilHeard() }
         switch now {
         case .sound: return nil
         case .refusesEvents where !ofEvents: return nil
-        case .refusesEvents, .astray: code = .clock
-        case .unheard:
-            return ErrorReply(
-                code: .unavailable,
-                text: "node \(node.rawValue) starts: it asks the others for their clocks",
-                retryAfterMillis: 100)
+        case .refusesEvents, .astray, .unheard: break
         }
         mark(.clockRefuses)
         let why = look().text ?? "its clock is being put right"
-        return ErrorReply(code: code, text: "node \(node.rawValue): \(why)")
+        return ErrorReply(code: .clock, text: "node \(node.rawValue): \(why)")
+    }
+
+    private func waitUntilHeard() async {
+        await withCheckedContinuation { continuation in
+            let mustWait = waiting.withLock { waiting in
+                guard now == .unheard else { return false }
+                waiting.append(continuation)
+                return true
+            }
+            if !mustWait { continuation.resume() }
+        }
     }
 
     /// Looks at the clock, and judges anew what the node may do. Where others must be asked first,
@@ -103,6 +111,12 @@ final class GuardedClock: Clock {
         guard haveHeard || now != .unheard else { return report }
         if standing == .astray, now != .astray { mark(.clockAstray) }
         self.standing.store(standing.rawValue, ordering: .relaxed)
+        guard haveHeard else { return report }
+        let heard = waiting.withLock { waiting in
+            defer { waiting = [] }
+            return waiting
+        }
+        for continuation in heard { continuation.resume() }
         return report
     }
 

@@ -52,7 +52,7 @@ extension Connection {
             mark(.connectionBadSpace)
             return ErrorReply(code: .badSpace, text: "a space is 1 to 64 of a-z 0-9 _ -")
         }
-        if let refusal = service.guardedClock.refusal(ofEvents: true, of: service.nodeID) {
+        if let refusal = await service.guardedClock.refusal(ofEvents: true, of: service.nodeID) {
             return refusal
         }
         guard plan.hasStamps == service.isEventClock else {

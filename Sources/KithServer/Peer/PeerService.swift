@@ -80,7 +80,7 @@ struct PeerService: Sendable {
                 return await hear(try PeerHeartbeat(decoding: frame.payload), from: id)
             case .peerStatus: break
             default:
-                if let refusal = guardedClock.refusal(ofEvents: false, of: nodeID) {
+                if let refusal = await guardedClock.refusal(ofEvents: false, of: nodeID) {
                     return refusal
                 }
             }
@@ -122,7 +122,7 @@ struct PeerService: Sendable {
 
     private func perform(_ request: PeerPerform) async -> any WireMessage {
         guard let group = group(request.group) else { return notLed(request.group) }
-        if request.isIngest, let refusal = guardedClock.refusal(ofEvents: true, of: nodeID) {
+        if request.isIngest, let refusal = await guardedClock.refusal(ofEvents: true, of: nodeID) {
             return refusal
         }
         var part = Round.Part(group: request.group)
