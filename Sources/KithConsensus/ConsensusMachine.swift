@@ -22,6 +22,14 @@ public struct ConsensusMachine: Sendable, Equatable {
         committed = lastIndex
     }
 
+    /// The log goes on behind `index`, which is durable; nothing was proposed yet.
+    public mutating func skip(to index: LogIndex) {
+        precondition(
+            last == committed && index > last, "from \(last.rawValue) to \(index.rawValue)")
+        last = index
+        committed = index
+    }
+
     /// Gives the next entry its place. It must reach the log before any later one.
     public mutating func propose() -> (term: Term, index: LogIndex) {
         last = last.next

@@ -101,7 +101,17 @@ final class Eavesdropper {
             } else {
                 overheard.requests.append((frame.type, payload))
                 guard frame.type == .peerGreeting else { continue }
-                _ = caller.send(Stranger.frame(.done, [], id: frame.requestID))
+                // The folder that the caller knows, if it knows one, with nothing to remember.
+                let known = try PeerGreeting(decoding: frame.payload).folder?.news.words.first {
+                    $0.node == node
+                }
+                let start = known?.start ?? StartID(number: 1, id: 1)
+                let folder = FolderWord(
+                    starts: StartList(number: start.number, ids: [start.id]),
+                    news: NodeNews(
+                        words: [NodeWord(node: node, start: StartID(number: 0, id: 0))]))
+                let answer = PeerGreetingReply(folder: folder).encoded()
+                _ = caller.send(Stranger.frame(.peerGreetingReply, answer, id: frame.requestID))
             }
         }
         return overheard

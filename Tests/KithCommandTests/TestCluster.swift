@@ -45,13 +45,22 @@ final class TestCluster {
         (0..<count).map { address(($0 + number - 1) % count + 1) }.joined(separator: ",")
     }
 
+    /// The data folder of a node.
+    func data(_ number: Int) -> URL { folder.appendingPathComponent("node-\(number)") }
+
+    /// Runs a node on any folder, and does not wait.
+    func serve(_ number: Int, data: URL, _ more: String...) throws -> Run {
+        try Run(
+            ["serve", "--config", configPath, "--node", "\(number)", "--data", data.path] + more)
+    }
+
     /// Starts a node and waits until it listens.
-    func start(_ number: Int) throws {
+    func start(_ number: Int, _ more: String...) throws {
         let run = try Run(
             [
                 "serve", "--config", configPath, "--node", "\(number)", "--data",
-                folder.appendingPathComponent("node-\(number)").path,
-            ], descriptorsMax: descriptorsMax)
+                data(number).path,
+            ] + more, descriptorsMax: descriptorsMax)
         guard run.line() != nil else { throw TestNodeError(text: run.end().error) }
         runs[number - 1] = run
     }

@@ -58,6 +58,10 @@ import Testing
         #expect(
             rows.map { "\($0[0]) \($0[1])" } == [
                 "frameBytesMax \(PeerLimits.frameBytesMax)",
+                "greetingBytesMax \(PeerLimits.greetingBytesMax)",
+                "startsMax \(StartList.startsMax)",
+                "wordsMax \(PeerLimits.wordsMax)",
+                "endsMax \(PeerLimits.endsMax)",
                 "operationBytesMax \(PeerLimits.operationBytesMax)",
                 "operationsMax \(PeerLimits.operationsMax)",
                 "findsMax \(PeerLimits.findsMax)",

@@ -8,13 +8,33 @@ extension Sample {
     static let anonymous = LeafID(high: 0xc123_4567_89ab_cdef, low: 0xfedc_ba98_7654_3201)
     static let place = OperationIndex(entry: LogIndex(41), ordinal: 2)
 
-    /// The examples of "Between nodes" in docs/wire.md, in its order.
+    /// Node 2, with a group, which has heard of node 3.
+    static let news = NodeNews(words: [
+        NodeWord(
+            node: NodeID(2), start: StartID(number: 7, id: 0x77),
+            ends: [NodeWord.GroupEnd(group: GroupID(1), index: LogIndex(500))]),
+        NodeWord(node: NodeID(3), start: StartID(number: 1, id: 0x88)),
+    ])
+
+    /// The examples of "Between nodes in docs/wire.md, in its order.
     static let peers: [Sample] = [
         Sample(
             "hello-node", 1,
             Hello(clusterName: "local-3", role: .node, nodeID: NodeID(2), software: "kith 1.0")),
         Sample(
-            "peer-greeting", 1, PeerGreeting(digests: (1...5).map { 0x1111_1111_1111_1111 * $0 })),
+            "peer-greeting", 1,
+            PeerGreeting(
+                digests: (1...5).map { 0x1111_1111_1111_1111 * $0 },
+                folder: FolderWord(
+                    starts: StartList(number: 7, ids: [0x66, 0x77]), news: news))),
+        Sample(
+            "peer-greeting-reply", 1,
+            PeerGreetingReply(
+                folder: FolderWord(
+                    starts: StartList(number: 1, ids: [0x88]),
+                    news: NodeNews(
+                        words: [NodeWord(node: NodeID(3), start: StartID(number: 1, id: 0x88))]))
+            )),
         Sample(
             "peer-perform", 2,
             PeerPerform(
@@ -47,8 +67,12 @@ extension Sample {
         Sample("peer-mark", 8, PeerMark(group: GroupID(1))),
         Sample("peer-mark-reply", 8, PeerMarkReply(mark: place)),
         Sample("peer-status", 9, PeerStatus()),
-        Sample("peer-clock", 10, PeerClock(wall: LogTime(1_767_225_600_000))),
-        Sample("peer-clock-reply", 10, PeerClockReply(wall: LogTime(1_767_225_599_250))),
+        Sample(
+            "peer-heartbeat", 10,
+            PeerHeartbeat(wall: LogTime(1_767_225_600_000), news: news)),
+        Sample(
+            "peer-heartbeat-reply", 10,
+            PeerHeartbeatReply(wall: LogTime(1_767_225_599_250), news: NodeNews(words: []))),
     ]
 
     /// The values between nodes that no example of the document has.

@@ -21,7 +21,7 @@ extension Mark {
         case .traitDeletionGone, .traitDeletionEnded:
             "a profile full of deleted traits, or a value older than a deletion of 90 days ago: more "
                 + "than a world's clients send; tests come here"
-                case .sealTooLarge, .eventTraitRefused, .linkProfileTooLarge:
+        case .sealTooLarge, .eventTraitRefused, .linkProfileTooLarge:
             "a profile of a MiB: more than a world's clients send"
         case .linkLedgerTooLarge:
             "thousands of forgotten leaves, or of seals that no mark has passed: more than a world has"
@@ -48,6 +48,11 @@ extension Mark {
             "a node uses its cells one after the other"
         case .folderInUse:
             "worlds start a node once; tests of processes come here"
+        case .folderEmpty, .folderOwnWrong, .folderOtherWrong, .folderAsks, .peerAskedByNewFolder,
+            .groupRisen, .logUnowned, .groupMalformed, .groupOtherGroup, .groupEntryUnknown:
+            "worlds give a node its own folder again; tests of folders come here"
+        case .nodeRunsAlready:
+            "worlds have no second port for a node; tests of processes come here"
         case .folderOfAnotherCluster, .logOfAnotherCluster:
             "worlds give each node its own folder; tests come here"
         case .folderOtherClass, .nodeEntryMisplaced, .peerOtherNodeAnswers, .peerFileDiffers:

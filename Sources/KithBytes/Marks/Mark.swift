@@ -8,7 +8,7 @@
 // The name is the case's: `absorbAlreadyTaken` is "absorb.alreadyTaken".
 
 /// A branch that is counted where somebody counts (`MarkBoard`).
-public enum Mark: UInt8, CaseIterable, Sendable {
+public enum Mark: UInt16, CaseIterable, Sendable {
     // MARK: Absorbing: step 2 of a merge, at the winner
     /// A second copy of an absorb that was taken.
     case absorbAlreadyTaken
@@ -298,6 +298,14 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case groupPieceFailed
     /// A read ran out of time at a sealed record.
     case groupReadWaits
+    /// The log of a group goes on above what a lost one may have had.
+    case groupRisen
+    /// Operations that are none were not logged.
+    case groupMalformed
+    /// Operations about another group's records were not logged.
+    case groupOtherGroup
+    /// An entry of the log that this program does not understand: the node does not start.
+    case groupEntryUnknown
     /// A group's merges learn that another group's node is silent.
     case silenceNoted
     /// All groups that were silent answer again.
@@ -312,6 +320,8 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case logMissing
     /// A segment that is needed is gone: refused.
     case logSegmentMissing
+    /// A log with entries in a folder that does not say whose it is: refused.
+    case logUnowned
     /// The log of a cluster with another name, number of groups or hash key: refused.
     case logOfAnotherCluster
     /// A later frame proves that bad bytes were durable once: refused.
@@ -380,12 +390,22 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case folderInUse
     /// A folder without namespaces.
     case folderNew
+    /// An empty folder that this start did not make: refused.
+    case folderEmpty
+    /// Another node has seen this one with another folder: this node ends.
+    case folderOwnWrong
+    /// Another node's folder is not the one that was seen before: refused.
+    case folderOtherWrong
+    /// The loss of a folder is meant: every other node is asked.
+    case folderAsks
     /// The folder is another cluster's, or another node's.
     case folderOfAnotherCluster
     /// A namespace changed its class since.
     case folderOtherClass
     /// A node starts on a folder that was used before.
     case nodeStartedAgain
+    /// The node answers already, at its address: refused.
+    case nodeRunsAlready
     /// An entry of the log is of a group that is not led here, or out of order.
     case nodeEntryMisplaced
     /// One connection too many, with those that are about to end.
@@ -440,6 +460,8 @@ public enum Mark: UInt8, CaseIterable, Sendable {
     case peerGreetingRefused
     /// Its cluster file says something else.
     case peerFileDiffers
+    /// A node without its old folder asks what was heard of it.
+    case peerAskedByNewFolder
     /// Bytes from another node are no frame.
     case peerBadFrame
     /// A reply came after its deadline.

@@ -19,7 +19,7 @@ public final class MarkBoard {
     private let places: UnsafeMutablePointer<UInt32>
 
     /// Counters of marks; what follows them is for planted builds.
-    @usableFromInline static var markPlaces: Int { 256 }
+    @usableFromInline static var markPlaces: Int { 512 }
     private static var placeCount: Int { markPlaces + NodeFault.places + 2 }
 
     /// A board on which nothing is counted yet.

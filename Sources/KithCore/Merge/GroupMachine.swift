@@ -109,42 +109,47 @@ public struct GroupMachine: Sendable {
     }
 
     /// Applies one entry and appends the outcome of each operation, in order. `index` must follow
-    /// the last one applied.
+    /// the last one applied. An operation that cannot be carried out ends it, and is returned: what
+    /// is committed and not understood must not be passed over.
     public mutating func apply(
         index: LogIndex, time: LogTime, clock: EntryClock, operations: RawSpan,
         on shards: some ShardAccess, outcomes: inout [Outcome]
-    ) {
+    ) -> OperationFault? {
         precondition(index == applied.next, "entry \(index.rawValue) after \(applied.rawValue)")
         self.clock = clock
         if clock == .wall, time > now || planted(.logTimeFalls) { now = time }
-        var reader = ByteReader(operations)
+        var reader = OperationReader(operations)
         var step = Step(entry: index)
-        while !reader.isAtEnd {
-            do {
-                let raw = try reader.u8()
-                let length = Int(try reader.u32())
-                let stamp = try reader.i64()
-                let payload = try reader.take(length)
+        var fault: OperationFault?
+        do throws(OperationFault) {
+            while let payload = try reader.next() {
+                let stamp = reader.stamp
                 if clock == .event, stamp > now.rawValue, time > now {
                     now = LogTime(min(stamp, time.rawValue))
                 }
-                guard let type = OperationType(rawValue: raw) else {
-                    outcomes.append(.malformed)
-                    continue
-                }
-                if type != .event { step.runStands = false }
-                do {
-                    outcomes.append(try apply(type, payload, &step, shards))
+                if reader.type != .event { step.runStands = false }
+                let operation: Operation
+                do throws(ByteError) {
+                    operation = try Operation(reader.type, payload)
                 } catch {
-                    step.runStands = false
-                    outcomes.append(.malformed)
+                    throw reader.fault(.malformed(error))
                 }
-            } catch {
-                // Framing is lost: nothing after this can be told apart.
-                outcomes.append(.malformed)
-                break
+                guard operation.belongs(to: group, table) else { throw reader.fault(.otherGroup) }
+                outcomes.append(apply(operation, &step, shards))
             }
+        } catch {
+            outcomes.append(.malformed)
+            fault = error
         }
+        applied = index
+        updateOwnMark()
+        return fault
+    }
+
+    /// Goes on behind `index` as if entries that changed nothing had come up to there. `index` must
+    /// be above the last one applied.
+    public mutating func skip(to index: LogIndex) {
+        precondition(index > applied, "back to \(index.rawValue) from \(applied.rawValue)")
         applied = index
         updateOwnMark()
     }
@@ -163,23 +168,10 @@ public struct GroupMachine: Sendable {
     }
 
     private mutating func apply(
-        _ type: OperationType, _ payload: RawSpan, _ step: inout Step, _ shards: some ShardAccess
-    ) throws(ByteError) -> Outcome {
-        var reader = ByteReader(payload)
-        switch type {
-        case .event:
-            let record = try reader.leaf()
-            let proof = OperationIndex(rawValue: try reader.u64())
-            let ordinal = Int(try reader.u8())
-            let flags = try reader.u8()
-            let body = try EventBody(try reader.take(reader.remaining))
-            guard ordinal < body.identifierCount, owns(record),
-                let attempt = EventTry(rawValue: flags >> 5)
-            else { return .malformed }
-            let target = ShardMachine.EventTarget(
-                record: record, ordinal: ordinal, isQuarantine: flags & 1 != 0,
-                evenIfContested: flags & 2 != 0, aliasJoinsAccounts: flags & 4 == 0, proof: proof,
-                place: ShardMachine.RunPlace(flags: flags), attempt: attempt)
+        _ operation: Operation, _ step: inout Step, _ shards: some ShardAccess
+    ) -> Outcome {
+        switch operation {
+        case .event(let target, let body):
             if target.place == .depends, !step.runStands, !planted(.runsIgnored) {
                 mark(.runDependsInVain)
                 return .again
@@ -188,96 +180,77 @@ public struct GroupMachine: Sendable {
             step.runStands =
                 outcome.isSettledEvent && (target.place == .alone || step.runStands)
             return outcome
-        case .seal:
-            let order = try SealOrder(decoding: &reader)
-            guard owns(order.loser) else { return .malformed }
-            return seal(order, &step, shards)
-        case .absorb:
-            let order = try AbsorbOrder(decoding: &reader)
-            guard owns(order.target) else { return .malformed }
-            return absorb(order, &step, shards)
-        case .forward:
-            let loser = try reader.leaf()
-            let version = OperationIndex(rawValue: try reader.u64())
-            let parent = try reader.leaf()
-            guard owns(loser) else { return .malformed }
+        case .seal(let order): return seal(order, &step, shards)
+        case .absorb(let order): return absorb(order, &step, shards)
+        case .forward(let loser, let version, let parent):
             let context = makeContext(at: step.next(), now: now)
             let outcome = shards.machine(loser.shard).forward(
                 loser, version: version, to: parent, context)
             unseal(loser, shards)
             return outcome
-        case .reopen:
-            let loser = try reader.leaf()
-            let version = OperationIndex(rawValue: try reader.u64())
-            guard owns(loser) else { return .malformed }
+        case .reopen(let loser, let version):
             let context = makeContext(at: step.next(), now: now)
             let outcome = shards.machine(loser.shard).reopen(loser, version: version, context)
             unseal(loser, shards)
             noteDropped(loser, shards)
             return outcome
-        case .release:
-            let leaf = try reader.leaf()
-            let version = OperationIndex(rawValue: try reader.u64())
-            let marks = try reader.marks()
-            let ledger = try reader.bytes32(limit: ShardMachine.absorbBytesMax).copied()
-            guard owns(leaf) else { return .malformed }
-            let order = ReleaseOrder(leaf: leaf, version: version, ledger: ledger, marks: marks)
-            return release(order, &step, shards)
-        case .contest:
-            let root = try reader.leaf()
-            let end = try reader.leaf()
-            let first = try reader.leaf()
-            guard owns(root) else { return .malformed }
+        case .release(let order): return release(order, &step, shards)
+        case .contest(let root, let end, let first):
             let context = makeContext(at: step.next(), now: now)
             let outcome = shards.machine(root.shard).contest(end, at: root, first: first, context)
             noteDropped(root, shards)
             return outcome
-        case .refuse:
-            let root = try reader.leaf()
-            let first = try reader.leaf()
-            let other = try reader.leaf()
-            guard let rule = RefusalRule(rawValue: try reader.u8()), owns(root) else {
-                return .malformed
-            }
+        case .refuse(let root, let first, let other, let rule):
             let context = makeContext(at: step.next(), now: now)
             let outcome = shards.machine(root.shard).refuse(
                 Ledger.Refusal(first: first, other: other, rule: rule, time: now), at: root, context
             )
             noteDropped(root, shards)
             return outcome
-        case .erase:
-            let record = try reader.leaf()
-            let leaf = try reader.leaf()
-            let proof = OperationIndex(rawValue: try reader.u64())
-            guard owns(record) else { return .malformed }
+        case .erase(let record, let leaf, let proof):
             let context = makeContext(at: step.next(), now: now)
             let outcome = shards.machine(record.shard).erase(
                 leaf, at: record, proof: proof, context)
             noteDropped(record, shards)
             return outcome
-        case .touch:
-            let record = try reader.leaf()
-            guard owns(record) else { return .malformed }
+        case .touch(let record):
             let context = makeContext(at: step.next(), now: now)
             _ = shards.machine(record.shard).current(record, context)
             noteDropped(record, shards)
             return .done
-        case .reclaim:
-            let shard = ShardID(try reader.u8())
-            let limit = Int(try reader.u32())
-            let exact = try reader.u8() != 0
-            guard table.group(of: shard) == group else { return .malformed }
+        case .reclaim(let shard, let limit, let exact):
             let context = makeContext(at: step.next(), now: now)
             let machine = shards.machine(shard)
             let outcome = machine.reclaim(limit: limit, exact: exact, context)
             noteDropped(machine)
             return outcome
-        case .marks:
-            hear(try reader.marks())
+        case .marks(let marks):
+            hear(marks)
             absorbsSinceMarks = 0
             return .done
-        case .count:
-            let statistics = shards.machine(firstShard)
+        case .count(let lists):
+            count(lists, shards)
+            return .done
+        case .settings(let retentionMillis):
+            let millis = max(1, retentionMillis)
+            if millis != self.retentionMillis {
+                self.retentionMillis = millis
+                let context = makeContext(at: step.next(), now: now)
+                for shard in table.shards(of: group) { shards.machine(shard).refileAll(context) }
+            }
+            return .done
+        case .time: return .done
+        case .answered(let root, let release):
+            let context = makeContext(at: step.next(), now: now)
+            return shards.machine(root.shard).releaseAnswered(root, release, context)
+        }
+    }
+
+    /// Counts what no profile counts. The lists are whole.
+    private func count(_ lists: RawSpan, _ shards: some ShardAccess) {
+        let statistics = shards.machine(firstShard)
+        var reader = ByteReader(lists)
+        do throws(ByteError) {
             for isIgnored in [false, true] {
                 for _ in 0..<(try reader.u16()) {
                     let name = try reader.take(Int(try reader.u8()))
@@ -289,25 +262,8 @@ public struct GroupMachine: Sendable {
                     }
                 }
             }
-            return .done
-        case .settings:
-            let millis = max(1, try reader.i64())
-            if millis != retentionMillis {
-                retentionMillis = millis
-                let context = makeContext(at: step.next(), now: now)
-                for shard in table.shards(of: group) { shards.machine(shard).refileAll(context) }
-            }
-            return .done
-        case .time:
-            return .done
-        case .answered:
-            let root = try reader.leaf()
-            let leaf = try reader.leaf()
-            let version = OperationIndex(rawValue: try reader.u64())
-            guard owns(root) else { return .malformed }
-            let context = makeContext(at: step.next(), now: now)
-            return shards.machine(root.shard).releaseAnswered(
-                root, Ledger.Release(leaf: leaf, version: version), context)
+        } catch {
+            preconditionFailure("lists that were whole when they were decoded: \(error)")
         }
     }
 

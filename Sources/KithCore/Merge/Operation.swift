@@ -49,194 +49,217 @@ public enum OperationType: UInt8, Sendable, CaseIterable {
     case reopen = 16
 }
 
-/// Appends operations to a buffer that becomes the payload of a log entry.
-public struct OperationWriter: Sendable {
-    public private(set) var writer: ByteWriter
-    /// Operations written.
-    public private(set) var count: Int
+/// One operation, decoded: everything about it that can be told without looking at a record. A view,
+/// since an event's body stays where it is; making one of an event allocates nothing.
+enum Operation: ~Escapable {
+    case event(ShardMachine.EventTarget, EventBody)
+    case seal(SealOrder)
+    case absorb(AbsorbOrder)
+    case forward(loser: LeafID, version: OperationIndex, parent: LeafID)
+    case release(ReleaseOrder)
+    case contest(root: LeafID, end: LeafID, first: LeafID)
+    case refuse(root: LeafID, first: LeafID, other: LeafID, rule: RefusalRule)
+    case erase(record: LeafID, leaf: LeafID, proof: OperationIndex)
+    case touch(record: LeafID)
+    case reclaim(ShardID, limit: Int, exact: Bool)
+    case marks([OperationIndex])
+    /// Both lists, whole.
+    case count(RawSpan)
+    case settings(retentionMillis: Int64)
+    case time
+    case answered(root: LeafID, Ledger.Release)
+    case reopen(loser: LeafID, version: OperationIndex)
 
-    /// Bytes before an operation's payload.
-    public static let headerBytes = 13
-    /// No stamp.
-    public static let noStamp = Int64.min
-
-    public init(capacity: Int = 0) {
-        writer = ByteWriter(capacity: capacity)
-        count = 0
-    }
-
-    /// Operations that are written already; `bytes` must be exactly `count` of them.
-    init(bytes: [UInt8], count: Int) {
-        writer = ByteWriter()
-        writer.bytes = bytes
-        self.count = count
-    }
-
-    public var bytes: [UInt8] { writer.bytes }
-    public var byteCount: Int { writer.count }
-    public var isEmpty: Bool { count == 0 }
-
-    public mutating func removeAll() {
-        writer.removeAll()
-        count = 0
-    }
-
-    /// Adds all operations of another buffer. To an empty one: O(1).
-    public mutating func append(_ other: OperationWriter) {
-        if isEmpty { return self = other }
-        writer.raw(other.writer.bytes)
-        count += other.count
-    }
-
-    @inline(__always)
-    private mutating func operation(
-        _ type: OperationType, _ stamp: Int64, _ body: (inout ByteWriter) -> Void
-    ) {
-        writer.u8(type.rawValue)
-        let place = writer.count
-        writer.u32(0)
-        writer.i64(stamp)
-        let start = writer.count
-        body(&writer)
-        writer.patchU32(UInt32(writer.count - start), at: place)
-        count += 1
-    }
-
-    public mutating func event(
-        _ target: ShardMachine.EventTarget, body: RawSpan, stamp: Int64
-    ) {
-        writer.u8(OperationType.event.rawValue)
-        writer.u32(UInt32(26 + body.byteCount))
-        writer.i64(stamp)
-        writer.leaf(target.record)
-        writer.u64(target.proof.rawValue)
-        writer.u8(UInt8(target.ordinal))
-        writer.u8(
-            (target.isQuarantine ? 1 : 0) | (target.evenIfContested ? 2 : 0)
-                | (target.aliasJoinsAccounts ? 0 : 4) | target.place.rawValue
-                | target.attempt.rawValue << 5)
-        writer.raw(body)
-        count += 1
-    }
-
-    public mutating func seal(_ order: SealOrder, stamp: Int64) {
-        operation(.seal, stamp) { writer in
-            writer.leaf(order.loser)
-            writer.leaf(order.winner)
-            writer.leaf(order.loserEnd.leaf)
-            writer.leaf(order.winnerEnd.leaf)
-            writer.i64(order.eventTime)
-            writer.u8(
-                (order.loserEnd.isListed ? 1 : 0) | (order.winnerEnd.isListed ? 2 : 0)
-                    | (order.winnerHolds ? 4 : 0))
-            order.loserText.encode(into: &writer)
-            order.winnerText.encode(into: &writer)
-        }
-    }
-
-    public mutating func absorb(_ order: AbsorbOrder, stamp: Int64 = noStamp) {
-        operation(.absorb, stamp) { order.encode(into: &$0) }
-    }
-
-    public mutating func forward(_ loser: LeafID, version: OperationIndex, to parent: LeafID) {
-        operation(.forward, Self.noStamp) { writer in
-            writer.leaf(loser)
-            writer.u64(version.rawValue)
-            writer.leaf(parent)
-        }
-    }
-
-    public mutating func reopen(_ loser: LeafID, version: OperationIndex) {
-        operation(.reopen, Self.noStamp) { writer in
-            writer.leaf(loser)
-            writer.u64(version.rawValue)
-        }
-    }
-
-    public mutating func release(_ order: ReleaseOrder) {
-        operation(.release, Self.noStamp) { writer in
-            writer.leaf(order.leaf)
-            writer.u64(order.version.rawValue)
-            writer.marks(order.marks)
-            writer.bytes32(order.ledger)
-        }
-    }
-
-    public mutating func contest(_ end: LeafID, at root: LeafID, first: LeafID, stamp: Int64) {
-        operation(.contest, stamp) { writer in
-            writer.leaf(root)
-            writer.leaf(end)
-            writer.leaf(first)
-        }
-    }
-
-    public mutating func refuse(
-        at root: LeafID, first: LeafID, other: LeafID, rule: RefusalRule, stamp: Int64
-    ) {
-        operation(.refuse, stamp) { writer in
-            writer.leaf(root)
-            writer.leaf(first)
-            writer.leaf(other)
-            writer.u8(rule.rawValue)
-        }
-    }
-
-    public mutating func erase(_ leaf: LeafID, at record: LeafID, proof: OperationIndex) {
-        operation(.erase, Self.noStamp) { writer in
-            writer.leaf(record)
-            writer.leaf(leaf)
-            writer.u64(proof.rawValue)
-        }
-    }
-
-    public mutating func touch(_ record: LeafID, stamp: Int64 = noStamp) {
-        operation(.touch, stamp) { $0.leaf(record) }
-    }
-
-    public mutating func reclaim(_ shard: ShardID, limit: Int, exact: Bool) {
-        operation(.reclaim, Self.noStamp) { writer in
-            writer.u8(shard.rawValue)
-            writer.u32(UInt32(clamping: limit))
-            writer.u8(exact ? 1 : 0)
-        }
-    }
-
-    public mutating func marks(_ marks: [OperationIndex]) {
-        operation(.marks, Self.noStamp) { $0.marks(marks) }
-    }
-
-    /// Counts what no profile counts: refused events and ignored identifiers, by reason. At most
-    /// 65,535 reasons of each, names up to 255 bytes (longer ones are cut).
-    public mutating func count(
-        rejected: [(name: [UInt8], count: UInt32)], ignored: [(name: [UInt8], count: UInt32)]
-    ) {
-        operation(.count, Self.noStamp) { writer in
-            for list in [rejected, ignored] {
-                let list = list.prefix(Int(UInt16.max))
-                writer.u16(UInt16(list.count))
-                for entry in list {
-                    let name = entry.name.prefix(255)
-                    writer.u8(UInt8(name.count))
-                    writer.raw(Array(name))
-                    writer.u32(entry.count)
+    /// Decodes a payload, all of it.
+    @_lifetime(copy payload)
+    init(_ type: OperationType, _ payload: RawSpan) throws(ByteError) {
+        var reader = ByteReader(payload)
+        switch type {
+        case .event:
+            let record = try reader.leaf()
+            let proof = OperationIndex(rawValue: try reader.u64())
+            let ordinal = Int(try reader.u8())
+            let flags = try reader.u8()
+            let body = try EventBody(payload.extracting(reader.offset..<payload.byteCount))
+            guard ordinal < body.identifierCount, let attempt = EventTry(rawValue: flags >> 5)
+            else {
+                throw .malformed(offset: 24)
+            }
+            self = .event(
+                ShardMachine.EventTarget(
+                    record: record, ordinal: ordinal, isQuarantine: flags & 1 != 0,
+                    evenIfContested: flags & 2 != 0, aliasJoinsAccounts: flags & 4 == 0,
+                    proof: proof, place: ShardMachine.RunPlace(flags: flags), attempt: attempt),
+                body)
+            return
+        case .seal: self = .seal(try SealOrder(decoding: &reader))
+        case .absorb: self = .absorb(try AbsorbOrder(decoding: &reader))
+        case .forward:
+            self = .forward(
+                loser: try reader.leaf(), version: OperationIndex(rawValue: try reader.u64()),
+                parent: try reader.leaf())
+        case .release:
+            let leaf = try reader.leaf()
+            let version = OperationIndex(rawValue: try reader.u64())
+            let marks = try reader.marks()
+            let ledger = try reader.bytes32(limit: ShardMachine.absorbBytesMax).copied()
+            self = .release(
+                ReleaseOrder(leaf: leaf, version: version, ledger: ledger, marks: marks))
+        case .contest:
+            self = .contest(
+                root: try reader.leaf(), end: try reader.leaf(), first: try reader.leaf())
+        case .refuse:
+            let root = try reader.leaf()
+            let first = try reader.leaf()
+            let other = try reader.leaf()
+            let tag = try reader.u8()
+            guard let rule = RefusalRule(rawValue: tag) else {
+                throw .unknownTag(tag, offset: reader.offset - 1)
+            }
+            self = .refuse(root: root, first: first, other: other, rule: rule)
+        case .erase:
+            self = .erase(
+                record: try reader.leaf(), leaf: try reader.leaf(),
+                proof: OperationIndex(rawValue: try reader.u64()))
+        case .touch: self = .touch(record: try reader.leaf())
+        case .reclaim:
+            self = .reclaim(
+                ShardID(try reader.u8()), limit: Int(try reader.u32()),
+                exact: try reader.u8() != 0)
+        case .marks: self = .marks(try reader.marks())
+        case .count:
+            for _ in 0..<2 {
+                for _ in 0..<(try reader.u16()) {
+                    try reader.skip(Int(try reader.u8()))
+                    try reader.skip(4)
                 }
             }
+            self = .count(payload)
+        case .settings: self = .settings(retentionMillis: try reader.i64())
+        case .time: self = .time
+        case .answered:
+            self = .answered(
+                root: try reader.leaf(),
+                Ledger.Release(
+                    leaf: try reader.leaf(), version: OperationIndex(rawValue: try reader.u64())))
+        case .reopen:
+            self = .reopen(
+                loser: try reader.leaf(), version: OperationIndex(rawValue: try reader.u64()))
+        }
+        guard reader.isAtEnd else { throw .malformed(offset: reader.offset) }
+    }
+
+    /// Whether the record that it is about, if it is about one, is one of the group's.
+    func belongs(to group: GroupID, _ table: GroupTable) -> Bool {
+        switch self {
+        case .event(let target, _): table.group(of: target.record) == group
+        case .seal(let order): table.group(of: order.loser) == group
+        case .absorb(let order): table.group(of: order.target) == group
+        case .release(let order): table.group(of: order.leaf) == group
+        case .forward(let leaf, _, _), .contest(let leaf, _, _), .refuse(let leaf, _, _, _),
+            .erase(let leaf, _, _), .touch(let leaf), .answered(let leaf, _),
+            .reopen(let leaf, _):
+            table.group(of: leaf) == group
+        case .reclaim(let shard, _, _): table.group(of: shard) == group
+        case .marks, .count, .settings, .time: true
+        }
+    }
+}
+
+/// An operation that cannot be carried out by this program, whatever the records hold.
+public struct OperationFault: Error, Equatable, Sendable {
+    /// Its place among the entry's operations, from 0.
+    public let ordinal: Int
+    /// Its type, as it stands there.
+    public let tag: UInt8
+    public let reason: Reason
+
+    /// What is wrong with it.
+    public enum Reason: Equatable, Sendable {
+        /// No type that this program knows.
+        case unknownType
+        /// Its bytes are no operation of that type.
+        case malformed(ByteError)
+        /// It is about a record of another group.
+        case otherGroup
+    }
+}
+
+extension OperationFault: CustomStringConvertible {
+    public var description: String {
+        switch reason {
+        case .unknownType:
+            "operation \(ordinal) has type \(tag), which this version of kith does not know"
+        case .malformed(let error):
+            "operation \(ordinal) of type \(tag) is malformed: \(error)"
+        case .otherGroup:
+            "operation \(ordinal) of type \(tag) is about a record of another group"
+        }
+    }
+}
+
+/// Goes through the operations of an entry one after the other.
+struct OperationReader: ~Escapable {
+    private var reader: ByteReader
+    private let bytes: RawSpan
+    private(set) var ordinal = -1
+    /// Of the operation read last.
+    private(set) var stamp: Int64 = 0
+    private(set) var type = OperationType.time
+
+    @_lifetime(copy bytes)
+    init(_ bytes: RawSpan) {
+        self.bytes = bytes
+        reader = ByteReader(bytes)
+    }
+
+    /// The payload of the next operation; nil at the end.
+    @_lifetime(copy self)
+    mutating func next() throws(OperationFault) -> RawSpan? {
+        guard !reader.isAtEnd else { return nil }
+        ordinal += 1
+        var tag: UInt8 = 0
+        do throws(ByteError) {
+            tag = try reader.u8()
+            let length = Int(try reader.u32())
+            stamp = try reader.i64()
+            let start = reader.offset
+            try reader.skip(length)
+            guard let type = OperationType(rawValue: tag) else {
+                throw .unknownTag(tag, offset: 0)
+            }
+            self.type = type
+            return bytes.extracting(start..<(start + length))
+        } catch {
+            let isUnknown = OperationType(rawValue: tag) == nil
+            throw OperationFault(
+                ordinal: ordinal, tag: tag, reason: isUnknown ? .unknownType : .malformed(error))
         }
     }
 
-    public mutating func settings(retentionMillis: Int64) {
-        operation(.settings, Self.noStamp) { $0.i64(retentionMillis) }
+    func fault(_ reason: OperationFault.Reason) -> OperationFault {
+        OperationFault(ordinal: ordinal, tag: type.rawValue, reason: reason)
     }
+}
 
-    public mutating func time(stamp: Int64 = noStamp) {
-        operation(.time, stamp) { _ in }
-    }
-
-    public mutating func answered(root: LeafID, _ entry: Ledger.Release) {
-        operation(.answered, Self.noStamp) { writer in
-            writer.leaf(root)
-            writer.leaf(entry.leaf)
-            writer.u64(entry.version.rawValue)
+extension OperationFault {
+    /// What is wrong with operations that are to be logged by that group; nil where nothing is.
+    /// Such a fault must never come into a log: it would stop every node that reads it. O(n).
+    public init?(in operations: RawSpan, of group: GroupID, _ table: GroupTable) {
+        var reader = OperationReader(operations)
+        do throws(OperationFault) {
+            while let payload = try reader.next() {
+                let operation: Operation
+                do throws(ByteError) {
+                    operation = try Operation(reader.type, payload)
+                } catch {
+                    throw reader.fault(.malformed(error))
+                }
+                guard operation.belongs(to: group, table) else { throw reader.fault(.otherGroup) }
+            }
+            return nil
+        } catch {
+            self = error
         }
     }
 }

@@ -329,7 +329,7 @@ actor Connection {
         nodeID = hello.nodeID
         // A node has more room only once its greeting has shown that it is one of this cluster.
         decoder.frameBytesMax =
-            isNode ? WireLimits.helloFrameBytesMax : service.limits.frameBytesMax
+            isNode ? PeerLimits.greetingBytesMax : service.limits.frameBytesMax
         keep(
             HelloReply(
                 clusterName: service.clusterName, nodeID: service.nodeID, limits: service.limits,
@@ -419,8 +419,8 @@ actor Connection {
     /// Requests that only a node may send, and only after its greeting.
     private func answerPeer(_ frame: Frame, _ room: AnswerRoom) async -> any WireMessage {
         if frame.type == .peerGreeting {
-            let answer = await service.peers.greet(frame, from: nodeID)
-            if answer is Done {
+            let (answer, isTaken) = await service.peers.greet(frame, from: nodeID)
+            if isTaken {
                 isPeer = true
                 isPlaced = true
                 outbox.becomeToNode()
@@ -451,6 +451,7 @@ actor Connection {
         case .peerPerform: min(max(size, Self.promiseBytesMin), Outbox.bytesMax)
         case .get, .peerRead: 2 * Self.promiseBytesMin
         case .stats, .status, .peerTotals, .peerStatus: Outbox.shareBytesMax
+        case .peerGreeting, .peerHeartbeat: Int(PeerLimits.greetingBytesMax)
         default: Self.promiseBytesMin
         }
     }

@@ -6,10 +6,10 @@ internal import KithStorage
 
 extension Group {
     /// Applies each entry when the next one is there, so that the last one is known.
-    func replayLate(_ entry: LogEntry) -> Bool {
-        if let late, !replayNow(late) { return false }
+    func replayLate(_ entry: LogEntry) -> NodeError? {
+        if let late, let error = replayNow(late) { return error }
         late = entry
-        return true
+        return nil
     }
 
     func replayLast() {

@@ -6,24 +6,56 @@ internal import KithStorage
 // A group before it serves: the entries that its log holds are applied again.
 
 extension Group {
-    /// Applies an entry found in the log at start. False where it cannot follow what was applied.
-    func replay(_ entry: LogEntry) -> Bool {
+    /// Applies an entry found in the log at start. An error where it cannot follow what was applied
+    /// or this program does not understand it: then the node must not start.
+    func replay(_ entry: LogEntry) -> NodeError? {
         #if KITH_PLANTED
         if planted(.lastEntrySkipped) || planted(.lastEntryTwice) { return replayLate(entry) }
         #endif
         return replayNow(entry)
     }
 
-    func replayNow(_ entry: LogEntry) -> Bool {
-        guard entry.index == machine.applied.next,
-            let clock = GroupMachine.EntryClock(rawValue: entry.clock)
-        else { return false }
-        var outcomes: [Outcome] = []
-        machine.apply(
-            index: entry.index, time: entry.time, clock: clock,
-            operations: unsafe entry.payload.span.bytes, on: shards, outcomes: &outcomes)
+    func replayNow(_ entry: LogEntry) -> NodeError? {
+        let misplaced = NodeError.logOrder(group: id.rawValue, index: entry.index.rawValue)
+        func unknown(_ what: String) -> NodeError {
+            mark(.groupEntryUnknown)
+            return .entryNotUnderstood(of: id, entry.index, what)
+        }
+        switch entry.kind {
+        case .rebase:
+            guard entry.index > machine.applied else { return misplaced }
+            machine.skip(to: entry.index)
+        case .normal, .opening:
+            guard entry.index == machine.applied.next else { return misplaced }
+            guard let clock = GroupMachine.EntryClock(rawValue: entry.clock) else {
+                return unknown("its time is of clock \(entry.clock)")
+            }
+            var outcomes: [Outcome] = []
+            let fault = machine.apply(
+                index: entry.index, time: entry.time, clock: clock,
+                operations: unsafe entry.payload.span.bytes, on: shards, outcomes: &outcomes)
+            if let fault { return unknown(fault.description) }
+        default: return unknown("it is of kind \(entry.kind.rawValue)")
+        }
         consensus = ConsensusMachine(lastTerm: entry.term, lastIndex: entry.index)
-        return true
+        return nil
+    }
+
+    /// Where the group's log ends, as far as it is durable and applied.
+    var appliedIndex: LogIndex { machine.applied }
+
+    /// Has the group's log go on above `floor`, where it ends below: everything up to there may be
+    /// in use at other nodes, from a log that was lost. After `open`, before `run`.
+    func rise(to floor: LogIndex) async throws(LogError) {
+        guard let log, machine.applied < floor else { return }
+        mark(.groupRisen)
+        try await log.append([
+            LogEntry(
+                group: id, term: consensus.term, index: floor, kind: .rebase,
+                clock: entryClock.rawValue, time: machine.now, payload: [])
+        ])
+        machine.skip(to: floor)
+        consensus.skip(to: floor)
     }
 
     /// Recovery is over: from here on entries go to `log`.

@@ -20,7 +20,7 @@ actor Group {
     let entryClock: GroupMachine.EntryClock
     private let retentionMillis: Int64
     /// Told once what ended the group, unless the log itself failed and said so.
-    private let onFailure: @Sendable (LogError) -> Void
+    private let onFailure: @Sendable (NodeError) -> Void
     let shards: ShardSet
     var machine: GroupMachine
     /// Drives the group's merges; what it asks for is sent by the `MergeCoordinator`.
@@ -115,7 +115,7 @@ actor Group {
         id: GroupID, table: GroupTable, key: HashKey, loop: any Loop, clock: any Clock,
         entryClock: GroupMachine.EntryClock, retentionMillis: Int64, tuning: NodeTuning,
         memory: (gate: MemoryGate, place: Int),
-        onFailure: @escaping @Sendable (LogError) -> Void
+        onFailure: @escaping @Sendable (NodeError) -> Void
     ) {
         self.id = id
         self.table = table
@@ -149,6 +149,12 @@ actor Group {
 
     /// Logs operations; answers with their outcomes once they are durable and applied.
     func submit(_ operations: OperationWriter, isIngest: Bool) async -> SubmitAnswer {
+        if let fault = unsafe OperationFault(in: operations.bytes.span.bytes, of: id, table) {
+            // In the log it would stop this node at every start.
+            mark(fault.reason == .otherGroup ? .groupOtherGroup : .groupMalformed)
+            return .applied(
+                Array(repeating: .malformed, count: operations.count), machine.applied)
+        }
         let early = isStopped
         return await withCheckedContinuation { continuation in
             // Not before: a task of another loop may be suspended on its way in here, and the
@@ -305,7 +311,7 @@ actor Group {
     private func tell(_ error: LogError) {
         switch error {
         case .failed, .closed: break  // the log has told, or the node stops
-        default: onFailure(error)
+        default: onFailure(.log(error))
         }
     }
 
@@ -321,9 +327,14 @@ actor Group {
         var outcomes: [Outcome] = []
         outcomes.reserveCapacity(batch.operations.count)
         rate.count(batch.eventCount, at: clock.monotonicNanoseconds())
-        machine.apply(
+        let fault = machine.apply(
             index: entry.index, time: entry.time, clock: entryClock,
             operations: unsafe entry.payload.span.bytes, on: shards, outcomes: &outcomes)
+        if let fault {
+            answer([batch], .unknown)
+            onFailure(.entryNotUnderstood(of: id, entry.index, fault.description))
+            return stop()
+        }
         if planted(.outcomesSwapped) { outcomes.reverse() }
         var start = 0
         for submission in batch.submissions {

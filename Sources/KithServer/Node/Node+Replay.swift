@@ -52,13 +52,13 @@ extension Node {
                 onFailure: { bell.fail(.disk($0)) },
                 onEntry: { entry in
                     guard misplaced == nil else { return }
-                    let group = groups.first { $0.id == entry.group }
-                    guard let group, await group.replay(entry) else {
-                        mark(.nodeEntryMisplaced)
+                    if let group = groups.first(where: { $0.id == entry.group }) {
+                        misplaced = await group.replay(entry)
+                    } else {
                         misplaced = .logOrder(
                             group: entry.group.rawValue, index: entry.index.rawValue)
-                        return
                     }
+                    guard misplaced == nil else { return mark(.nodeEntryMisplaced) }
                     lastEntry = max(lastEntry ?? entry.time, entry.time)
                     let now = ports.clock.monotonicNanoseconds()
                     if now - toldAt >= progressNanoseconds {
@@ -70,6 +70,8 @@ extension Node {
                         turnAt = ports.clock.monotonicNanoseconds()
                     }
                 })
+        } catch .notEmpty {
+            throw .identityMissing
         } catch {
             throw .log(error)
         }

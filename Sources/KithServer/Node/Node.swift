@@ -33,6 +33,7 @@ public actor Node {
     private let clockNote: ClockNote
     private var clockProblem: ClockGuard.Problem?
     nonisolated let shared: Connection.Shared
+    private let folder: FolderMemory
     /// What was last said of those that found no place.
     private var toldPlaces = ConnectionPlaces.Counts()
     private var isStopping = false
@@ -48,7 +49,7 @@ public actor Node {
     // MARK: Opening
 
     /// Locks the data folder, checks that it is this cluster's, listens, recovers the log, and has
-    /// the folder remember namespaces that are new. While the log is recovered, who asks is told so
+    /// the folder remember this start and namespaces that are new. While the log is recovered, who asks is told so
     /// (`StartingPort`). Nothing on disk is changed where the folder or the log is refused. `print`
     /// takes lines of the node's log; no identifier or trait is ever in one.
     public static func open(
@@ -63,18 +64,10 @@ public actor Node {
         let loop = ports.loops[0]
         let clock = GuardedClock(
             ports.clock, stepMillisMax: settings.tuning.clockStepMillisMax,
-            mustHear: configuration.nodes.count >= ClockGuard.clocksMin)
+            mustHear: configuration.nodes.count > 1)
         var ports = ports
         ports.clock = clock
-        do throws(DiskError) {
-            try await ports.disk.lock("lock")
-        } catch {
-            guard error.isLockHeld else { throw .disk(error) }
-            mark(.folderInUse)
-            throw .folderInUse(error)
-        }
-        let isKnown = try await FolderIdentity.check(settings, disk: ports.disk, loop: loop)
-        let news = try await FolderNamespaces.check(settings, disk: ports.disk, loop: loop)
+        let entrance = try await FolderEntrance.open(settings, ports, at: place)
 
         let table = GroupTable(groupCount: configuration.groups)
         let failure = FailureBox()
@@ -88,13 +81,14 @@ public actor Node {
                 entryClock: configuration.retention.clock == .event ? .event : .wall,
                 retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000,
                 tuning: settings.tuning, memory: (gate, place),
-                onFailure: { failure.fail(.log($0)) })
+                onFailure: { failure.fail($0) })
         }
         var logOptions = settings.log
         logOptions.clusterDigest = FolderIdentity.digest(of: configuration)
         // A folder that was used before has a log, or has lost it.
-        if isKnown { mark(.nodeStartedAgain) }
-        if isKnown { logOptions.mayCreate = false }
+        if entrance.isKnown { mark(.nodeStartedAgain) }
+        logOptions.mayCreate = !entrance.isKnown
+        logOptions.mustBeEmpty = !entrance.isKnown
         let listener: any Listener
         do throws(NetworkError) {
             listener = try await ports.network.listen(
@@ -123,10 +117,18 @@ public actor Node {
             throw error
         }
         for group in groups { await group.open(log) }
+        let folder: FolderMemory
         do throws(NodeError) {
-            try await news?.store(disk: ports.disk, loop: loop)
-            if !isKnown {
-                try await FolderIdentity.store(settings, disk: ports.disk, loop: loop)
+            folder = try await FolderMemory.open(
+                settings, starts: entrance.list, groups: groups, disk: ports.disk, loop: loop)
+            try await entrance.store(settings, disk: ports.disk, loop: loop)
+            for floor in entrance.starts.floors {
+                guard let group = groups.first(where: { $0.id == floor.group }) else { continue }
+                do throws(LogError) {
+                    try await group.rise(to: floor.index)
+                } catch {
+                    throw .log(error)
+                }
             }
             try await clockNote.store(clock.shown)
         } catch {
@@ -137,19 +139,22 @@ public actor Node {
         }
         return Node(
             settings, ports, log: log, groups: groups, table: table, listener: listener,
-            failure: failure, clock: clock, clockNote: clockNote, memory: gate, print: print)
+            folder: folder, failure: failure, clock: clock, clockNote: clockNote, memory: gate,
+            print: print)
     }
 
     private init(
         _ settings: NodeSettings, _ ports: NodePorts, log: WriteAheadLog, groups: [Group],
-        table: GroupTable, listener: any Listener, failure: FailureBox, clock: GuardedClock,
-        clockNote: ClockNote, memory: MemoryGate, print: @escaping @Sendable (LogLine) -> Void
+        table: GroupTable, listener: any Listener, folder: FolderMemory, failure: FailureBox,
+        clock: GuardedClock, clockNote: ClockNote, memory: MemoryGate,
+        print: @escaping @Sendable (LogLine) -> Void
     ) {
         self.settings = settings
         self.ports = ports
         self.log = log
         self.groups = groups
         self.listener = listener
+        self.folder = folder
         self.failure = failure
         self.clock = clock
         self.clockNote = clockNote
@@ -167,8 +172,8 @@ public actor Node {
         let configuration = settings.configuration
         peers = configuration.nodes.filter { $0.id != settings.nodeID }.map {
             Peer(
-                $0, loops: ports.loops, ports: ports, greeting: introduction,
-                tuning: settings.tuning, log: print)
+                $0, loops: ports.loops, ports: ports, greeting: introduction, memory: folder,
+                tuning: settings.tuning, log: print, onWrongFolder: { failure.fail($0) })
         }
         let places: [GroupPlace] = table.groups.map { [peers] id in
             if let group = groups.first(where: { $0.id == id }) { return .here(group) }
@@ -213,7 +218,7 @@ public actor Node {
             }
             // Before anything is served, and so that the others hear that this node is there.
             tasks.addTask {
-                await self.hearClocks()
+                await self.hearOthers()
                 await self.keepWatch()
             }
             let failure = failure
@@ -225,10 +230,12 @@ public actor Node {
             }
             await accept(service, &tasks)
             for connection in shared.places.all { connection.close() }
+            clock.look(haveHeard: true)  // who waits for it sees that its connection is closed
             for group in groups { await group.stop() }
             for link in peers.flatMap({ [$0.requests, $0.merges] }) { await link.close() }
             failure.finish()
             await log.close()
+            await closeFolder()
             tasks.cancelAll()
         }
         if let error = failure.error { throw error }
@@ -269,7 +276,8 @@ public actor Node {
             closeOverdue()
             tellPlaces()
             await log.refreshFreeBytes()
-            await hearClocks()
+            await hearOthers()
+            await saveFolder()
             await noteClock()
             await tellNews()
         }
@@ -320,20 +328,15 @@ public actor Node {
         }
     }
 
-    /// Asks all other nodes what their clocks show, and tells them; then judges the own.
-    private func hearClocks() async {
-        let deadline = router.deadline(inMillis: Self.clockMillisMax)
+    /// Tells all other nodes what this one's clock shows and how far its log is, and hears the same
+    /// of them; then judges the own clock. Nobody is let in where its folder is not what it was.
+    private func hearOthers() async {
+        let deadline = router.deadline(inMillis: Self.heartbeatMillisMax)
+        let own = PeerHeartbeat(wall: clock.shown, news: await folder.news())
         await withDiscardingTaskGroup { tasks in
-            for peer in peers {
-                tasks.addTask { [clock] in
-                    // Nobody's silence is of interest here: a median is of those who answer.
-                    if case .success(let reply) = await peer.clock(clock.shown, deadline: deadline)
-                    {
-                        clock.hear(reply.wall, of: peer.id)
-                    }
-                }
-            }
+            for peer in peers { tasks.addTask { await self.hear(peer, own, deadline) } }
         }
+        guard failure.error == nil else { return }
         let report = clock.look(haveHeard: true)
         guard Self.kind(report.problem) != Self.kind(clockProblem) else { return }
         clockProblem = report.problem
@@ -343,8 +346,40 @@ public actor Node {
                 "clock: \(report.text ?? "all is well again")"))
     }
 
-    /// Milliseconds for another node to say what its clock shows.
-    static let clockMillisMax: UInt64 = 1_000
+    /// One exchange with another node. Nobody's silence is of interest here: a median is of those who
+    /// answer, and a link says to who asks that it is closed.
+    private func hear(_ peer: Peer, _ own: PeerHeartbeat, _ deadline: UInt64) async {
+        guard case .success(let reply) = await peer.heartbeat(own, deadline: deadline) else {
+            return
+        }
+        clock.hear(reply.wall, of: peer.id)
+        do throws(NodeError) {
+            let verdict = try await folder.hear(reply.news, of: nil, from: peer.id)
+            if case .ownIsWrong(let error) = verdict { failure.fail(error) }
+        } catch {
+            failure.fail(error)
+        }
+    }
+
+    /// Makes what was heard of other nodes durable. A folder that cannot be written ends the node.
+    private func saveFolder() async {
+        do throws(NodeError) {
+            try await folder.save()
+        } catch {
+            failure.fail(error)
+        }
+    }
+
+    private func closeFolder() async {
+        do throws(NodeError) {
+            try await folder.close()
+        } catch {
+            print(LogLine(.error, "\(error)"))
+        }
+    }
+
+    /// Milliseconds that another node has to answer a heartbeat.
+    static let heartbeatMillisMax: UInt64 = 1_000
 
     private static func kind(_ problem: ClockGuard.Problem?) -> Int {
         switch problem {
@@ -420,7 +455,8 @@ public actor Node {
             guardedClock: clock, randomness: ports.randomness,
             peers: PeerService(
                 introduction: PeerIntroduction(settings),
-                groups: router.places.map(\.local), peers: peers, clock: ports.clock,
+                groups: router.places.map(\.local), peers: peers, memory: folder,
+                onWrongFolder: { [failure] in failure.fail($0) }, clock: ports.clock,
                 guardedClock: clock, nodeID: settings.nodeID, status: { await self.ownStatus() }),
             status: { await self.status() }, strangers: strangers)
     }

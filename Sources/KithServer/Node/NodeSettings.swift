@@ -10,6 +10,8 @@ public struct NodeSettings: Sendable {
     public var software: String
     /// The port to listen on; nil for the cluster file's. 0 picks a free one.
     public var port: UInt16?
+    /// What the data folder is taken for.
+    public var folder = FolderUse.asFound(mayMake: true)
     public var log = LogOptions()
     public var limits = WireLimits()
     /// Clients served at a time. A further one gets the place of the longest idle one, or is

@@ -20,19 +20,20 @@ struct Peer: Sendable {
 
     init(
         _ node: ClusterConfiguration.Node, loops: [any Loop], ports: NodePorts,
-        greeting: PeerIntroduction, tuning: NodeTuning,
-        log print: @escaping @Sendable (LogLine) -> Void
+        greeting: PeerIntroduction, memory: FolderMemory, tuning: NodeTuning,
+        log print: @escaping @Sendable (LogLine) -> Void,
+        onWrongFolder: @escaping @Sendable (NodeError) -> Void
     ) {
         id = node.id
         name = "node \(node.id.rawValue) (\(node.host):\(node.port))"
         let first = Int(node.id.rawValue) % loops.count
         let news = PeerNews(name, print)
         requests = PeerLink(
-            to: node, loop: loops[first], ports: ports, greeting: greeting, tuning: tuning,
-            news: news)
+            to: node, loop: loops[first], ports: ports, greeting: greeting, memory: memory,
+            tuning: tuning, news: news, onWrongFolder: onWrongFolder)
         merges = PeerLink(
             to: node, loop: loops[(first + 1) % loops.count], ports: ports, greeting: greeting,
-            tuning: tuning, news: news)
+            memory: memory, tuning: tuning, news: news, onWrongFolder: onWrongFolder)
         self.tuning = tuning
         clock = ports.clock
     }
@@ -190,8 +191,10 @@ struct Peer: Sendable {
         await ask(PeerMark(group: group), merges, deadline)
     }
 
-    func clock(_ wall: LogTime, deadline: UInt64) async -> Result<PeerClockReply, SilentNode> {
-        await ask(PeerClock(wall: wall), requests, deadline)
+    func heartbeat(
+        _ heartbeat: PeerHeartbeat, deadline: UInt64
+    ) async -> Result<PeerHeartbeatReply, SilentNode> {
+        await ask(heartbeat, requests, deadline)
     }
 
     func status(deadline: UInt64) async -> Result<StatusReply, SilentNode> {

@@ -6,18 +6,19 @@ internal import KithWire
 /// say alike, since it decides where records lie and what their ids are.
 struct PeerIntroduction: Sendable {
     let hello: Hello
-    let digests: PeerGreeting
+    /// As in `PeerGreeting`.
+    let digests: [UInt64]
 
     init(_ settings: NodeSettings) {
         hello = Hello(
             clusterName: settings.configuration.name, role: .node, nodeID: settings.nodeID,
             software: settings.software)
-        digests = PeerGreeting(digests: Self.digests(of: settings.configuration))
+        digests = Self.digests(of: settings.configuration)
     }
 
     /// The key in which the other side's cluster file differs; nil where there is none.
     func difference(from other: PeerGreeting) -> String? {
-        zip(PeerGreeting.keys, zip(digests.digests, other.digests)).first { $1.0 != $1.1 }?.0
+        zip(PeerGreeting.keys, zip(digests, other.digests)).first { $1.0 != $1.1 }?.0
     }
 
     private static func digests(of configuration: ClusterConfiguration) -> [UInt64] {

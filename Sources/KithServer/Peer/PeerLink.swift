@@ -22,6 +22,9 @@ actor PeerLink {
     /// The node that must answer there.
     private nonisolated let peer: NodeID
     private nonisolated let greeting: PeerIntroduction
+    private nonisolated let memory: FolderMemory
+    /// Told what is wrong with this node's own folder.
+    private nonisolated let onWrongFolder: @Sendable (NodeError) -> Void
     /// By default the constants below.
     private nonisolated let tuning: NodeTuning
 
@@ -85,8 +88,11 @@ actor PeerLink {
 
     init(
         to node: ClusterConfiguration.Node, loop: any Loop, ports: NodePorts,
-        greeting: PeerIntroduction, tuning: NodeTuning, news: PeerNews
+        greeting: PeerIntroduction, memory: FolderMemory, tuning: NodeTuning, news: PeerNews,
+        onWrongFolder: @escaping @Sendable (NodeError) -> Void
     ) {
+        self.memory = memory
+        self.onWrongFolder = onWrongFolder
         self.news = news
         peer = node.id
         address = (node.host, node.port)
@@ -147,7 +153,7 @@ actor PeerLink {
         return .failure(Self.refusal(frame))
     }
 
-    private static func refusal(_ frame: Frame) -> PeerFailure {
+    static func refusal(_ frame: Frame) -> PeerFailure {
         do throws(ByteError) {
             let reply = try ErrorReply(decoding: frame.payload)
             mark(.peerRefused)
@@ -311,66 +317,50 @@ actor PeerLink {
                 return .failure(.notSent("cancelled"))
             }
             stream = opened
-            var result = Opened(stream: opened, decoder: FrameDecoder())
-            if let failure = try await greet(&result) {
+            var handshake = PeerHandshake(opened, to: peer, greeting)
+            if let failure = try await greet(&handshake) {
                 opened.close()
                 return .failure(failure)
             }
-            return .success(result)
+            return .success(Opened(stream: opened, decoder: handshake.decoder))
         } catch {
             stream?.close()
             return .failure(.notSent(Self.text(error)))
         }
     }
 
-    /// Hello, then the digests of what both cluster files must say alike. Nil where all is well.
-    private func greet(_ opened: inout Opened) async throws(NetworkError) -> PeerFailure? {
-        var writer = ByteWriter()
-        FrameWriter.write(greeting.hello, requestID: 1, into: &writer)
-        try await opened.stream.write(writer.bytes)
-        let reply = try await next(&opened)
-        if let failure = judge(reply) { return failure }
-        opened.decoder.frameBytesMax = PeerLimits.frameBytesMax
-        opened.decoder.versions = ProtocolVersion.supported
-        writer.removeAll()
-        FrameWriter.write(greeting.digests, requestID: 1, into: &writer)
-        try await opened.stream.write(writer.bytes)
-        let answer = try await next(&opened)
-        guard let answer, answer.type == .done else {
-            mark(.peerGreetingRefused)
-            return answer.map(Self.refusal) ?? .notSent("it does not speak the protocol")
+    /// Hello and the greeting between nodes. Nil where all is well.
+    private func greet(
+        _ handshake: inout PeerHandshake
+    ) async throws(NetworkError) -> PeerFailure? {
+        if let failure = try await handshake.hello() { return failure }
+        switch try await handshake.greet(await memory.word()) {
+        case .failure(let failure):
+            if case .refused(_, code: .wrongFolder) = failure { refused(failure.text) }
+            return failure
+        case .success(let word):
+            return await judge(word)
         }
-        return nil
     }
 
-    private func judge(_ reply: Frame?) -> PeerFailure? {
-        guard let reply, reply.type == .helloReply else {
-            return reply.map(Self.refusal) ?? .notSent("it does not speak the protocol")
-        }
-        do throws(ByteError) {
-            let hello = try HelloReply(decoding: reply.payload)
-            guard hello.nodeID == peer else {
-                mark(.peerOtherNodeAnswers)
-                return .notSent("node \(hello.nodeID.rawValue) answers there")
+    /// Whether the other node's folder is what it was, and this one's what the other has seen.
+    private func judge(_ word: FolderWord) async -> PeerFailure? {
+        do throws(NodeError) {
+            switch try await memory.hear(word.news, of: word.starts, from: peer) {
+            case .taken: return nil
+            case .otherIsWrong(let text): return .refused(text, code: .wrongFolder)
+            case .ownIsWrong(let error):
+                onWrongFolder(error)
+                return .notSent("this node is stopping")
             }
-            return nil
         } catch {
-            return .notSent("its greeting is malformed: \(error)")
+            onWrongFolder(error)
+            return .notSent("this node is stopping")
         }
     }
 
-    /// The next frame; nil where the bytes are none.
-    private func next(_ opened: inout Opened) async throws(NetworkError) -> Frame? {
-        while true {
-            do throws(FrameError) {
-                if let frame = try opened.decoder.next() { return frame }
-            } catch {
-                return nil
-            }
-            let bytes = try await opened.stream.read(atMost: Self.readBytes)
-            guard !bytes.isEmpty else { throw .closed }
-            opened.decoder.append(bytes)
-        }
+    private func refused(_ text: String) {
+        onWrongFolder(.folderRefused(by: peer.rawValue, why: text))
     }
 
     // MARK: Speaking
@@ -507,7 +497,7 @@ actor PeerLink {
         return !late.isEmpty || !unsent.isEmpty
     }
 
-    private static func text(_ error: NetworkError) -> String {
+    static func text(_ error: NetworkError) -> String {
         switch error {
         case .unreachable(_, let message), .cannotListen(_, let message), .reset(let message):
             message

@@ -10,6 +10,9 @@ struct PeerService: Sendable {
     /// By group number; nil where another node leads it.
     let groups: [Group?]
     let peers: [Peer]
+    let memory: FolderMemory
+    /// Told what is wrong with this node's own folder.
+    let onWrongFolder: @Sendable (NodeError) -> Void
     let clock: any Clock
     let guardedClock: GuardedClock
     /// This node.
@@ -19,27 +22,52 @@ struct PeerService: Sendable {
     /// Milliseconds that a wait may take, whatever the other node says.
     static let waitMillisMax: UInt32 = 10_000
 
-    /// Judges the greeting of node `id`: `Done`, or an error that names the first key in which the
-    /// cluster files differ. A node that greets can be spoken to.
-    func greet(_ frame: Frame, from id: NodeID) async -> any WireMessage {
+    /// Judges the greeting of node `id`: what this node says of its own folder, or an error that
+    /// names the first key in which the cluster files differ, or what is wrong with a folder. A
+    /// node that greets can be spoken to. `isPeer`: it may ask for more.
+    func greet(
+        _ frame: Frame, from id: NodeID
+    ) async -> (answer: any WireMessage, isPeer: Bool) {
         do throws(ByteError) {
             let greeting = try PeerGreeting(decoding: frame.payload)
             if let key = introduction.difference(from: greeting) {
                 KithBytes.mark(.peerFileDiffers)
-                return ErrorReply(
-                    code: .wrongCluster,
-                    text: "the cluster files of the two nodes differ in \(key)")
+                let text = "the cluster files of the two nodes differ in \(key)"
+                return (ErrorReply(code: .wrongCluster, text: text), false)
             }
             guard let peer = peers.first(where: { $0.id == id }) else {
-                return ErrorReply(
-                    code: .wrongCluster, text: "node \(id.rawValue) is not another node of it")
+                let text = "node \(id.rawValue) is not another node of it"
+                return (ErrorReply(code: .wrongCluster, text: text), false)
+            }
+            guard let word = greeting.folder else {
+                KithBytes.mark(.peerAskedByNewFolder)
+                return (PeerGreetingReply(folder: await memory.word()), false)
+            }
+            if let refusal = await hear(word.news, of: word.starts, from: id) {
+                return (refusal, false)
             }
             await peer.requests.retryNow()
             await peer.merges.retryNow()
-            return Done()
+            return (PeerGreetingReply(folder: await memory.word()), true)
         } catch {
-            return ErrorReply(code: .malformed, text: "greeting: \(error)")
+            return (ErrorReply(code: .malformed, text: "greeting: \(error)"), false)
         }
+    }
+
+    /// Takes in what node `id` says; an error where one of the two folders is not what it was.
+    private func hear(
+        _ news: NodeNews, of starts: StartList?, from id: NodeID
+    ) async -> ErrorReply? {
+        do throws(NodeError) {
+            switch try await memory.hear(news, of: starts, from: id) {
+            case .taken: return nil
+            case .otherIsWrong(let text): return ErrorReply(code: .wrongFolder, text: text)
+            case .ownIsWrong(let error): onWrongFolder(error)
+            }
+        } catch {
+            onWrongFolder(error)
+        }
+        return ErrorReply(code: .shuttingDown, text: "this node is stopping")
     }
 
     /// Answers any other request of a node.
@@ -48,7 +76,8 @@ struct PeerService: Sendable {
     ) async -> any WireMessage {
         do throws(ByteError) {
             switch frame.type {
-            case .peerClock: return tell(try PeerClock(decoding: frame.payload), of: id)
+            case .peerHeartbeat:
+                return await hear(try PeerHeartbeat(decoding: frame.payload), from: id)
             case .peerStatus: break
             default:
                 if let refusal = await guardedClock.refusal(ofEvents: false, of: nodeID) {
@@ -73,9 +102,10 @@ struct PeerService: Sendable {
         }
     }
 
-    private func tell(_ other: PeerClock, of id: NodeID) -> any WireMessage {
+    private func hear(_ other: PeerHeartbeat, from id: NodeID) async -> any WireMessage {
         guardedClock.hear(other.wall, of: id)
-        return PeerClockReply(wall: guardedClock.shown)
+        if let refusal = await hear(other.news, of: nil, from: id) { return refusal }
+        return PeerHeartbeatReply(wall: guardedClock.shown, news: await memory.news())
     }
 
     private func group(_ id: GroupID) -> Group? {

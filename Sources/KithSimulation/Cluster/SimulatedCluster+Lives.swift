@@ -53,9 +53,13 @@ extension SimulatedCluster {
     /// Opens the node on what its disk holds and has it serve. `change` makes its cluster file
     /// another than that of the others. Throws what `Node.open` throws.
     public func start(
-        _ number: Int = 1, changing change: (inout ClusterConfiguration) -> Void = { _ in }
+        _ number: Int = 1, folder: FolderUse = .asFound(mayMake: true),
+        changing change: (inout ClusterConfiguration) -> Void = { _ in }
     ) throws {
-        let life = begin(number) { change(&$0.configuration) }
+        let life = begin(number) {
+            $0.folder = folder
+            change(&$0.configuration)
+        }
         try simulator.run(until: { life.node != nil || life.end != nil })
         if life.node == nil {
             node(number).life = nil

@@ -24,6 +24,8 @@ public enum LogError: Error, Equatable, Sendable {
     case corrupt(segment: SegmentID, offset: UInt64, reason: Corruption)
     /// There is no log where one must be.
     case missing
+    /// The log has entries, and must have none.
+    case notEmpty
     /// The segment was written by another version of the format.
     case unsupportedVersion(UInt16, segment: SegmentID)
     /// The log is of a cluster with another name, number of groups or hash key. Nothing was

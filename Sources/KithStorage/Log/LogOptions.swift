@@ -12,6 +12,8 @@ public struct LogOptions: Sendable {
     /// that a lost folder is not taken for a first start.
     public var mayCreate = true
 
+    /// Whether a log with entries is refused: nothing says whose it is.
+    public var mustBeEmpty = false
     /// Of the name, the number of groups and the hash key of the cluster that the log belongs to; a
     /// log of another digest is refused.
     public var clusterDigest: UInt64 = 0

@@ -190,6 +190,10 @@ struct LogRecovery {
     private mutating func take(
         _ entry: LogEntry, of segment: SegmentID, _ onEntry: (LogEntry) async -> Void
     ) async throws(LogError) {
+        guard !options.mustBeEmpty else {
+            mark(.logUnowned)
+            throw .notEmpty
+        }
         guard entry.group != LogFormat.nodeGroup else {
             guard entry.kind == LogFormat.cutKind else {
                 throw corrupt(segment, .content(.malformed(offset: log.offset)))

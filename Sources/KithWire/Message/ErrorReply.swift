@@ -22,6 +22,7 @@ public struct ErrorCode: RawRepresentable, Hashable, Sendable {
     public static let deadlineExceeded = ErrorCode(rawValue: 14)
     public static let starting = ErrorCode(rawValue: 15)
     public static let clock = ErrorCode(rawValue: 16)
+    public static let wrongFolder = ErrorCode(rawValue: 17)
 
     /// Every code of this version, with its name.
     public static let names: [(code: ErrorCode, name: String)] = [
@@ -31,8 +32,7 @@ public struct ErrorCode: RawRepresentable, Hashable, Sendable {
         (.badSpace, "badSpace"), (.unavailable, "unavailable"), (.overloaded, "overloaded"),
         (.shuttingDown, "shuttingDown"), (.internalError, "internal"),
         (.wrongClock, "wrongClock"), (.deadlineExceeded, "deadlineExceeded"),
-        (.starting, "starting"),
-        (.clock, "clock"),
+        (.starting, "starting"), (.clock, "clock"), (.wrongFolder, "wrongFolder"),
     ]
 }
 

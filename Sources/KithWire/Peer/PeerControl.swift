@@ -2,8 +2,8 @@ public import KithBytes
 public import KithCore
 
 /// The first request of a connection between nodes: what both sides' cluster files must say alike,
-/// as digests. Answered by `Done`, or by `Error` `wrongCluster` which names the first key that
-/// differs.
+/// as digests, and what the node says of its folder. Answered by `PeerGreetingReply`, or by `Error`
+/// `wrongCluster` which names the first key that differs, or `wrongFolder`.
 public struct PeerGreeting: WireMessage, Hashable {
     public static let frameType = FrameType.peerGreeting
 
@@ -13,22 +13,34 @@ public struct PeerGreeting: WireMessage, Hashable {
     ]
     /// One a key.
     public var digests: [UInt64]
+    /// Nil from a node that has no folder yet, or is to take one up again: it only asks what the
+    /// other has heard of it, and may send nothing else on this connection.
+    public var folder: FolderWord?
 
     /// A greeting; `digests` as many as `keys`.
-    public init(digests: [UInt64]) {
+    public init(digests: [UInt64], folder: FolderWord?) {
         precondition(digests.count == Self.keys.count)
         self.digests = digests
+        self.folder = folder
     }
 
     public init(decoding payload: RawSpan) throws(ByteError) {
         var reader = ByteReader(payload)
         digests = []
         for _ in Self.keys { digests.append(try reader.u64()) }
+        let offset = reader.offset
+        switch try reader.u8() {
+        case 0: break
+        case 1: folder = try FolderWord(decoding: &reader)
+        case let tag: throw .unknownTag(tag, offset: offset)
+        }
         try reader.expectEnd()
     }
 
     public func encode(into writer: inout ByteWriter) {
         for digest in digests { writer.u64(digest) }
+        writer.u8(folder == nil ? 0 : 1)
+        folder?.encode(into: &writer)
     }
 }
 

@@ -3,6 +3,12 @@ public enum PeerLimits {
     /// The highest value of a frame's length field between nodes: one log entry of the greatest
     /// size and what stands around it.
     public static let frameBytesMax: UInt32 = 16 << 20
+    /// The highest value of that field until the greeting is done: above the longest.
+    public static let greetingBytesMax: UInt32 = 16 << 10
+    /// Nodes of which one tells another.
+    public static let wordsMax = 64
+    /// Groups of which one tells another, over all nodes.
+    public static let endsMax = 256
     /// Bytes of operations that one `PeerPerform` is to have, or one operation.
     public static let operationBytesGoal = 4 << 20
     /// Bytes of operations that one `PeerPerform` may have: above an absorb of the greatest size,

@@ -21,7 +21,10 @@ enum NodeFailure {
             "cannot listen on \(address): \(message)"
                 + (message == String(cString: strerror(EADDRINUSE))
                     ? "; end the program that has the port, or give another --port" : "")
-        case .identity, .unknownNode, .otherCluster, .logOrder, .network, .clock: error.description
+        case .folderEmpty, .folderNotEmpty, .nothingRestored, .identityMissing, .nodeNotAsked,
+            .runsAlready, .folderReplaced, .folderRefused, .identity, .unknownNode, .otherCluster,
+            .logOrder, .entryNotUnderstood, .network, .clock:
+            error.description
         }
     }
 
@@ -72,6 +75,7 @@ enum NodeFailure {
                 + Words.bytes(UInt64(limit))
         case .outOfOrder(let fault): order(fault)
         case .closed: "the log is closed"
+        case .notEmpty: "the log has entries, and must have none"
         }
     }
 

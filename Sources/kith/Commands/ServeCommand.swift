@@ -33,6 +33,10 @@ enum ServeCommand: Command {
             CommandSyntax.Option(
                 "loops", value: "N", standard: "one a processor", help: "event loops, 1 to 64"),
             CommandSyntax.Option(
+                "new", help: "the node lost its data: begin anew in an empty folder"),
+            CommandSyntax.Option(
+                "restored", help: "the data folder is an older state that was put back"),
+            CommandSyntax.Option(
                 "accept-clock",
                 help: "start though the clock is over 30 days beyond what the folder has seen"),
             CommandSyntax.Option(
@@ -50,6 +54,9 @@ enum ServeCommand: Command {
             "Its log goes to standard error: a line with time and level for each change of other nodes, "
                 + "disk, clock and refused strangers. While it replays its data at start, it answers at its "
                 + "port how far it is.",
+            "A data folder is made where there is none; one that is there and empty is refused, for its disk may not "
+                + "be mounted. With --new or --restored all other nodes must be up: each is asked what it has heard "
+                + "of this one. docs/operations.md has the drill.",
             "There is no authentication and no encryption: listen on loopback or in a private network.",
         ],
         examples: [
@@ -88,6 +95,7 @@ enum ServeCommand: Command {
         var settings = NodeSettings(
             configuration: configuration, nodeID: NodeID(number), software: KithCommand.software)
         settings.port = port
+        settings.folder = try folderUse(data, arguments)
         settings.acceptsClock = arguments.has("accept-clock")
         let share = try arguments.number("memory-share", in: 1...ClusterConfiguration.nodesMax) ?? 1
         settings.memoryBytesMax = memoryBytes(configuration.memory, share: share)
@@ -105,6 +113,18 @@ enum ServeCommand: Command {
             log.write(LogLine(.error, "\(error)"))
         }
         return .failed
+    }
+
+    /// A folder that is there and empty may be the mount point of a disk that is not.
+    private static func folderUse(
+        _ data: String, _ arguments: Arguments
+    ) throws(UsageError) -> FolderUse {
+        switch (arguments.has("new"), arguments.has("restored")) {
+        case (true, true): throw UsageError("--new and --restored: only one of them can be")
+        case (true, false): return .new
+        case (false, true): return .restored
+        case (false, false): return .asFound(mayMake: access(data, F_OK) != 0)
+        }
     }
 
     /// Has the process end with `kith chaos`, where that has started it; false, after a word to the

@@ -52,7 +52,7 @@ final class OperationFuzzWorld {
         let before = records
         let sealed = world.groups.reduce(0) { $0 + $1.sealed.count }
         var outcomes: [Outcome] = []
-        world.groups[group].apply(
+        _ = world.groups[group].apply(
             index: world.groups[group].applied.next, time: LogTime(world.now), clock: clock,
             operations: bytes.span.bytes, on: world, outcomes: &outcomes)
         if !bytes.isEmpty, outcomes.isEmpty { return .wrong("an entry without an outcome") }

@@ -43,7 +43,7 @@ import Testing
             var round = machine.nextRound()
             guard !round.isEmpty else { break }
             var outcomes: [Outcome] = []
-            group.apply(
+            _ = group.apply(
                 index: index, time: LogTime(EventFixture.arrival), clock: .event,
                 operations: round.parts[0].operations.bytes.span.bytes, on: shards,
                 outcomes: &outcomes)
@@ -102,7 +102,7 @@ import Testing
         var round = machine.nextRound()
         for place in round.parts.indices where !round.parts[place].isEmpty {
             var outcomes: [Outcome] = []
-            groups[place].apply(
+            _ = groups[place].apply(
                 index: LogIndex(1), time: LogTime(EventFixture.arrival), clock: .event,
                 operations: round.parts[place].operations.bytes.span.bytes, on: shards,
                 outcomes: &outcomes)

@@ -91,7 +91,7 @@ final class MergeScript {
 
     private func apply(_ group: Int, _ bytes: [UInt8]) -> [Outcome] {
         var outcomes: [Outcome] = []
-        groups[group].apply(
+        _ = groups[group].apply(
             index: groups[group].applied.next, time: LogTime(now), clock: .wall,
             operations: bytes.span.bytes, on: shards, outcomes: &outcomes)
         return outcomes

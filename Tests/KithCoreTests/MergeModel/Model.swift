@@ -175,7 +175,7 @@ final class Model {
             entry = writer.bytes + bytes
             count = 2
         }
-        groups[group].apply(
+        _ = groups[group].apply(
             index: groups[group].applied.next, time: LogTime(clock(group)), clock: .wall,
             operations: entry.span.bytes, on: shards, outcomes: &outcomes)
         // An event time is never later than the stamp of the leader that logs it.

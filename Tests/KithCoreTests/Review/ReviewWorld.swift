@@ -72,7 +72,7 @@ final class ReviewWorld: ShardAccess {
     @discardableResult
     func log(_ group: Int, _ operations: OperationWriter) -> [Outcome] {
         var outcomes: [Outcome] = []
-        groups[group].apply(
+        _ = groups[group].apply(
             index: groups[group].applied.next, time: LogTime(now), clock: .wall,
             operations: operations.bytes.span.bytes, on: self, outcomes: &outcomes)
         return outcomes

@@ -48,8 +48,9 @@ import Testing
         try cluster.startAll()
         try writeLongProfiles(cluster, settings)
         let deaf = Deaf()
-        let request = try request(kind, settings)
-        let greeting = greeting(kind, settings)
+        let folder = try folder(of: cluster)
+        let request = try request(kind, settings, folder)
+        let greeting = greeting(kind, settings, folder)
         let lane = cluster.simulator.lane(node: "deaf")
         let (simulator, network) = (cluster.simulator, cluster.network)
         lane.start {
@@ -122,15 +123,32 @@ import Testing
         (0...).lazy.map { "long-\($0)" }.first { settings.home(of: "user_id", $0) == node } ?? ""
     }
 
-    private func greeting(_ kind: Kind, _ settings: ClusterSettings) -> [[UInt8]] {
+    /// What node 2 says of its folder, with nothing to remember.
+    private func folder(of cluster: SimulatedCluster) throws -> FolderWord {
+        let cell = try #require(cluster.disk(2).bytes(of: FolderStarts.path))
+        let length = Int(cell[16]) | Int(cell[17]) << 8
+        let starts = try FolderStarts(decoding: Array(cell[20..<(20 + length)]))
+        return FolderWord(
+            starts: try #require(starts.list),
+            news: NodeNews(words: [NodeWord(node: NodeID(2), start: StartID(number: 0, id: 0))]))
+    }
+
+    private func greeting(
+        _ kind: Kind, _ settings: ClusterSettings, _ folder: FolderWord
+    ) -> [[UInt8]] {
         guard kind.isOfNode else { return [RawClient.hello] }
         let node = NodeSettings(
             configuration: settings.configuration(), nodeID: NodeID(2), software: "deaf")
         let introduction = PeerIntroduction(node)
-        return [RawClient.frame(introduction.hello), RawClient.frame(introduction.digests)]
+        return [
+            RawClient.frame(introduction.hello),
+            RawClient.frame(PeerGreeting(digests: introduction.digests, folder: folder)),
+        ]
     }
 
-    private func request(_ kind: Kind, _ settings: ClusterSettings) throws -> [UInt8] {
+    private func request(
+        _ kind: Kind, _ settings: ClusterSettings, _ folder: FolderWord
+    ) throws -> [UInt8] {
         let long = LeafHasher(key: settings.configuration().hashKey)
         let user = Self.user(settings, at: 1)
         let leaf = long.leaf(
@@ -156,7 +174,7 @@ import Testing
         case .ping: return RawClient.frame(Ping())
         case .unknown: return frame(FrameType(rawValue: 0x33), [1, 2, 3])
         case .malformed: return frame(.get, [1, 2, 3])
-        case .peerGreeting: return greeting(kind, settings)[1]
+        case .peerGreeting: return greeting(kind, settings, folder)[1]
         case .peerPerform:
             return RawClient.frame(
                 PeerPerform(

@@ -110,7 +110,17 @@ final class FakePeer: @unchecked Sendable {
                 let error = ErrorReply(code: .wrongCluster, text: "another cluster")
                 return (Self.frame(error, frame.requestID), true)
             }
-            return (Self.frame(Done(), frame.requestID), true)
+            let greeting = try? PeerGreeting(decoding: frame.payload)
+            let reply = PeerGreetingReply(
+                folder: Self.folder(as: Self.node, knownBy: greeting?.folder))
+            return (Self.frame(reply, frame.requestID), true)
+        case .peerHeartbeat where conduct.greets && conduct != .silence:
+            let wall =
+                conduct == .lies
+                ? LogTime(Int64(bitPattern: random.next())) : world.settings.start
+            let reply = PeerHeartbeatReply(
+                wall: wall, news: Self.folder(as: Self.node, knownBy: nil).news)
+            return (Self.frame(reply, frame.requestID), true)
         default:
             requestCount += 1
             return misconduct(frame)
@@ -218,9 +228,6 @@ final class FakePeer: @unchecked Sendable {
             }
         case .peerMark:
             return Self.frame(PeerMarkReply(mark: OperationIndex(rawValue: random.next())), id)
-        case .peerClock:
-            return Self.frame(
-                PeerClockReply(wall: LogTime(Int64(bitPattern: random.next()))), id)
         case .peerTotals: return Self.frame(PeerTotalsReply(statistics: Statistics()), id)
         default: return Self.frame(StatusReply(map: noise(40)), id)
         }
@@ -266,6 +273,16 @@ final class FakePeer: @unchecked Sendable {
 
     private func noise(_ count: Int) -> [UInt8] {
         (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    }
+
+    /// What a node says that has the folder which the other knows, and of which there is nothing
+    /// to remember.
+    static func folder(as node: Int, knownBy other: FolderWord?) -> FolderWord {
+        let id = NodeID(UInt16(node))
+        let known = other?.news.words.first { $0.node == id }?.start
+        return FolderWord(
+            starts: StartList(number: max(1, known?.number ?? 1), ids: [known?.id ?? 1]),
+            news: NodeNews(words: [NodeWord(node: id, start: StartID(number: 0, id: 0))]))
     }
 
     static func frame(_ message: some WireMessage, _ id: UInt64) -> [UInt8] {

@@ -189,8 +189,14 @@ private final class Flood: @unchecked Sendable {
         decoder.frameBytesMax = PeerLimits.frameBytesMax
         try await stream.write(FakePeer.frame(introduction.hello, 1))
         _ = try await next(stream, &decoder)
-        try await stream.write(FakePeer.frame(introduction.digests, 1))
-        guard try await next(stream, &decoder).type == .done else { throw NetworkError.closed }
+        let digests = introduction.digests
+        try await stream.write(FakePeer.frame(PeerGreeting(digests: digests, folder: nil), 1))
+        let known = try PeerGreetingReply(decoding: try await next(stream, &decoder).payload).folder
+        let folder = FakePeer.folder(as: 2, knownBy: known)
+        try await stream.write(FakePeer.frame(PeerGreeting(digests: digests, folder: folder), 1))
+        guard try await next(stream, &decoder).type == .peerGreetingReply else {
+            throw NetworkError.closed
+        }
         let frames = frames()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {

@@ -1,0 +1,313 @@
+import KithBytes
+import KithClient
+import KithPorts
+import KithSimulation
+import KithWire
+import Testing
+
+@testable import KithServer
+
+/// Three nodes, one of which comes back with another data folder than it had.
+@Suite struct PeerFolderTests {
+    /// Three nodes that know each other, with a person for every pair of them.
+    private func world(_ seed: UInt64) throws -> (PeerWorld, [PeerWorld.Person]) {
+        let world = try PeerWorld.started(seed: seed)
+        let persons = world.personsEverywhere()
+        for person in persons {
+            let results = try world.ingestAll(person.events.map(\.event), at: 1)
+            #expect(results.allSatisfy { $0 == .ok })
+        }
+        try world.pass(milliseconds: 3_000)
+        return (world, persons)
+    }
+
+    /// What a machine that was shut down has on its disk.
+    private func image(_ world: PeerWorld, _ node: Int) -> SimulatedDisk {
+        world.cluster.disk(node).crash(keeping: { _ in .everything })
+    }
+
+    private func shutdown(_ world: PeerWorld) { try? world.cluster.shutdown() }
+
+    /// Starts node 2, which must end by itself for its folder.
+    private func expectEnd(
+        of world: PeerWorld, _ comment: Comment, sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        try world.cluster.start(2)
+        try world.pass(milliseconds: 3_000)
+        switch world.cluster.failure(2) {
+        case .folderRefused(let by, let why):
+            #expect([1, 3].contains(by) && why.contains("wrongFolder"), comment)
+        case .folderReplaced(let by, _): #expect([1, 3].contains(by), comment)
+        case let other:
+            Issue.record("\(comment): \(String(describing: other))", sourceLocation: sourceLocation)
+        }
+        #expect(throws: (any Error).self, comment) {
+            try world.profile("user_id", "whoever", at: 2)
+        }
+        // The others go on, and say what is wrong with node 2.
+        let status = try world.cluster.run(at: 1) { try await $0.status() }
+        #expect(String(decoding: status, as: UTF8.self).contains("down"), comment)
+    }
+
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func `a node with an emptied folder ends and answers nobody`(seed: UInt64) throws {
+        let (world, _) = try world(seed)
+        defer { shutdown(world) }
+        try world.cluster.stop(2)
+        world.cluster.setDisk(SimulatedDisk(), 2)
+
+        try expectEnd(of: world, "seed \(seed)")
+    }
+
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func `a node with an older folder ends; put back as meant it keeps what it holds`(
+        seed: UInt64
+    ) throws {
+        let (world, persons) = try world(seed)
+        defer { shutdown(world) }
+        try world.cluster.stop(2)
+        let old = image(world, 2)
+        try world.cluster.start(2)
+        try world.settle()
+        let later = world.person("later", cookieAt: 2, accountAt: 2)
+        #expect(try world.ingestAll(later.events.map(\.event), at: 1).allSatisfy { $0 == .ok })
+        try world.pass(milliseconds: 2_500)
+        let applied = try index(world, 2)
+        try world.cluster.stop(2)
+        world.cluster.setDisk(old, 2)
+
+        try expectEnd(of: world, "seed \(seed)")
+
+        world.cluster.setDisk(image(world, 2), 2)
+        try restart(world, .restored)
+        #expect(try index(world, 2) > applied)
+        let kept = try #require(persons.first { $0.cookieNode == 2 && $0.accountNode == 2 })
+        #expect(try world.profile("user_id", kept.account, at: 1) != nil)
+        #expect(try world.ingestAll(later.events.map(\.event), at: 3).allSatisfy { $0 == .ok })
+        try world.cluster.checkInvariants()
+        // And its folder is its own again.
+        try world.cluster.stop(2)
+        try world.cluster.start(2)
+        try world.settle()
+        #expect(world.cluster.isUp(2))
+    }
+
+    /// The copy was made while the node ran, so that it knows of the start and lacks only entries.
+    @Test func `a folder that lacks entries which others have heard of is refused`() throws {
+        let (world, _) = try world(5)
+        defer { shutdown(world) }
+        let old = image(world, 2)
+        let later = world.person("later", cookieAt: 2, accountAt: 2)
+        #expect(try world.ingestAll(later.events.map(\.event), at: 1).allSatisfy { $0 == .ok })
+        try world.pass(milliseconds: 2_500)
+        try world.cluster.stop(2)
+        world.cluster.setDisk(old, 2)
+
+        try expectEnd(of: world, "a log that is shorter")
+    }
+
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func `a node begins anew above all that others have heard of it`(seed: UInt64) throws {
+        let (world, persons) = try world(seed)
+        defer { shutdown(world) }
+        let before = try index(world, 2)
+        try world.cluster.stop(2)
+        world.cluster.setDisk(SimulatedDisk(), 2)
+
+        try restart(world, .new)
+
+        #expect(try index(world, 2) > LogIndex(before.rawValue + FolderStarts.unheardEntriesMax))
+        let fresh = world.person("fresh", cookieAt: 1, accountAt: 2)
+        #expect(try world.ingestAll(fresh.events.map(\.event), at: 3).allSatisfy { $0 == .ok })
+        // Those whose account was lost are known anew by the next event that names it.
+        for person in persons where person.accountNode == 2 {
+            #expect(try world.ingestAll([person.link], at: 1).allSatisfy { $0 == .ok })
+        }
+        try world.cluster.checkInvariants()
+        try world.cluster.stop(2)
+        try world.cluster.start(2)
+        try world.settle()
+        #expect(world.cluster.isUp(2))
+        #expect(try world.profile("user_id", fresh.account, at: 2) != nil)
+    }
+
+    @Test func `beginning anew needs all other nodes and an empty folder`() throws {
+        let (world, _) = try world(4)
+        defer { shutdown(world) }
+        try world.cluster.stop(2)
+        let used = image(world, 2)
+        #expect(throws: NodeError.folderNotEmpty) { try world.cluster.start(2, folder: .new) }
+        world.cluster.setDisk(SimulatedDisk(), 2)
+        #expect(throws: NodeError.nothingRestored) { try world.cluster.start(2, folder: .restored) }
+        world.cluster.setDisk(SimulatedDisk(), 2)
+        try world.cluster.stop(3)
+        let error = #expect(throws: NodeError.self) { try world.cluster.start(2, folder: .new) }
+        guard case .nodeNotAsked(3, _)? = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(world.cluster.disk(2).paths.filter { $0 != "lock" }.isEmpty)
+        world.cluster.setDisk(used, 2)
+        try world.cluster.start(2)
+        try world.pass(milliseconds: 2_000)
+        #expect(world.cluster.isUp(2))
+    }
+
+    /// The power fails after each operation of a start that was to begin anew.
+    @Test func `whenever beginning anew is cut short, it can be done again`() throws {
+        let (world, _) = try world(6)
+        defer { shutdown(world) }
+        let before = try index(world, 2)
+        try world.cluster.stop(2)
+        for k in 1...300 {
+            world.cluster.setDisk(SimulatedDisk(), 2)
+            world.cluster.disk(2).failAt(operation: k, isPersistent: true)
+            let hasStarted = (try? world.cluster.start(2, folder: .new)) != nil
+            if hasStarted { try world.pass(milliseconds: 100) }
+            let hasFailed = world.cluster.disk(2).hasFailed
+            world.cluster.crash(2, keeping: { _ in .nothing })
+            // A folder that is a node's by now is taken as it is, else the start is made again.
+            do {
+                try world.cluster.start(2, folder: .new)
+            } catch NodeError.folderNotEmpty {
+                world.cluster.setDisk(image(world, 2), 2)
+                try world.cluster.start(2)
+            }
+            try world.pass(milliseconds: 1_500)
+            #expect(world.cluster.isUp(2), "cut short at operation \(k)")
+            #expect(
+                try index(world, 2) > LogIndex(before.rawValue + FolderStarts.unheardEntriesMax))
+            try world.cluster.stop(2)
+            if !hasFailed { return }
+        }
+        Issue.record("a start takes more than 300 disk operations")
+    }
+
+    @Test func `a running node that meets a later start of itself ends`() throws {
+        let (world, _) = try world(7)
+        defer { shutdown(world) }
+        let lane = world.cluster.simulator.lane(node: "copy")
+        let host = world.cluster.network.host("copy")
+        let settings = NodeSettings(
+            configuration: world.settings.configuration(), nodeID: NodeID(2), software: "copy")
+        let reply = try world.cluster.simulator.run(on: lane) {
+            let stream = try await host.connect(host: "127.0.0.1", port: 7101, loop: lane)
+            var handshake = PeerHandshake(stream, to: NodeID(1), PeerIntroduction(settings))
+            #expect(try await handshake.hello() == nil)
+            let known = try await handshake.greet(nil).get()
+            let start = try #require(known.news.words.first { $0.node == NodeID(2) }?.start)
+            // The copy knows of that start, and has had one more since.
+            let word = FolderWord(
+                starts: StartList(number: start.number + 1, ids: [start.id, 4711]),
+                news: NodeNews(
+                    words: [
+                        NodeWord(
+                            node: NodeID(2),
+                            start: StartID(number: start.number + 1, id: 4711),
+                            ends: known.news.words.first { $0.node == NodeID(2) }?.ends ?? [])
+                    ]))
+            var second = PeerHandshake(
+                try await host.connect(host: "127.0.0.1", port: 7101, loop: lane), to: NodeID(1),
+                PeerIntroduction(settings))
+            #expect(try await second.hello() == nil)
+            let taken = try await second.greet(word)
+            stream.close()
+            second.stream.close()
+            if case .success = taken { return true }
+            return false
+        }
+        #expect(reply)
+        try world.pass(milliseconds: 3_000)
+        guard case .folderReplaced(_, .unknownStart)? = world.cluster.failure(2) else {
+            Issue.record("\(String(describing: world.cluster.failure(2)))")
+            return
+        }
+    }
+
+    @Test func `a node that was down hears of a start from the third`() throws {
+        let (world, _) = try world(8)
+        defer { shutdown(world) }
+        try world.cluster.stop(2)
+        let old = image(world, 2)
+        try world.cluster.stop(1)
+        try world.cluster.start(2)
+        try world.pass(milliseconds: 2_500)
+        try world.cluster.stop(2)
+        try world.cluster.start(1)
+        try world.pass(milliseconds: 2_500)
+        try world.cluster.stop(3)
+        world.cluster.setDisk(old, 2)
+
+        try expectEnd(of: world, "only node 1 is there, and it was down")
+    }
+
+    // MARK: One node
+
+    @Test func `an empty folder that was there is not taken for a first start`() throws {
+        let cluster = SimulatedCluster(ClusterSettings(seed: 1))
+        defer { try? cluster.shutdown() }
+        #expect(throws: NodeError.folderEmpty) {
+            try cluster.start(folder: .asFound(mayMake: false))
+        }
+        #expect(cluster.disk().paths.isEmpty)
+        // With nobody to ask, nothing else is needed.
+        try cluster.start(folder: .new)
+        try cluster.stop()
+        try cluster.start(folder: .asFound(mayMake: false))
+        try cluster.stop()
+    }
+
+    @Test(arguments: ["simulated", "another"])
+    func `a log without what says whose it is is refused`(name: String) throws {
+        let cluster = SimulatedCluster(ClusterSettings(seed: 2))
+        try cluster.start()
+        let person = MergingEvents.event("one", ["userId": "u"])
+        let payload = PeerWorld.payload([person])
+        #expect(try cluster.run { try await $0.ingest(payload) }.results == [.ok])
+        try cluster.stop()
+        let disk = cluster.disk()
+        try cluster.simulator.run(on: cluster.clientLane) {
+            try await disk.remove("identity")
+            try await disk.syncDirectory(".")
+        }
+        let segment = try #require(disk.paths.first { $0.hasSuffix(".seg") })
+        let before = disk.bytes(of: segment)
+        var settings = ClusterSettings(seed: 2)
+        settings.name = name
+        let other = SimulatedCluster(settings)
+        other.setDisk(disk)
+
+        let error = #expect(throws: NodeError.self) { try other.start() }
+
+        let isForeign = name != "simulated"
+        if isForeign {
+            #expect("\(error.map { "\($0)" } ?? "nothing")".contains("otherCluster"))
+        } else {
+            #expect(error == .identityMissing)
+        }
+        #expect(other.disk().bytes(of: segment) == before)
+        try cluster.shutdown()
+        try other.shutdown()
+    }
+
+    // MARK: Support
+
+    /// Where the log of node 2's group ends.
+    private func index(_ world: PeerWorld, _ node: Int) throws -> LogIndex {
+        let map = try world.cluster.run(at: 1) { try await $0.status() }
+        let tree = try CBORValue(decoding: map.span.bytes)
+        guard case .array(let groups)? = tree["groups"] else { return .zero }
+        for group in groups where group["leader"] == .unsigned(UInt64(node)) {
+            if case .unsigned(let index)? = group["applied"] { return LogIndex(index) }
+        }
+        return .zero
+    }
+
+    /// Starts node 2 and has all nodes speak to each other again.
+    private func restart(_ world: PeerWorld, _ folder: FolderUse) throws {
+        try world.cluster.start(2, folder: folder)
+        try world.pass(milliseconds: 2_500)
+        try #require(world.cluster.isUp(2), "\(String(describing: world.cluster.failure(2)))")
+        try world.settle()
+    }
+}
