@@ -1,4 +1,5 @@
-// Every line of a large file is accounted for once: by the sums of `kith ingest`, and by `kith stats`.
+// Every line of a large file is accounted for once: by the sums of `kith ingest`, and by `kith
+// stats`.
 
 import Foundation
 import KithBytes

@@ -1,4 +1,5 @@
-// Imports by wall clock, in which old lines stand before those that say who they are about (C16, C18).
+// Imports by wall clock, in which old lines stand before those that say who they are about (C16,
+// C18).
 
 import Foundation
 import KithBytes
@@ -62,8 +63,8 @@ struct ImportTests {
         #expect(stats["events"]?["duplicate"] == 0)
     }
 
-    /// Each line names a device and the next one, the last link of the chain first: every pass makes
-    /// one more of them known. There are seven passes behind the first sending.
+    /// Each line names a device and the next one, the last link of the chain first: every pass
+    /// makes one more of them known. There are seven passes behind the first sending.
     @Test(arguments: [1, 3], [4, 9])
     func `C16: what becomes possible by a line sent again is sent again, to a bound`(
         _ nodes: Int, _ length: Int

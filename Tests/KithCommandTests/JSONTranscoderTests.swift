@@ -135,8 +135,8 @@ import kith
         for round in 0..<600 {
             let bytes = random.broken(Array(random.json(of: random.value(depth: 0)).utf8))
             let isOurs = (try? JSONTranscoder.tree(bytes)) != nil
-            // Foundation takes numbers and names in ways of its own; what it refuses, we refuse, but
-            // for half a surrogate pair.
+            // Foundation takes numbers and names in ways of its own; what it refuses, we refuse,
+            // but for half a surrogate pair.
             let hasHalf = String(decoding: bytes, as: UTF8.self).lowercased().contains(#"\ud"#)
             if Self.foundation(bytes) == nil, !hasHalf {
                 #expect(

@@ -131,16 +131,16 @@ import kith
     }
 
     @Test func `a stamp is the greatest time of all lines so far`() throws {
-        let (second, third): (Int64, Int64) = (1_700_000_002_000, 1_700_000_003_000)
+        let (second, third): (Int64, Int64) = (1_600_000_002_000, 1_600_000_003_000)
         var batcher = Self.batcher(isStamped: true)
 
         Self.add(
             [
-                #"{"timestamp":1700000002000}"#, #"{"timestamp":"1970-01-01T00:00:01Z"}"#, "broken",
+                #"{"timestamp":1600000002000}"#, #"{"timestamp":"1970-01-01T00:00:01Z"}"#, "broken",
                 #"{"timestamp":"never"}"#,
             ], to: &batcher)
         let first = batcher.take(bytesTaken: 0)
-        Self.add([#"{"a":1}"#, #"{"timestamp":1700000003000}"#], to: &batcher)
+        Self.add([#"{"a":1}"#, #"{"timestamp":1600000003000}"#], to: &batcher)
 
         #expect(try Self.items(first).map(\.stamp) == [second, second, second, second])
         #expect(first.stamp == LogTime(second))

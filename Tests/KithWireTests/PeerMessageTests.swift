@@ -24,7 +24,7 @@ import Testing
     @Test func `the samples have an outcome of every tag`() {
         let tags = Set(Sample.outcomes.map { Self.bytes(of: $0)[0] })
 
-        #expect(tags == Set(0...23))
+        #expect(tags == Set(0...25))
     }
 
     @Test func `every truncation of an outcome throws`() {
@@ -40,8 +40,8 @@ import Testing
     }
 
     @Test func `an outcome of a later version is unknown`() {
-        #expect(throws: ByteError.unknownTag(24, offset: 13)) {
-            try PeerPerformReply(decoding: Self.reply(operations: 1, [24]).span.bytes)
+        #expect(throws: ByteError.unknownTag(26, offset: 13)) {
+            try PeerPerformReply(decoding: Self.reply(operations: 1, [26]).span.bytes)
         }
     }
 

@@ -8,9 +8,9 @@ internal import KithBytes
 ///     originalTimestamp                       that
 ///     none                                    its arrival
 ///
-/// Arrival is `receivedAt`, else the wall clock of who asks; nothing happens after its arrival. Only
-/// the fields that the rule uses are judged. A corrected time before 1970 or after 9999 says that a
-/// clock was wrong, and becomes the arrival.
+/// Arrival is `receivedAt`, else the wall clock of who asks; nothing happens after its arrival.
+/// Only the fields that the rule uses are judged. A corrected time before 1970 or after 9999 says
+/// that a clock was wrong, and becomes the arrival.
 public enum EventTime: Equatable, Sendable {
     /// `isMoved`: it was later than its arrival, and is its arrival now.
     case time(Int64, isMoved: Bool)

@@ -23,7 +23,8 @@ public struct IdentityRules: Hashable, Sendable {
         case none
         /// Lower case; one `@` with text on both sides, and neither blanks nor `<>,;` inside.
         case email
-        /// Without blanks, dots, dashes, slashes and brackets: `+` and 8 to 15 digits, the first not 0.
+        /// Without blanks, dots, dashes, slashes and brackets: `+` and 8 to 15 digits, the first
+        /// not 0.
         case phone
     }
 
@@ -71,9 +72,9 @@ public struct IdentityRules: Hashable, Sendable {
     /// The rules of a cluster file that says nothing of identity.
     public static let standard = IdentityRules()
 
-    /// The blocked words of a cluster file that lists none. Blocked besides, always: values that are
-    /// empty, too long, of only `0`, `-` and `.`, a UUID of one repeated digit, and templates that
-    /// nobody filled in (`BlockedValues`).
+    /// The blocked words of a cluster file that lists none. Blocked besides, always: values that
+    /// are empty, too long, of only `0`, `-` and `.`, a UUID of one repeated digit, and templates
+    /// that nobody filled in (`BlockedValues`).
     public static let standardBlockedValues = [
         "null", "none", "nil", "undefined", "nan", "anonymous", "guest", "unknown", "n/a", "true",
         "false", "id", "email", "distinct_id", "not_authenticated", "[object object]",

@@ -436,7 +436,7 @@ public struct GroupMachine: Sendable {
                 winnerText: rootWins ? rootText : otherText)
             switch seal(order, &step, shards) {
             case .merged(let merged): root = merged
-            case .void, .voidByAge: break
+            // Also what is void: the link says why to who sent the event.
             default: return (root, left)
             }
             left &= ~(1 << UInt32(ordinal))

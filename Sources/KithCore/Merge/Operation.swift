@@ -49,8 +49,8 @@ public enum OperationType: UInt8, Sendable, CaseIterable {
     case reopen = 16
 }
 
-/// One operation, decoded: everything about it that can be told without looking at a record. A view,
-/// since an event's body stays where it is; making one of an event allocates nothing.
+/// One operation, decoded: everything about it that can be told without looking at a record. A
+/// view, since an event's body stays where it is; making one of an event allocates nothing.
 enum Operation: ~Escapable {
     case event(ShardMachine.EventTarget, EventBody)
     case seal(SealOrder)

@@ -143,15 +143,12 @@ struct TextTable: ~Copyable, Sendable {
             entryCount += 1
             let needed = entryCount * Self.entryBytes
             if needed > entries.byteCount {
-                entries.resize(
-                    to: MemoryRegion.grownSize(
-                        from: entries.byteCount, toHold: needed, smallest: 64))
+                entries.grow(toHold: needed, smallest: 64)
             }
         }
         let needed = textsUsed + text.byteCount
         if needed > texts.byteCount {
-            texts.resize(
-                to: MemoryRegion.grownSize(from: texts.byteCount, toHold: needed, smallest: 64))
+            texts.grow(toHold: needed, smallest: 64)
         }
         texts.store(bytes: text, at: textsUsed)
         let entry = entry(id)

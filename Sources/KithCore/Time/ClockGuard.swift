@@ -9,16 +9,16 @@ public import KithBytes
 //     believed  ────────────────────       goes on with the boot clock meanwhile
 //
 // Believed time rises with the boot clock, which nobody sets, and follows the wall clock as long as
-// that is within an hour of it. At a start there is nothing to compare with but what the data folder
-// noted: `StartClock`.
+// that is within an hour of it. At a start there is nothing to compare with but what the data
+// folder noted: `StartClock`.
 //
 // Not chosen: to believe the median instead of the own clock. Three clocks that agree to a second
 // need no correcting, and a node that is alone has no median.
 
 /// A wall clock and what of it is believed, as a pure value: readings in, believed times out.
 public struct ClockGuard: Sendable {
-    /// How far believed time follows the wall clock by itself, in milliseconds; and how far a node's
-    /// time may be from the median for it to serve.
+    /// How far believed time follows the wall clock by itself, in milliseconds; and how far a
+    /// node's time may be from the median for it to serve.
     public static let stepMillisMax: Int64 = 3_600_000
     /// How far from the median is warned of, in milliseconds.
     public static let warnMillis: Int64 = 10_000

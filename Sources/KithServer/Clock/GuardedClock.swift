@@ -7,8 +7,9 @@ internal import Synchronization
 /// The clock of a node: its wall time is what the node's guard believes, for all that decides or
 /// stamps anything. Shared by all loops of the node; a reading costs an uncontended lock.
 ///
-/// While the node is astray, more than an hour off the median of all clocks, its wall time is `none`:
-/// what it still logs of its own (merges under way) then moves no log time, since that never falls.
+/// While the node is astray, more than an hour off the median of all clocks, its wall time is
+/// `none`: what it still logs of its own (merges under way) then moves no log time, since that
+/// never falls.
 final class GuardedClock: Clock {
     private let clock: any Clock
     private let state: Mutex<ClockGuard>

@@ -49,9 +49,9 @@ public actor Node {
     // MARK: Opening
 
     /// Locks the data folder, checks that it is this cluster's, listens, recovers the log, and has
-    /// the folder remember this start and namespaces that are new. While the log is recovered, who asks is told so
-    /// (`StartingPort`). Nothing on disk is changed where the folder or the log is refused. `print`
-    /// takes lines of the node's log; no identifier or trait is ever in one.
+    /// the folder remember this start and namespaces that are new. While the log is recovered, who
+    /// asks is told so (`StartingPort`). Nothing on disk is changed where the folder or the log is
+    /// refused. `print` takes lines of the node's log; no identifier or trait is ever in one.
     public static func open(
         _ settings: NodeSettings, _ ports: NodePorts,
         log print: @escaping @Sendable (LogLine) -> Void
@@ -346,8 +346,8 @@ public actor Node {
                 "clock: \(report.text ?? "all is well again")"))
     }
 
-    /// One exchange with another node. Nobody's silence is of interest here: a median is of those who
-    /// answer, and a link says to who asks that it is closed.
+    /// One exchange with another node. Nobody's silence is of interest here: a median is of those
+    /// who answer, and a link says to who asks that it is closed.
     private func hear(_ peer: Peer, _ own: PeerHeartbeat, _ deadline: UInt64) async {
         guard case .success(let reply) = await peer.heartbeat(own, deadline: deadline) else {
             return

@@ -45,7 +45,9 @@ struct Service: Sendable {
     func answer(_ frame: Frame, _ hints: HintCache, _ room: AnswerRoom) async -> any WireMessage {
         switch frame.type {
         case .get, .advanceTime, .stats:
-            if let refusal = await guardedClock.refusal(ofEvents: false, of: nodeID) { return refusal }
+            if let refusal = await guardedClock.refusal(ofEvents: false, of: nodeID) {
+                return refusal
+            }
         default: break
         }
         do throws(ByteError) {

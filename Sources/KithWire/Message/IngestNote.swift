@@ -1,11 +1,11 @@
 internal import KithBytes
 public import KithCore
 
-// What an `IngestReply` tells of events beside their results. Behind the silent nodes, and only where
-// there is something to tell:
+// What an `IngestReply` tells of events beside their results. At its end, and only where its count
+// of notes is not 0:
 //
-//     texts u16 · as many: bytes16                        namespaces and places that notes name
-//     notes u32 · as many: item u32 · kind u8 · by kind   ascending by item
+//     texts u16 · as many: bytes16               namespaces and places that notes name
+//     each note: item u32 · kind u8 · by kind    ascending by item
 //
 //     1 fault          field u8 · problem u8 · place u8
 //     2 ignored        reason u8 · count u16 · namespace u16, 65535 for none · place u16
@@ -20,6 +20,7 @@ public import KithCore
 
 /// Something to tell about one item of a batch.
 public struct IngestNote: Hashable, Sendable {
+    /// What there is to tell.
     public enum About: Hashable, Sendable {
         case fault(EventFault)
         case ignored(IgnoredIdentifier, namespace: UInt16?, place: UInt16, count: UInt16)

@@ -136,6 +136,7 @@ public struct IngestReply: WireMessage, Hashable {
         guard count <= reader.remaining else {
             throw .truncated(needed: count, available: reader.remaining)
         }
+        let noteCount = Int(try reader.u32())
         results = []
         results.reserveCapacity(count)
         for _ in 0..<count { results.append(try IngestResult(reading: &reader)) }
@@ -154,12 +155,12 @@ public struct IngestReply: WireMessage, Hashable {
         shortNodes = try reader.shortNodes()
         notes = []
         texts = []
-        if !reader.isAtEnd { try readNotes(&reader, itemCount: count) }
+        if noteCount > 0 { try readNotes(&reader, count: noteCount, itemCount: count) }
         try reader.expectEnd()
     }
 
     private mutating func readNotes(
-        _ reader: inout ByteReader, itemCount: Int
+        _ reader: inout ByteReader, count: Int, itemCount: Int
     ) throws(ByteError) {
         let textCount = Int(try reader.u16())
         guard textCount <= WireLimits.noteTextsMax else {
@@ -168,9 +169,6 @@ public struct IngestReply: WireMessage, Hashable {
         for _ in 0..<textCount {
             texts.append(try reader.text16(limit: WireLimits.noteTextBytesMax))
         }
-        let count = Int(try reader.u32())
-        // Nothing to tell is told by saying nothing.
-        guard count > 0 else { throw .malformed(offset: reader.offset - 4) }
         guard count <= reader.remaining / IngestNote.bytesMin else {
             throw .truncated(needed: count * IngestNote.bytesMin, available: reader.remaining)
         }
@@ -189,6 +187,7 @@ public struct IngestReply: WireMessage, Hashable {
         token.encode(into: &writer)
         writer.u32(retryAfterMillis)
         writer.u32(UInt32(results.count))
+        writer.u32(UInt32(notes.count))
         for result in results {
             writer.u8(result.code)
             if case .rejected(let reason) = result { writer.u8(reason.rawValue) }
@@ -199,7 +198,6 @@ public struct IngestReply: WireMessage, Hashable {
         guard !notes.isEmpty else { return }
         writer.u16(UInt16(texts.count))
         for text in texts { writer.text16(text) }
-        writer.u32(UInt32(notes.count))
         for note in notes { note.encode(into: &writer) }
     }
 }

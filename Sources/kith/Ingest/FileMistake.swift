@@ -1,5 +1,6 @@
-// What a file is that holds no lines of events, by its first bytes: said once, with the way out, and
-// not once a line. Pure. A file whose first line could be an event, however wrong, is none of these.
+// What a file is that holds no lines of events, by its first bytes: said once, with the way out,
+// and not once a line. Pure. A file whose first line could be an event, however wrong, is none of
+// these.
 
 import KithBytes
 
@@ -115,7 +116,8 @@ package enum FileMistake: Equatable, Sendable {
     /// The sign between columns, where the first two lines have as many of it.
     private static func separator(_ text: RawSpan, _ lines: [Range<Int>]) -> String? {
         let rows = lines.filter { !$0.isEmpty }.prefix(2).map { text.extracting($0).copied() }
-        guard rows.count == 2, !rows[1].contains(UInt8(ascii: "{")) || rows[0].count < rows[1].count
+        // A line that may be an event is none of a table.
+        guard rows.count == 2, rows[1].first(where: { !isBlank($0) }) != UInt8(ascii: "{")
         else { return nil }
         for (sign, name) in [(",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "bar")] {
             let byte = Array(sign.utf8)[0]

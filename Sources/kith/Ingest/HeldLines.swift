@@ -1,6 +1,6 @@
-// Lines that are to be sent again at the end of an import, since what they depend on may stand behind
-// them: those older than retention, and those with a link that was void by age. They lie in a file
-// without a name, which nobody else can open and which ends with the process.
+// Lines that are to be sent again at the end of an import, since what they depend on may stand
+// behind them: those older than retention, and those with a link that was void by age. They lie in
+// a file without a name, which nobody else can open and which ends with the process.
 //
 //     file u32 · line u64 · flags u8 (1 taken, 2 unnamed, 4 named here) · length u32 · as many bytes
 //

@@ -149,7 +149,8 @@ actor IngestRun {
                 case .failed(let error):
                     report(error.description)
                 case .idle:
-                    // A stream that is silent for a while has come to an end as far as one can tell.
+                    // A stream that is silent for a while has come to an end as far as one can
+                    // tell.
                     guard let held, held.count > 0,
                         clock.monotonicNanoseconds() - idleSince >= Self.silenceNanoseconds
                     else { break }

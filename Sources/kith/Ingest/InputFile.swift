@@ -1,6 +1,7 @@
-// A file of events as bytes that come one after another: a plain file, standard input (`-`), or what
-// the `gzip` program unpacks, told by its first bytes, whatever its name. The archive is opened here
-// and is gzip's standard input, so that its offset, which both share, tells how far the work is.
+// A file of events as bytes that come one after another: a plain file, standard input (`-`), or
+// what the `gzip` program unpacks, told by its first bytes, whatever its name. The archive is
+// opened here and is gzip's standard input, so that its offset, which both share, tells how far the
+// work is.
 
 import Foundation
 import Glibc

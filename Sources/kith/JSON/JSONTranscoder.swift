@@ -7,8 +7,9 @@
 // for it, and a count above 23 moves the content on. The members of all open objects lie on one
 // stack, so that a name that comes twice is found when its object ends; the last one counts.
 //
-// - Integers stay integers digit by digit, beyond 64 bits as CBOR's tags 2 and 3; every other number
-//   is a double. One too large for a double is an error, as is `NaN`, which JSON does not have.
+// - Integers stay integers digit by digit, beyond 64 bits as CBOR's tags 2 and 3; every other
+//   number is a double. One too large for a double is an error, as is `NaN`, which JSON does not
+//   have.
 // - A number that is no integer, or one with a fraction beyond 2^53, never becomes a double that
 //   reads as an integer of up to 2^53: then two identifiers could become one.
 // - Text must be UTF-8. An escaped surrogate without its other half becomes U+FFFD.

@@ -7,7 +7,7 @@ import Testing
         EventFixture.read(
             [
                 "type": "alias", "messageId": "m1", "userId": "u2", "previousId": "u1",
-                "timestamp": 1234, "properties": ["x": [1, 2]],
+                "timestamp": 1_700_000_001_234, "properties": ["x": [1, 2]],
                 "context": ["traits": ["email": "a@x.com", "city": nil]],
             ], stamp: 99
         ).batch.bytes
@@ -36,7 +36,7 @@ import Testing
         let hash = SipHash64.hash(Array("m1".utf8).span.bytes, key: EventFixture.key)
 
         var expected: [UInt8] = [5, 1]
-        expected += bytes(hash) + bytes(1234) + bytes(99)
+        expected += bytes(hash) + bytes(1_700_000_001_234) + bytes(99)
         expected += [2] + Array("m1".utf8) + [5, 0] + Array("alias".utf8) + [1] + Array("s".utf8)
         expected += [3]
         expected += leaf("user_id", "u2") + [0, 1, 0, 7] + Array("user_id".utf8) + [2, 0]
@@ -52,7 +52,7 @@ import Testing
         let outcome = EventFixture.read(
             [
                 "type": "alias", "messageId": "m1", "userId": "u2", "previousId": "u1",
-                "timestamp": 1234, "context": ["traits": ["city": nil]],
+                "timestamp": 1_700_000_001_234, "context": ["traits": ["city": nil]],
             ], stamp: 99, space: "s")
 
         #expect(outcome.batch.bytes == expected)

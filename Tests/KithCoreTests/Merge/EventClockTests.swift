@@ -24,13 +24,13 @@ import Testing
             var members = [
                 CBORMember(.text("type"), .text("page")),
                 CBORMember(.text("userId"), .text("u-\(place)")),
-                CBORMember(.text("timestamp"), .unsigned(1_000_000 + UInt64(place))),
+                CBORMember(.text("timestamp"), .unsigned(1_700_000_000_000 + UInt64(place))),
             ]
             if kind == "a" { members.append(CBORMember(.text("anonymousId"), .text("a-\(place)"))) }
             try reader.read(
                 CBORValue.map(members).encoded().span.bytes, position: UInt32(place),
                 space: space.span.bytes, arrival: EventFixture.arrival,
-                stamp: 1_000_000 + Int64(place), into: &batch,
+                stamp: 1_700_000_000_000 + Int64(place), into: &batch,
                 assignMessageID: { Array("m\(place)".utf8) })
         }
         let policy = LinkPolicy(quarantinesContested: true, aliasJoinsAccounts: true, limits: [])
@@ -78,13 +78,13 @@ import Testing
         func read(_ text: String, _ cookie: String?, _ place: UInt32) throws {
             var members = [
                 CBORMember(.text("type"), .text("page")), CBORMember(.text("userId"), .text(text)),
-                CBORMember(.text("timestamp"), .unsigned(1_000_000 + UInt64(place))),
+                CBORMember(.text("timestamp"), .unsigned(1_700_000_000_000 + UInt64(place))),
             ]
             if let cookie { members.append(CBORMember(.text("anonymousId"), .text(cookie))) }
             try reader.read(
                 CBORValue.map(members).encoded().span.bytes, position: place,
                 space: space.span.bytes, arrival: EventFixture.arrival,
-                stamp: 1_000_000 + Int64(place), into: &batch,
+                stamp: 1_700_000_000_000 + Int64(place), into: &batch,
                 assignMessageID: { Array("m\(place)".utf8) })
         }
         var number = 0

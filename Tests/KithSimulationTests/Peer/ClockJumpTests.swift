@@ -4,8 +4,8 @@ import KithWire
 import Testing
 
 /// Where every clock is believed (`GuardedClockTests` has those where not): one node's clock jumps
-/// 91 days ahead, or back. Nobody whom another node keeps expires, and nothing comes back. Whom that
-/// node keeps, its own jump ahead does end, for all who ask and for good.
+/// 91 days ahead, or back. Nobody whom another node keeps expires, and nothing comes back. Whom
+/// that node keeps, its own jump ahead does end, for all who ask and for good.
 @Suite struct ClockJumpTests {
     private static let jump: Int64 = 91 * 86_400_000
 

@@ -188,7 +188,7 @@ final class FakePeer: @unchecked Sendable {
         case .peerRead: .peerReadReply
         case .peerTotals: .peerTotalsReply
         case .peerMark: .peerMarkReply
-        case .peerClock: .peerClockReply
+        case .peerHeartbeat: .peerHeartbeatReply
         default: .statusReply
         }
     }

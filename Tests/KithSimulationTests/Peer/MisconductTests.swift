@@ -191,25 +191,37 @@ private final class Flood: @unchecked Sendable {
         _ = try await next(stream, &decoder)
         let digests = introduction.digests
         try await stream.write(FakePeer.frame(PeerGreeting(digests: digests, folder: nil), 1))
-        let known = try PeerGreetingReply(decoding: try await next(stream, &decoder).payload).folder
-        let folder = FakePeer.folder(as: 2, knownBy: known)
+        let folder = try folder(after: try await next(stream, &decoder))
         try await stream.write(FakePeer.frame(PeerGreeting(digests: digests, folder: folder), 1))
-        guard try await next(stream, &decoder).type == .peerGreetingReply else {
-            throw NetworkError.closed
-        }
+        try expectTaken(try await next(stream, &decoder))
         let frames = frames()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 for frame in frames { try await stream.write(frame) }
             }
             while answers < requests {
-                let reply = try await next(stream, &decoder)
-                answers += 1
-                if reply.type == .error { refusals += 1 }
+                count(try await next(stream, &decoder))
             }
             try await tasks.waitForAll()
         }
         stream.close()
+    }
+
+    // In functions of their own: the optimiser of Swift 6.3.1 loses track of a frame that an async
+    // function takes apart.
+
+    private func folder(after reply: Frame) throws -> FolderWord {
+        FakePeer.folder(
+            as: 2, knownBy: try PeerGreetingReply(decoding: reply.payload).folder)
+    }
+
+    private func expectTaken(_ reply: Frame) throws {
+        if reply.type != .peerGreetingReply { throw NetworkError.closed }
+    }
+
+    private func count(_ reply: Frame) {
+        answers += 1
+        if reply.type == .error { refusals += 1 }
     }
 
     private func next(_ stream: any ByteStream, _ decoder: inout FrameDecoder) async throws -> Frame
