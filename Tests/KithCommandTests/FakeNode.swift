@@ -85,6 +85,7 @@ final class FakeNode: Sendable {
     /// Answers what comes over one connection; false when the node is to be gone.
     private func serve(_ descriptor: Int32) -> Bool {
         var decoder = FrameDecoder()
+        decoder.frameBytesMax = WireLimits().frameBytesMax
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
         while true {
             let count = recv(descriptor, &chunk, chunk.count, 0)

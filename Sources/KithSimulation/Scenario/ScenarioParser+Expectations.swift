@@ -112,7 +112,9 @@ extension ScenarioParser {
         while !scanner.take("}") {
             if !facts.isEmpty { try scanner.expect(",") }
             let name = try scanner.memberName()
-            facts.append((name, scanner.takeWord("absent") ? nil : try scanner.value()))
+            // A bare nil would be the value null here.
+            let isAbsent = scanner.takeWord("absent")
+            facts.append((name, isAbsent ? CBORValue?.none : try scanner.value()))
         }
         return facts
     }

@@ -163,6 +163,7 @@ public final class ScenarioRunner {
             cluster.crashAll()
             try cluster.startAll()
         }
+        try settle()
     }
 
     private func restart() throws {

@@ -13,8 +13,10 @@ import Testing
             ],
         ],
         [
-            "type": "track", "event": "Order", "userId": 5, "receivedAt": 10_000, "sentAt": 9000,
-            "originalTimestamp": 8000.5, "properties": ["list": [1, 2.5, true, nil, ["x": "y"]]],
+            "type": "track", "event": "Order", "userId": 5, "receivedAt": 1_700_000_010_000,
+            "sentAt": 1_700_000_009_000,
+            "originalTimestamp": 1_700_000_008_000.5,
+            "properties": ["list": [1, 2.5, true, nil, ["x": "y"]]],
         ],
         ["type": "alias", "userId": "u2", "previousId": "u1", "groupId": "g"],
     ]

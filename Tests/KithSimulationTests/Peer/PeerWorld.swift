@@ -27,6 +27,7 @@ struct PeerWorld {
     static func started(seed: UInt64, believesClocks: Bool = false) throws -> PeerWorld {
         let world = PeerWorld(seed: seed, believesClocks: believesClocks)
         try world.cluster.startAll()
+        try world.settle()
         return world
     }
 

@@ -42,7 +42,7 @@ import Testing
             options.planted = planted
             return ClusterRun.run(options)
         }
-        let noticed = (120...400 as ClosedRange<UInt64>).first {
+        let noticed = (590...2_000 as ClosedRange<UInt64>).first {
             !run($0, planted: "unheard").isOk
         }
         let seed = try #require(noticed)
