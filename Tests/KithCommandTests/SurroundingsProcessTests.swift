@@ -118,10 +118,12 @@ struct SurroundingsProcessTests {
     func `a read-only disk, a full one and a folder in use are told apart`() throws {
         let node = try TestNode()
         let serve = [node.serveArguments[2], node.folder.appendingPathComponent("mount").path]
-        func start(_ mount: String, _ folder: String) throws -> (code: Int32, error: String) {
+        func start(
+            _ mount: String, _ folder: String, _ option: String = ""
+        ) throws -> (code: Int32, error: String) {
             let script = """
                 mkdir -p "$2" && exec unshare -rm sh -c '\(mount) && exec "$0" serve \
-                --config "$1" --node 1 --port 0 --data "$2/\(folder)"' "$0" "$@"
+                --config "$1" --node 1 --port 0 --data "$2/\(folder)" \(option)' "$0" "$@"
                 """
             let result = try shell(script, serve)
             return (result.code, result.error)
@@ -133,7 +135,8 @@ struct SurroundingsProcessTests {
             readOnly.error.contains("the file system of the data folder is read-only"),
             "\(readOnly.error)")
         let noFile = try start(
-            #"mount -t tmpfs tmpfs "$2" && mkdir "$2/data" && mount -o remount,ro "$2""#, "data")
+            #"mount -t tmpfs tmpfs "$2" && mkdir "$2/data" && mount -o remount,ro "$2""#, "data",
+            "--new")
         #expect(noFile.code == 1)
         #expect(
             noFile.error.contains("the file system of the data folder is read-only"),
@@ -200,7 +203,7 @@ struct SurroundingsProcessTests {
             """#
         let program = try #require(Built.program)
         let run = try Run(
-            ["-c", script, program, folder.path] + arguments, program: "/bin/sh")
+            ["-c", script, program, folder.path] + arguments + ["--new"], program: "/bin/sh")
         let first = run.line()
         guard first != nil else {
             Issue.record("\(run.end().error)")

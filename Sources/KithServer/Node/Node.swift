@@ -229,6 +229,7 @@ public actor Node {
                 }
             }
             await accept(service, &tasks)
+            tellPlaces()
             for connection in shared.places.all { connection.close() }
             clock.look(haveHeard: true)  // who waits for it sees that its connection is closed
             for group in groups { await group.stop() }

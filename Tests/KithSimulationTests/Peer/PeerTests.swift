@@ -112,6 +112,7 @@ import Testing
         let near = world.person("near", cookieAt: 1, accountAt: 3)
         let far = world.person("far", cookieAt: 1, accountAt: 2)
         if isConnected { _ = try world.ingestAll(far.events.prefix(2).map(\.event), at: 1) }
+        try world.pass(milliseconds: 100)  // their first look at each other is over
         world.cluster.pause(2)
         let began = world.milliseconds
         let waiting = Waiting()
