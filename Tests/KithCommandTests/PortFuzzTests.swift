@@ -270,17 +270,27 @@ final class GoodClient {
         _ = try HelloReply(decoding: reply.span.bytes)
     }
 
-    private func ask(_ type: FrameType, _ payload: [UInt8], for reply: FrameType) throws -> [UInt8]
-    {
+    /// Asks again where a node has no answer for the moment: somebody who greets as another node may
+    /// take the place of that node's connection.
+    private func ask(
+        _ type: FrameType, _ payload: [UInt8], for reply: FrameType, tries: Int = 20
+    ) throws -> [UInt8] {
         requests += 1
         guard socket.send(Stranger.frame(type, payload, id: requests)) else {
             throw Unserved(description: "request \(requests) was not taken")
         }
         while true {
             if let frame = try decoder.next() {
+                if tries > 1, frame.type == .error, frame.requestID == requests,
+                    try ErrorReply(decoding: frame.payload).code == .unavailable
+                {
+                    usleep(100_000)  // as long as a link pauses that was hung up on
+                    return try ask(type, payload, for: reply, tries: tries - 1)
+                }
                 guard frame.type == reply, frame.requestID == requests else {
                     throw Unserved(
-                        description: "\(frame.type) for \(frame.requestID), not \(requests)")
+                        description: "\(frame.type) for \(frame.requestID), not \(requests): "
+                            + String(decoding: frame.payload.copied(), as: UTF8.self))
                 }
                 return frame.payload.copied()
             }
