@@ -40,8 +40,8 @@ import kith
         defer { try? FileManager.default.removeItem(atPath: folder) }
         #expect(end.code == 1, "\(end.output)\n\(end.error)")
         #expect(end.output.contains("seed 2 FAILED"))
-        // Whichever of its consequences comes first: a retry is an event of its own, and of two traits
-        // of one time another message id decides.
+        // Whichever of its consequences comes first: a retry is an event of its own, and of two
+        // traits of one time another message id decides.
         #expect(
             ["counted twice", "the fold of its events"].contains { end.output.contains($0) },
             "\(end.output)")

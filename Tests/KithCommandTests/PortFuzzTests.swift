@@ -270,8 +270,8 @@ final class GoodClient {
         _ = try HelloReply(decoding: reply.span.bytes)
     }
 
-    /// Asks again where a node has no answer for the moment: somebody who greets as another node may
-    /// take the place of that node's connection.
+    /// Asks again where a node has no answer for the moment: somebody who greets as another node
+    /// may take the place of that node's connection.
     private func ask(
         _ type: FrameType, _ payload: [UInt8], for reply: FrameType, tries: Int = 20
     ) throws -> [UInt8] {
