@@ -93,6 +93,12 @@ actor FolderMemory {
     ) async throws(NodeError) -> Verdict {
         if let own = news.words.first(where: { $0.node == node }) {
             if let difference = await difference(from: own) {
+                guard own.start != self.starts.newest else {
+                    // This log never ends earlier than it did: that was never seen.
+                    return .otherIsWrong(
+                        "node \(other.rawValue) says what cannot be of this node, which runs: "
+                            + "\(difference)")
+                }
                 mark(.folderOwnWrong)
                 return .ownIsWrong(.folderReplaced(seenBy: other.rawValue, how: difference))
             }

@@ -22,7 +22,7 @@ struct StartingPort: Sendable {
     let clock: any Clock
     let progress: StartProgress
 
-    /// Connections at a time; a further one is closed at once.
+    /// Connections at a time; for a further one the oldest is closed.
     static let connectionsMax = 64
     /// Nanoseconds from a connection to its end, whatever it asks.
     static let connectionNanosecondsMax: UInt64 = 10_000_000_000
@@ -39,7 +39,7 @@ struct StartingPort: Sendable {
 
     /// Accepts and answers until it is cancelled.
     private func run() async {
-        let count = ConnectionCount()
+        let places = Places()
         await withDiscardingTaskGroup { tasks in
             while !Task.isCancelled {
                 let stream: any ByteStream
@@ -49,29 +49,40 @@ struct StartingPort: Sendable {
                 } catch {
                     break  // the node itself finds the listener broken, and says so
                 }
-                guard !Task.isCancelled, count.add(atMost: Self.connectionsMax) else {
+                guard !Task.isCancelled else {
                     stream.close()
                     continue
                 }
+                let number = places.enter(stream)
                 tasks.addTask(executorPreference: stream.loop.tasks) {
                     await self.serve(stream)
-                    count.remove()
+                    places.leave(number)
                 }
             }
             tasks.cancelAll()
         }
     }
 
-    private final class ConnectionCount: Sendable {
-        private let count = Atomic<Int>(0)
+    /// The connections, in the order they came: whoever says nothing gives way to who asks.
+    private final class Places: Sendable {
+        private let state = Mutex((streams: [(number: Int, stream: any ByteStream)](), last: 0))
 
-        func add(atMost limit: Int) -> Bool {
-            guard count.load(ordering: .relaxed) < limit else { return false }
-            count.add(1, ordering: .relaxed)
-            return true
+        func enter(_ stream: any ByteStream) -> Int {
+            let (number, oldest) = state.withLock { state in
+                let oldest =
+                    state.streams.count < StartingPort.connectionsMax
+                    ? nil : state.streams.removeFirst().stream
+                state.last += 1
+                state.streams.append((state.last, stream))
+                return (state.last, oldest)
+            }
+            oldest?.close()
+            return number
         }
 
-        func remove() { count.subtract(1, ordering: .relaxed) }
+        func leave(_ number: Int) {
+            state.withLock { $0.streams.removeAll { $0.number == number } }
+        }
     }
 
     /// Serves one connection until it ends, has had its time, or the node is started.
@@ -104,11 +115,15 @@ struct StartingPort: Sendable {
                     let reply = isGreeted ? reply(to: frame) : greet(frame)
                     goesOn = isGreeted || reply is HelloReply
                     isGreeted = true
-                    FrameWriter.write(reply, requestID: frame.requestID, into: &writer)
+                    FrameWriter.write(
+                        reply, requestID: frame.requestID,
+                        version: goesOn ? nil : ProtocolVersion.hello, into: &writer)
                 }
             } catch {
                 // No frame, or a batch: nobody's request can be told by its number any more.
-                FrameWriter.write(starting, requestID: 0, into: &writer)
+                FrameWriter.write(
+                    starting, requestID: 0, version: isGreeted ? nil : ProtocolVersion.hello,
+                    into: &writer)
                 goesOn = false
             }
             do throws(NetworkError) {

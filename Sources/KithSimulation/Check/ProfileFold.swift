@@ -113,11 +113,15 @@ enum ProfileFold {
             let rivals = cells[start..<end]
             let name = cells[start].name
             start = end
-            let possible = rivals.filter { cell in
-                !rivals.contains {
-                    wins($0.event, over: cell.event, evidence)
-                        && !($0.value == nil && mayHaveEnded($0.event, evidence))
+            let ended = rivals.filter { $0.value == nil && mayHaveEnded($0.event, evidence) }
+            // What a deletion took back is gone when that has ended, as if it had never been.
+            let lasting = rivals.filter { cell in
+                !ended.contains {
+                    $0.event == cell.event || !wins(cell.event, over: $0.event, evidence)
                 }
+            }
+            let possible = rivals.filter { cell in
+                !lasting.contains { wins($0.event, over: cell.event, evidence) }
             }
             let value = known.removeValue(forKey: name)
             let isPossible = possible.contains { cell in

@@ -260,8 +260,9 @@ extension ClusterRun {
                 keeper.adjusts = []
                 stop(place.number, down: 0)
             }
-            // Its clock is right now, and it may be alone: nobody else can tell it.
-            if place.life?.node?.doubtsClock ?? false { stop(place.number, down: 0) }
+            // Its clock is right now, and it may be alone: nobody else can tell it. One that is
+            // still starting has heard the wrong one.
+            if let life = place.life, life.node?.doubtsClock ?? true { stop(place.number, down: 0) }
             if place.life == nil { startLater(place.number, after: 0) }
         }
     }

@@ -338,6 +338,40 @@ import Testing
         #expect(broken.isEmpty == isContested, "\(broken)")
     }
 
+    /// Found by `kith simulate --seed 83728559486681`: the deletion takes back a newer value, ends,
+    /// and an older value comes after both.
+    @Test(arguments: [(91, true), (89, false)] as [(Int64, Bool)])
+    func `a value that a deletion took back does not outlive that`(days: Int64, isEnded: Bool) {
+        let settings = ClusterSettings(seed: 1)
+        let day: Int64 = 86_400_000
+        var random = Xoshiro256(seed: 1)
+        let times = WorkloadTimes(
+            .anything, end: 1_000_000_000, start: settings.start.rawValue,
+            retention: 90 * day, &random)
+        var plan = PlanWriter(settings: settings, times: times, random: random)
+        plan.begin("p")
+        for (place, value) in ["older", "newer", nil].enumerated() {
+            let at = UInt64(place) * 100_000_000
+            let event = plan.event(
+                [plan.user(0)], at: at,
+                time: settings.start.rawValue - (days + 2 - Int64(place)) * day, kind: .track,
+                traits: [("t", value)])
+            plan.ingest(client: place, at: at, [event])
+        }
+        var run = SimpleRun(plan.plan(), settings, seed: 1)
+        run.clocks = [WallClock(wall: settings.start.rawValue, drift: -1_000_000)]
+        let id = Self.answered(by: "pu0", in: run).id
+        func shows(_ value: String) -> [String] {
+            run.change(id) {
+                $0.traits = [Profile.Trait(name: "t", value: CBORValue.text(value).encoded())]
+            }
+            return Self.broken(run)
+        }
+
+        #expect(shows("older") == (isEnded ? [] : [FoldRule.name]))
+        #expect(shows("newer") == (isEnded ? [] : [FoldRule.name]))
+    }
+
     /// Found by `kith simulate --seed 22556489403014`.
     @Test func `an event that counts again in a later life has the time of that`() {
         let settings = ClusterSettings(seed: 1)

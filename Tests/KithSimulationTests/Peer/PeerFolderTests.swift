@@ -224,6 +224,42 @@ import Testing
         }
     }
 
+    /// Its log never ends earlier than it did while it runs: that another has seen more cannot be.
+    @Test func `a running node does not end for what cannot have been seen of it`() throws {
+        let (world, _) = try world(7)
+        defer { shutdown(world) }
+        let lane = world.cluster.simulator.lane(node: "liar")
+        let host = world.cluster.network.host("liar")
+        let settings = NodeSettings(
+            configuration: world.settings.configuration(), nodeID: NodeID(3), software: "liar")
+        let refusal = try world.cluster.simulator.run(on: lane) {
+            func handshake() async throws -> PeerHandshake {
+                var handshake = PeerHandshake(
+                    try await host.connect(host: "127.0.0.1", port: 7102, loop: lane),
+                    to: NodeID(2), PeerIntroduction(settings))
+                #expect(try await handshake.hello() == nil)
+                return handshake
+            }
+            var first = try await handshake()
+            let known = try await first.greet(nil).get()
+            let own = try #require(known.news.words.first { $0.node == NodeID(3) })
+            var other = try #require(known.news.words.first { $0.node == NodeID(2) })
+            for place in other.ends.indices { other.ends[place].index = LogIndex(1 << 40) }
+            let word = FolderWord(
+                starts: StartList(number: own.start.number, ids: [own.start.id]),
+                news: NodeNews(words: [own, other]))
+            var second = try await handshake()
+            let answer = try await second.greet(word)
+            first.stream.close()
+            second.stream.close()
+            if case .failure(let failure) = answer { return "\(failure)" }
+            return "taken"
+        }
+        #expect(refusal.contains("cannot be of this node"), "\(refusal)")
+        try world.pass(milliseconds: 3_000)
+        #expect(world.cluster.isUp(2) && world.cluster.failure(2) == nil)
+    }
+
     @Test func `a node that was down hears of a start from the third`() throws {
         let (world, _) = try world(8)
         defer { shutdown(world) }

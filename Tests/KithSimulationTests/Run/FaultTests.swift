@@ -1,5 +1,6 @@
 import KithBytes
 import KithPorts
+import KithServer
 import KithSimulation
 import Testing
 
@@ -276,8 +277,10 @@ import Testing
     // MARK: Nodes
 
     /// A run of one node that serves, and nothing else in it.
-    private func serving(_ body: (ClusterRun) throws -> Void) throws {
-        var options = RunOptions(seed: 3)
+    private func serving(
+        seed: UInt64 = 3, _ body: (ClusterRun) throws -> Void
+    ) throws {
+        var options = RunOptions(seed: seed)
         options.nodes = 1
         options.faults.only = []
         let run = ClusterRun(options)
@@ -349,6 +352,28 @@ import Testing
             try pass(run, seconds: 2)
             #expect(run.cluster.node(1).lanes[0].isPaused)
         }
+    }
+
+    /// Found by `kith simulate --seed 83728559487738`: a node alone, whose clock was put right as it
+    /// started, refused events for ever after.
+    @Test func `a node that is starting when all is healed follows its clock in the end`() throws {
+        var guarded = 0
+        for seed in 1...8 as ClosedRange<UInt64> {
+            try serving(seed: seed) { run in
+                let place = run.cluster.node(1)
+                guard place.clock.isGuarded else { return }
+                guarded += 1
+                place.clock.advance(by: -86_400_000)
+                run.crash(1, down: 0, isSilent: false)
+                try run.simulator.run(nanoseconds: 3_000_000)
+                #expect(place.life != nil && place.life?.node == nil)
+                run.heal()
+                try pass(run, seconds: 5)
+                #expect(run.keeper(1).isServing, "seed \(seed)")
+                #expect(place.life?.node?.doubtsClock == false, "seed \(seed)")
+            }
+        }
+        #expect(guarded > 0)
     }
 
     // MARK: Scheduler
