@@ -57,6 +57,9 @@ actor Group {
 
     /// Bytes of operations that may wait for the log; above it `overloaded`.
     static let pendingBytesMax = 6 << 20
+    /// The same for what merges and the node itself need, with events: only a peer that is none could
+    /// come to it.
+    static let pendingAllBytesMax = 64 << 20
     /// Bytes of operations that one entry gathers; a larger submission is an entry by itself.
     static let entryBytesGoal = 2 << 20
     /// Bytes of entries that one append takes beside events; what is more waits for the next.
@@ -167,7 +170,9 @@ actor Group {
                 continuation.resume(
                     returning: .overloaded(
                         retryAfterMillis: Self.shortageMillis, shortage: .memory))
-            } else if isIngest, pendingBytes + operations.byteCount > tuning.pendingBytesMax {
+            } else if pendingBytes + operations.byteCount
+                > (isIngest ? tuning.pendingBytesMax : tuning.pendingAllBytesMax)
+            {
                 mark(.groupOverloaded)
                 continuation.resume(returning: .overloaded(retryAfterMillis: 50))
             } else if isIngest, machine.sealed.count >= tuning.sealedMax {

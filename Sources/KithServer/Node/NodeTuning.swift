@@ -6,6 +6,8 @@ internal import KithWire
 public struct NodeTuning: Sendable {
     /// Bytes of operations that may wait for the log, for each group; above it `overloaded`.
     public var pendingBytesMax = Group.pendingBytesMax
+    /// The same for all operations, of merges and of the node itself too.
+    public var pendingAllBytesMax = Group.pendingAllBytesMax
     /// Merges of a group's records that are not at their end; above it `overloaded`.
     public var sealedMax = Group.sealedMax
     /// Who may wait for sealed records of a group at a time.
