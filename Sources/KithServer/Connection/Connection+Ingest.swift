@@ -33,9 +33,10 @@ extension Connection {
         _ request: Request, _ flight: IngestFlights.Flight, _ reply: any WireMessage
     ) {
         flights.end(flight)
-        giveBack(request.charge)
         deadlines.end(at: service.clock.monotonicNanoseconds())
-        keep(reply, request.frame.requestID, promised: request.promise)
+        keep(
+            reply, request.frame.requestID, promised: request.promise,
+            charges: Outbox.Charges(frames: request.charge))
     }
 
     private func ingest(

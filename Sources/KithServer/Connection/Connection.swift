@@ -124,7 +124,7 @@ actor Connection {
             writeBell.ring()
         }
         stream.close()
-        replyBudget.give(outbox.drop())
+        giveBack(outbox.drop())
         places.leave(number)
     }
 
@@ -167,7 +167,7 @@ actor Connection {
         mark(.connectionGone)
         stream.close()
         isGone = true
-        replyBudget.give(outbox.drop())
+        giveBack(outbox.drop())
         let waiting = lengthening
         lengthening = []
         for waiter in waiting { waiter.continuation.resume(returning: false) }
@@ -242,6 +242,11 @@ actor Connection {
     }
 
     func giveBack(_ charge: Int) { budget.give(charge) }
+
+    private func giveBack(_ charges: Outbox.Charges) {
+        budget.give(charges.frames)
+        replyBudget.give(charges.replies)
+    }
 
     /// Before a read: a client in the middle of a frame owes the rest.
     private func expectRest() {
@@ -384,7 +389,7 @@ actor Connection {
         let long = lengthened.removeValue(forKey: room.number)
         keep(
             reply, frame.requestID, promised: long?.promise ?? request.promise,
-            charge: long?.charge ?? 0)
+            charges: Outbox.Charges(replies: long?.charge ?? 0))
     }
 
     /// Waits for room for a long answer in place of what it was promised; false where the
@@ -447,7 +452,11 @@ actor Connection {
         let size = frame.payload.byteCount
         return switch frame.type {
         case .ingest:
-            Self.promiseBytesMin + IngestView.itemCountMax(of: frame.payload) * Self.resultBytes
+            Self.promiseBytesMin
+                + max(
+                    IngestView.itemCountMax(of: frame.payload) * Self.resultBytes,
+                    // A larger one holds the room of its frame until its answer is taken.
+                    min(size, FrameBudget.smallFrameBytes))
         case .peerPerform: min(max(size, Self.promiseBytesMin), Outbox.bytesMax)
         case .get, .peerRead: 2 * Self.promiseBytesMin
         case .stats, .status, .peerTotals, .peerStatus: Outbox.shareBytesMax
@@ -463,12 +472,14 @@ actor Connection {
 
     /// Puts an answer in line, in place of what was promised for it.
     func keep(
-        _ message: any WireMessage, _ requestID: UInt64, promised: Int = 0, charge: Int = 0
+        _ message: any WireMessage, _ requestID: UInt64, promised: Int = 0,
+        charges: Outbox.Charges = Outbox.Charges()
     ) {
         // What answers a Hello is readable by a side of any version.
-        outbox.keep(
+        let freed = outbox.keep(
             message, requestID, version: isGreeted ? nil : ProtocolVersion.hello,
-            promised: promised, charge: charge)
+            promised: promised, charges: charges)
+        giveBack(freed)
         writeBell.ring()
         roomChanged()
     }
@@ -504,7 +515,7 @@ actor Connection {
                 breakOff()
             }
             deadlines.setWriting(nil)
-            replyBudget.give(outbox.written())
+            giveBack(outbox.written())
             roomChanged()
         }
     }
@@ -515,7 +526,7 @@ actor Connection {
             code: .overloaded,
             text: "idle for longest, and its place was needed for another client",
             retryAfterMillis: 0)
-        outbox.keep(error, 0, version: nil, promised: 0)
+        giveBack(outbox.keep(error, 0, version: nil, promised: 0))
         deadlines.setWriting(
             service.clock.monotonicNanoseconds() &+ ConnectionDeadlines.farewellNanosecondsMax)
         do throws(NetworkError) {
@@ -523,7 +534,7 @@ actor Connection {
         } catch {
             breakOff()  // it ends all the same
         }
-        replyBudget.give(outbox.written())
+        giveBack(outbox.written())
         stream.close()
     }
 }

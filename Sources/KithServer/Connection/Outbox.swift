@@ -21,13 +21,21 @@ struct Outbox {
     private(set) var promisedBytes = 0
     /// Handed to the kernel and not taken yet.
     private(set) var writingBytes = 0
-    /// Of `FrameBudget`, for long answers that wait or are being written.
-    private var waitingCharge = 0
-    private var writingCharge = 0
+    private var waitingCharges = Charges()
+    private var writingCharges = Charges()
     /// The other side is a node, whose answers others wait for.
     private var isToNode = false
     /// By default the constant below.
     private let clientBytesMax: Int
+
+    /// What answers hold of the node's budgets while they wait or are being written.
+    struct Charges: Equatable {
+        /// Of the budget of large frames: what the request held, where its answer is longer than
+        /// was promised. It is about as long as the request at most.
+        var frames = 0
+        /// Of the budget of long answers.
+        var replies = 0
+    }
 
     /// Bytes that a client may have promised, waiting and being written.
     static let bytesMax = 1 << 20
@@ -75,19 +83,23 @@ struct Outbox {
     /// A promise that no answer will be kept for.
     mutating func withdraw(_ byteCount: Int) { count { $0.promisedBytes -= byteCount } }
 
-    /// The answer to a request is there: it takes the place of its promise. `charge` is what it
-    /// holds of the budget of long answers; `version` that of its header, where the message does
-    /// not say.
+    /// The answer to a request is there: it takes the place of its promise. `charges` are those of
+    /// request and answer; what the answer does not need of them is returned. `version` is that of
+    /// its header, where the message does not say.
     mutating func keep(
         _ message: any WireMessage, _ requestID: UInt64, version: UInt8?, promised: Int,
-        charge: Int = 0
-    ) {
+        charges: Charges = Charges()
+    ) -> Charges {
+        let before = waiting.count
         count { box in
             box.promisedBytes -= promised
             FrameWriter.write(
                 message, requestID: requestID, version: version, into: &box.waiting)
         }
-        waitingCharge += charge
+        waitingCharges.replies += charges.replies
+        guard waiting.count - before > promised else { return Charges(frames: charges.frames) }
+        waitingCharges.frames += charges.frames
+        return Charges()
     }
 
     /// Everything that waits, to be written now.
@@ -95,23 +107,23 @@ struct Outbox {
         let bytes = waiting.bytes
         waiting = ByteWriter()
         writingBytes = bytes.count
-        writingCharge = waitingCharge
-        waitingCharge = 0
+        writingCharges = waitingCharges
+        waitingCharges = Charges()
         return bytes
     }
 
-    /// The kernel has taken what was being written. Returns the charge to be given back.
-    mutating func written() -> Int {
+    /// The kernel has taken what was being written. Returns the charges to be given back.
+    mutating func written() -> Charges {
         count { $0.writingBytes = 0 }
-        defer { writingCharge = 0 }
-        return writingCharge
+        defer { writingCharges = Charges() }
+        return writingCharges
     }
 
-    /// The other side is gone: what waits for it goes too. Returns the charge to be given back.
-    mutating func drop() -> Int {
+    /// The other side is gone: what waits for it goes too. Returns the charges to be given back.
+    mutating func drop() -> Charges {
         count { $0.waiting = ByteWriter() }
-        defer { waitingCharge = 0 }
-        return waitingCharge
+        defer { waitingCharges = Charges() }
+        return waitingCharges
     }
 
     /// Keeps the node's count beside what `body` changes.
