@@ -45,6 +45,8 @@ actor Connection {
     private var answering = 0
     /// Of the requests that they answer.
     private var answeringBytes = 0
+    /// By default the constant below.
+    private let answeringBytesMax: Int
     var isEnding = false
     private var isGone = false
 
@@ -91,6 +93,7 @@ actor Connection {
         replyBudget = shared.longReplies
         places = shared.places
         outbox = Outbox(shared.replies, clientBytesMax: shared.outboxBytes)
+        answeringBytesMax = shared.answeringBytesMax
         loop = stream.loop
         deadlines = ConnectionDeadlines(acceptedAt: service.clock.monotonicNanoseconds())
     }
@@ -103,6 +106,8 @@ actor Connection {
         let places: ConnectionPlaces
         /// What a client's outbox holds.
         let outboxBytes: Int
+        /// See the connection's.
+        let answeringBytesMax: Int
     }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -178,7 +183,7 @@ actor Connection {
     /// are not taken. What all connections of a loop share is not in it. O(requests that wait).
     var memoryBytes: Int {
         let queued = ingestQueue.reduce(0) { $0 + $1.frame.payload.byteCount }
-        return decoder.memoryBytes + queued + outbox.memoryBytes
+        return decoder.memoryBytes + queued + answeringBytes + outbox.memoryBytes
     }
 
     /// Bytes that the other side has asked for and not taken, as its outbox counts them; whether it
@@ -271,7 +276,7 @@ actor Connection {
             isIngest
                 ? ingestQueue.count >= Self.ingestQueueMax
                 : answering >= answeringMax
-                    || answeringBytes > 0 && answeringBytes + size > Self.answeringBytesMax
+                    || answeringBytes > 0 && answeringBytes + size > answeringBytesMax
         {
             if isIngest { mark(.connectionQueueFull) }
             await withCheckedContinuation { roomBell.wait($0) }

@@ -57,8 +57,8 @@ actor Group {
 
     /// Bytes of operations that may wait for the log; above it `overloaded`.
     static let pendingBytesMax = 6 << 20
-    /// The same for what merges and the node itself need, with events: only a peer that is none could
-    /// come to it.
+    /// The same for what merges and the node itself need, with events: only a peer that is none
+    /// could come to it.
     static let pendingAllBytesMax = 64 << 20
     /// Bytes of operations that one entry gathers; a larger submission is an entry by itself.
     static let entryBytesGoal = 2 << 20

@@ -165,7 +165,8 @@ public actor Node {
             places: ConnectionPlaces(
                 clientsMax: settings.connectionsMax, strangersMax: settings.strangersMax,
                 otherNodes: settings.configuration.nodes.count - 1),
-            outboxBytes: settings.tuning.outboxBytesMax)
+            outboxBytes: settings.tuning.outboxBytesMax,
+            answeringBytesMax: settings.tuning.answeringBytesMax)
         self.print = print
         self.memory = memory
         let introduction = PeerIntroduction(settings)

@@ -25,6 +25,8 @@ public struct NodeTuning: Sendable {
     public var reclaimStep = Group.reclaimStep
     /// Answers that a client may have promised, waiting and being written.
     public var outboxBytesMax = Outbox.bytesMax
+    /// Requests of a connection beside ingest that are answered at a time, in bytes.
+    public var answeringBytesMax = Connection.answeringBytesMax
     /// Bytes of operations that one submission of a round has, or one operation.
     public var submissionBytesGoal = Group.submissionBytesGoal
     /// Bytes of a run of events that stay together in both.

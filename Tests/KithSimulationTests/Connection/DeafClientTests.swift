@@ -14,10 +14,11 @@ import Testing
 @Suite struct DeafClientTests {
     /// What a deaf client asks.
     enum Kind: String, CaseIterable, Sendable {
-        case hello, ingest, refusedItems, advanceTime, get, getLong, getFar, stats, status, ping
+        case hello, ingest, ingestTold, refusedItems, advanceTime, get, getLong, getFar
+        case stats, status, ping
         case unknown, malformed
         case peerGreeting, peerPerform, peerFind, peerRead, peerReadLong, peerTotals, peerMark
-        case peerStatus
+        case peerStatus, peerHeartbeat
 
         var isOfNode: Bool { rawValue.hasPrefix("peer") }
         /// What one answer may have beyond what is promised to it.
@@ -48,9 +49,10 @@ import Testing
         try cluster.startAll()
         try writeLongProfiles(cluster, settings)
         let deaf = Deaf()
-        let folder = try folder(of: cluster)
+        let folder = try RawNode.folder(of: cluster)
         let request = try request(kind, settings, folder)
-        let greeting = greeting(kind, settings, folder)
+        let greeting =
+            kind.isOfNode ? RawNode.greeting(settings, folder) : [RawClient.hello]
         let lane = cluster.simulator.lane(node: "deaf")
         let (simulator, network) = (cluster.simulator, cluster.network)
         lane.start {
@@ -123,29 +125,6 @@ import Testing
         (0...).lazy.map { "long-\($0)" }.first { settings.home(of: "user_id", $0) == node } ?? ""
     }
 
-    /// What node 2 says of its folder, with nothing to remember.
-    private func folder(of cluster: SimulatedCluster) throws -> FolderWord {
-        let cell = try #require(cluster.disk(2).bytes(of: FolderStarts.path))
-        let length = Int(cell[16]) | Int(cell[17]) << 8
-        let starts = try FolderStarts(decoding: Array(cell[20..<(20 + length)]))
-        return FolderWord(
-            starts: try #require(starts.list),
-            news: NodeNews(words: [NodeWord(node: NodeID(2), start: StartID(number: 0, id: 0))]))
-    }
-
-    private func greeting(
-        _ kind: Kind, _ settings: ClusterSettings, _ folder: FolderWord
-    ) -> [[UInt8]] {
-        guard kind.isOfNode else { return [RawClient.hello] }
-        let node = NodeSettings(
-            configuration: settings.configuration(), nodeID: NodeID(2), software: "deaf")
-        let introduction = PeerIntroduction(node)
-        return [
-            RawClient.frame(introduction.hello),
-            RawClient.frame(PeerGreeting(digests: introduction.digests, folder: folder)),
-        ]
-    }
-
     private func request(
         _ kind: Kind, _ settings: ClusterSettings, _ folder: FolderWord
     ) throws -> [UInt8] {
@@ -161,6 +140,16 @@ import Testing
         case .ingest:
             return RawClient.frame(
                 MergingEvents.payload(MergingEvents.event("deaf", ["userId": "deaf"])))
+        case .ingestTold:
+            // As much to tell as the standard paths give: a note for each of a few bytes.
+            var batch = IngestBatchWriter(space: "default")
+            let traits: CBORValue = ["email": "", "phone": ""]
+            let event: CBORValue = [
+                "type": "page", "userId": "", "anonymousId": "", "traits": traits,
+                "context": ["traits": traits, "device": ["id": ""], "externalIds": 0],
+            ]
+            for _ in 0..<500 { batch.append(bytes: event.encoded()) }
+            return RawClient.frame(batch.payload)
         case .refusedItems:
             var batch = IngestBatchWriter(space: "default")
             for _ in 0..<5_000 { batch.append(.invalidJSON) }
@@ -174,7 +163,7 @@ import Testing
         case .ping: return RawClient.frame(Ping())
         case .unknown: return frame(FrameType(rawValue: 0x33), [1, 2, 3])
         case .malformed: return frame(.get, [1, 2, 3])
-        case .peerGreeting: return greeting(kind, settings, folder)[1]
+        case .peerGreeting: return RawNode.greeting(settings, folder)[1]
         case .peerPerform:
             return RawClient.frame(
                 PeerPerform(
@@ -203,6 +192,8 @@ import Testing
         case .peerTotals: return RawClient.frame(PeerTotals(group: group))
         case .peerMark: return RawClient.frame(PeerMark(group: group))
         case .peerStatus: return RawClient.frame(PeerStatus())
+        case .peerHeartbeat:
+            return RawClient.frame(PeerHeartbeat(wall: settings.start, news: folder.news))
         }
     }
 

@@ -40,11 +40,28 @@ import Testing
             MergingEvents.event(
                 "l-\(user)", ["anonymousId": .text(cookie), "userId": .text(user)])
         }
+        // Each in a batch of its own, at once: one is sealed while others come.
         var answers: [IngestResult] = []
-        try send(links, cluster) { results in
-            answers += results
-            return results.allSatisfy { !$0.wantsRetry }
+        var left = links
+        for _ in 0..<200 where !left.isEmpty {
+            let batch = left
+            let results = try cluster.run(at: 2) { client in
+                try await withThrowingTaskGroup(of: (Int, [IngestResult]).self) { group in
+                    for (place, event) in batch.enumerated() {
+                        group.addTask {
+                            let payload = MergingEvents.payload(event)
+                            return (place, try await client.ingest(payload, retries: 0).results)
+                        }
+                    }
+                    var results: [Int: IngestResult] = [:]
+                    for try await (place, result) in group { results[place] = result.first }
+                    return results
+                }
+            }
+            answers += results.values
+            left = batch.indices.filter { results[$0]?.wantsRetry ?? true }.map { batch[$0] }
         }
+        #expect(left.isEmpty)
         return answers
     }
 
@@ -76,28 +93,34 @@ import Testing
     }
 
     @Test func `where as many merges wait as may, events are told to come again`() throws {
-        let cluster = try cluster { $0.sealedMax = 1 }
-        let answers = try link(cluster)
-        #expect(answers.contains(.overloaded))
-        #expect(try merges(cluster) == .unsigned(UInt64(Self.links)))
-        try cluster.checkInvariants()
-        try cluster.shutdown()
+        let board = MarkBoard()
+        try board.record {
+            let cluster = try cluster { $0.sealedMax = 1 }
+            let answers = try link(cluster)
+            // Those that are stored and whose link is not made yet are `unknown`.
+            #expect(answers.contains { $0.wantsRetry })
+            #expect(try merges(cluster) == .unsigned(UInt64(Self.links)))
+            try cluster.checkInvariants()
+            try cluster.shutdown()
+        }
+        #expect(board.count(of: .groupMergesFull) > 0)
     }
 
     @Test func `where as many wait for merges as may, the others ask again`() throws {
-        let cluster = try cluster { $0.waitsMax = 1 }
-        let answers = try link(cluster)
-        #expect(answers.suffix(Self.links).allSatisfy { $0 == .ok || $0 == .duplicate })
-        #expect(try merges(cluster) == .unsigned(UInt64(Self.links)))
-        try cluster.checkInvariants()
-        try cluster.shutdown()
+        let board = MarkBoard()
+        try board.record {
+            let cluster = try cluster { $0.waitsMax = 1 }
+            let answers = try link(cluster)
+            #expect(answers.filter { $0 == .ok || $0 == .duplicate }.count == Self.links)
+            #expect(try merges(cluster) == .unsigned(UInt64(Self.links)))
+            try cluster.checkInvariants()
+            try cluster.shutdown()
+        }
+        #expect(board.count(of: .groupWaitsFull) > 0)
     }
 
     @Test func `what a node sends to be logged is bounded, and it is told`() throws {
         let cluster = try cluster { $0.pendingAllBytesMax = 2_000 }
-        let configuration = cluster.settings.configuration()
-        let introduction = PeerIntroduction(
-            NodeSettings(configuration: configuration, nodeID: NodeID(2), software: "crowd"))
         var operations = OperationWriter()
         for _ in 0..<20 { operations.time() }
         let request = RawClient.frame(
@@ -105,31 +128,10 @@ import Testing
                 group: GroupID(0), isIngest: false, isWaiting: false, deadlineMillis: 1_000,
                 operations: operations, finds: [], waits: []))
         let count = 40
-        let lane = cluster.simulator.lane(node: "crowd")
-        let (simulator, network) = (cluster.simulator, cluster.network)
-        let frames = try simulator.run(on: lane) {
-            let client = try await RawClient.connect(simulator, network, lane)
-            var decoder = FrameDecoder(frameBytesMax: PeerLimits.frameBytesMax)
-            var frames: [Frame] = []
-            for (bytes, total) in [
-                (RawClient.frame(introduction.hello), 1),
-                (RawClient.frame(introduction.digests), 2),
-                (Array(repeatElement(request, count: count).joined()), 2 + count),
-            ] {
-                try await client.stream.write(bytes)
-                while frames.count < total {
-                    let read = try await client.stream.read(atMost: 64 << 10)
-                    if read.isEmpty { throw NetworkError.closed }
-                    decoder.append(read)
-                    while let frame = try decoder.next() { frames.append(frame) }
-                }
-            }
-            client.stream.close()
-            return frames
-        }
+        let frames = try RawNode.ask(Array(repeating: request, count: count), cluster)
         var overloaded = 0
         var answered = 0
-        for frame in frames.dropFirst(2) {
+        for frame in frames {
             switch try PeerPerformReply(decoding: frame.payload).answer {
             case .overloaded: overloaded += 1
             case .answered(let outcomes, _, _, _):
@@ -140,6 +142,42 @@ import Testing
         }
         #expect(answered > 0 && overloaded > 0 && answered + overloaded == count)
         #expect(try merges(cluster) == .unsigned(0))
+        try cluster.shutdown()
+    }
+
+    @Test func `a node whose requests wait is not read beyond their bound`() throws {
+        let bytesMax = 100_000
+        let cluster = try cluster { $0.answeringBytesMax = bytesMax }
+        var operations = OperationWriter()
+        while operations.byteCount < 30_000 { operations.time() }
+        let request = RawClient.frame(
+            PeerPerform(
+                group: GroupID(0), isIngest: false, isWaiting: false, deadlineMillis: 1_000,
+                operations: operations, finds: [], waits: []))
+        let count = 60
+        var greatest = 0
+        let frames = try RawNode.ask(Array(repeating: request, count: count), cluster) {
+            greatest = max(greatest, cluster.connectionMemory().greatest)
+        }
+        #expect(frames.count == count)
+        #expect(frames.allSatisfy { $0.type == .peerPerformReply })
+        // With one frame that waits, and what was read with it.
+        #expect(greatest > bytesMax - request.count, "\(greatest): nothing waited")
+        #expect(greatest < bytesMax + 2 * request.count + (64 << 10), "\(greatest)")
+        try cluster.checkInvariants()
+        try cluster.shutdown()
+    }
+
+    @Test func `one request longer than that bound is answered by itself`() throws {
+        let cluster = try cluster { $0.answeringBytesMax = 1_000 }
+        var operations = OperationWriter()
+        while operations.byteCount < 30_000 { operations.time() }
+        let request = RawClient.frame(
+            PeerPerform(
+                group: GroupID(0), isIngest: false, isWaiting: false, deadlineMillis: 1_000,
+                operations: operations, finds: [], waits: []))
+        let frames = try RawNode.ask([request, request, request], cluster)
+        #expect(frames.map(\.type) == [.peerPerformReply, .peerPerformReply, .peerPerformReply])
         try cluster.shutdown()
     }
 }

@@ -11,8 +11,8 @@ import KithWire
 enum Misconduct: String, CaseIterable, Sendable {
     /// Does not even greet.
     case mute, malformedGreeting, otherNode, otherCluster
-    /// Greets, and never answers.
-    case silence
+    /// Greets, and never answers; or does not even read what it is asked.
+    case silence, deaf
     /// Answers with bytes that are no frame.
     case noise, wrongChecksum, tooLong, halfFrame
     /// Ends the connection after a request, or in the middle of its answer.
@@ -54,6 +54,7 @@ final class FakePeer: @unchecked Sendable {
     static let node = 2
     private static let port: UInt16 = 7102
     private static let repeats = 1_000
+    private static let deafNanoseconds: UInt64 = 60_000_000_000
 
     /// Listens from the next step on. Node 2 must be down.
     init(in world: PeerWorld, _ conduct: Misconduct) {
@@ -89,6 +90,12 @@ final class FakePeer: @unchecked Sendable {
         do {
             while true {
                 while let frame = try decoder.next() {
+                    if conduct == .deaf, frame.type != .hello, frame.type != .peerGreeting {
+                        requestCount += 1
+                        await world.cluster.simulator.wait(
+                            nanoseconds: Self.deafNanoseconds, subject: 98)
+                        return
+                    }
                     let (bytes, goesOn) = answer(frame)
                     if !bytes.isEmpty { try await stream.write(bytes) }
                     if !goesOn { return }
@@ -145,7 +152,8 @@ final class FakePeer: @unchecked Sendable {
         let id = frame.requestID
         let refusal = refusal(of: frame)
         switch conduct {
-        case .mute, .malformedGreeting, .otherNode, .otherCluster, .silence: return ([], true)
+        case .mute, .malformedGreeting, .otherNode, .otherCluster, .silence, .deaf:
+            return ([], true)
         case .noise: return (noise(200), true)
         case .wrongChecksum:
             var bytes = refusal
