@@ -75,7 +75,11 @@ let package = Package(
                 "KithPorts", "KithBytes",
             ], swiftSettings: common),
         .testTarget(
-            name: "KithCommandTests", dependencies: ["kith", "KithCore", "KithWire", "KithBytes"],
+            name: "KithCommandTests",
+            dependencies: [
+                "kith", "KithRuntime", "KithClient", "KithPorts", "KithCore", "KithWire",
+                "KithBytes",
+            ],
             swiftSettings: common),
         .testTarget(name: "RepositoryTests", swiftSettings: common),
     ]

@@ -18,6 +18,8 @@ final class FakeNode: Sendable {
         case hangUp
         /// Ends the connection without an answer, and takes no other.
         case vanish
+        /// Says nothing, and goes on reading.
+        case keepSilent
         /// Refuses the batch as a whole.
         case refuse(ErrorCode)
     }
@@ -126,6 +128,7 @@ final class FakeNode: Sendable {
             switch reaction {
             case .hangUp: return true
             case .vanish: return false
+            case .keepSilent: break
             case .refuse(let code):
                 FrameWriter.write(
                     ErrorReply(code: code, text: "as the test says"), requestID: id, into: &writer)

@@ -37,7 +37,7 @@ struct SurroundingsProcessTests {
 
         let deadline = Date().addingTimeInterval(20)
         var code: Int32 = -1
-        while code != 0, Date() < deadline { code = try node.kith("status").code }
+        while code != 0, Date() < deadline { code = try node.kith("status", "--check").code }
         #expect(code == 0)
         let line = #"{"type":"page","userId":"u"}"#
         #expect(try node.kith("ingest", "-", "--quiet", input: line).code == 0)

@@ -134,7 +134,7 @@ enum IngestCommand: Command {
         return await withTaskGroup(of: Void.self) { group in
             for client in clients { group.addTask { await client.run() } }
             let running = RunningIngest()
-            group.addTask { await obey(watch, running) }
+            group.addTask { await obey(watch, running, console) }
             let result: Result<IngestRun.Outcome, ClientError>
             do throws(ClientError) {
                 let hello = try await hello(of: clients)
@@ -162,9 +162,14 @@ enum IngestCommand: Command {
 
     /// Stops the run at the first signal. One before there is a run, or a second one, ends the
     /// process at once.
-    private static func obey(_ watch: SignalWatch, _ running: RunningIngest) async {
+    private static func obey(
+        _ watch: SignalWatch, _ running: RunningIngest, _ console: Console
+    ) async {
         while let signal = await watch.next() {
-            guard let run = running.run.withLock({ $0 }), await !run.isStopping else {
+            guard let run = running.run.withLock({ $0 }) else { _exit(signal.exitCode) }
+            guard await !run.isStopping else {
+                console.complain(
+                    "kith ingest: ended at once; what was under way may or may not be stored")
                 _exit(signal.exitCode)
             }
             await run.interrupt()

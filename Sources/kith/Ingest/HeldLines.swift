@@ -32,15 +32,21 @@ final class HeldLines {
     private static let chunkBytes = 256 << 10
 
     private let descriptor: Int32
-    /// Bytes of the file; what is behind is not written yet.
+    /// By default the constant above.
+    private let bytesMax: Int
+    /// Bytes of the file; what is behind is in `pending`.
     private var written = 0
     private var pending: [UInt8] = []
+    /// Lines that were not handed out, and of them those that were taken.
     private(set) var count = 0
     private(set) var takenCount = 0
+    /// Why the file took no more. What is under way by then is kept in memory.
+    private(set) var failure: InputError?
 
-    /// Opens a file in the folder for temporary ones.
-    init() throws(InputError) {
-        let folder = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+    /// Opens a file in `folder`, by default that for temporary ones.
+    init(bytesMax: Int = HeldLines.bytesMax, in folder: String? = nil) throws(InputError) {
+        self.bytesMax = bytesMax
+        let folder = folder ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
         var template = Array((folder + "/kith-ingest-XXXXXX").utf8CString)
         // mkstemp makes it of mode 0600.
         descriptor = template.withUnsafeMutableBufferPointer { name in
@@ -61,10 +67,15 @@ final class HeldLines {
     deinit { close(descriptor) }
 
     /// Whether no more than what is under way is to be kept.
-    var isFull: Bool { written + pending.count >= Self.bytesMax }
+    var isFull: Bool { failure != nil || written + pending.count >= bytesMax }
+
+    /// Why, in words.
+    var fullness: String {
+        failure?.description ?? "\(Words.bytes(UInt64(bytesMax))) of lines to send again"
+    }
 
     /// Keeps a line.
-    func append(_ line: HeldLine) throws(InputError) {
+    func append(_ line: HeldLine) {
         var writer = ByteWriter(capacity: Self.headBytes + line.bytes.count)
         writer.u32(UInt32(line.place.file))
         writer.u64(UInt64(line.place.line))
@@ -73,10 +84,10 @@ final class HeldLines {
         pending += writer.bytes
         count += 1
         if line.isTaken { takenCount += 1 }
-        if pending.count >= Self.chunkBytes { try write() }
+        if pending.count >= Self.chunkBytes, failure == nil { write() }
     }
 
-    private func write() throws(InputError) {
+    private func write() {
         var offset = 0
         while offset < pending.count {
             let count = pending.withUnsafeBytes {
@@ -86,7 +97,8 @@ final class HeldLines {
             }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else {
-                throw InputError("lines to send again: \(String(cString: strerror(errno)))")
+                failure = InputError("lines to send again: \(String(cString: strerror(errno)))")
+                return
             }
             offset += count
         }
@@ -94,31 +106,46 @@ final class HeldLines {
         pending.removeAll(keepingCapacity: true)
     }
 
-    /// Hands all lines to `body` in their order.
-    func forEach(_ body: (HeldLine) async throws(InputError) -> Void) async throws(InputError) {
-        try write()
+    /// Hands all lines to `body` in their order. What cannot be read is still counted after it.
+    func forEach(_ body: (HeldLine) async -> Void) async throws(InputError) {
         var buffer: [UInt8] = []
         /// Where the first line of the buffer that was not handed out begins.
         var start = 0
         var offset = 0
-        while offset < written || start < buffer.count {
+        while true {
             if let (line, end) = try Self.line(buffer, from: start) {
                 start = end
-                try await body(line)
+                count -= 1
+                if line.isTaken { takenCount -= 1 }
+                await body(line)
                 continue
             }
             buffer.removeSubrange(..<start)
             start = 0
-            guard offset < written else { throw InputError("lines to send again: cut short") }
-            var chunk = [UInt8](repeating: 0, count: min(Self.chunkBytes, written - offset))
+            if offset < written {
+                offset += try read(into: &buffer, at: offset)
+            } else if !pending.isEmpty {
+                buffer += pending
+                pending = []
+            } else {
+                guard buffer.isEmpty else { throw InputError("lines to send again: cut short") }
+                return
+            }
+        }
+    }
+
+    private func read(into buffer: inout [UInt8], at offset: Int) throws(InputError) -> Int {
+        var chunk = [UInt8](repeating: 0, count: min(Self.chunkBytes, written - offset))
+        while true {
             let count = chunk.withUnsafeMutableBytes {
                 pread(descriptor, $0.baseAddress, $0.count, off_t(offset))
             }
+            if count < 0, errno == EINTR { continue }
             guard count > 0 else {
                 throw InputError("lines to send again: \(String(cString: strerror(errno)))")
             }
             buffer += chunk.prefix(count)
-            offset += count
+            return count
         }
     }
 

@@ -33,6 +33,9 @@ actor IngestRun {
         /// For how long all batches together are tried again, in seconds.
         var patience: Int
         var bytesTotal: UInt64?
+        /// Bytes of lines that are kept to be sent again, and the folder of their file.
+        var heldLinesBytesMax = HeldLines.bytesMax
+        var heldFolder: String?
     }
 
     /// How a run ended.
@@ -84,6 +87,10 @@ actor IngestRun {
     private var hasGood = false
     /// Lines that are sent again when all else is in; nil with the event clock.
     private var held: HeldLines?
+    /// Whether people were told that a pass could keep no more.
+    private var isToldOfHeld = false
+    /// Whether lines that are read are kept.
+    private var isHolding = false
     /// Where the pass at hand keeps what is left.
     private var heldAgain: HeldLines?
     /// Whether the pass at hand came to anything.
@@ -145,7 +152,7 @@ actor IngestRun {
                     number += 1
                     underWay += 1
                     idleSince = clock.monotonicNanoseconds()
-                    if held?.isFull == true { await feed.setProvisional(false) }
+                    if let held, held.isFull { await endHolding(held) }
                 case .failed(let error):
                     report(error.description)
                 case .idle:
@@ -169,7 +176,7 @@ actor IngestRun {
             }
             await group.waitForAll()
         }
-        await countHeld()
+        countHeld()
         finish()
         return Outcome(
             tally: tally, seconds: seconds, errors: errors, stop: stop, lines: lines,
@@ -192,16 +199,31 @@ actor IngestRun {
 
     // MARK: Lines that are sent again (C16)
 
+    private func newHeld() throws(InputError) -> HeldLines {
+        try HeldLines(bytesMax: settings.heldLinesBytesMax, in: settings.heldFolder)
+    }
+
     private func beginHolding() async {
+        isHolding = true
         do throws(InputError) {
-            held = try HeldLines()
+            held = try newHeld()
             await feed.setProvisional(true)
         } catch {
             // Without a file every line is counted as it comes.
             held = nil
+            isHolding = false
             await feed.setProvisional(false)
             report("\(error); old lines are not sent again")
         }
+    }
+
+    /// No more is kept: later lines are counted as they come.
+    private func endHolding(_ lines: HeldLines) async {
+        guard isHolding else { return }
+        isHolding = false
+        await feed.setProvisional(false)
+        let after = lastSent.map { "after \(name($0)) " } ?? ""
+        report("\(lines.fullness); old lines \(after)are not sent again")
     }
 
     /// Sends the lines that are kept again, until a pass comes to nothing; then once more, so that
@@ -211,11 +233,13 @@ actor IngestRun {
         while let lines = held, lines.count > 0, stop == nil, !isInterrupted {
             let isLast = pass >= Self.passesMax || (pass > 2 && !hasProgress)
             hasProgress = false
+            heldAgain = nil
+            var gathered: [HeldLine] = []
+            var failure: InputError?
             do throws(InputError) {
-                heldAgain = isLast ? nil : try HeldLines()
-                var gathered: [HeldLine] = []
+                if !isLast { heldAgain = try newHeld() }
                 var byteCount = 0
-                try await lines.forEach { line throws(InputError) in
+                try await lines.forEach { line in
                     gathered.append(line)
                     byteCount += line.bytes.count
                     guard gathered.count >= Self.heldItemsMax || byteCount >= Self.heldBytesMax
@@ -224,9 +248,13 @@ actor IngestRun {
                     gathered = []
                     byteCount = 0
                 }
-                if !gathered.isEmpty { await deliverAgain(gathered, isLast: isLast) }
             } catch {
-                report(error.description)
+                failure = error
+            }
+            if !gathered.isEmpty { await deliverAgain(gathered, isLast: isLast) }
+            if let failure {
+                report(failure.description)
+                countHeld()
                 return
             }
             held = heldAgain
@@ -242,22 +270,26 @@ actor IngestRun {
             countLeft(lines.count, takenCount)
             return
         }
+        // Where no more can be kept this is the last time.
+        var isLast = isLast
+        if let heldAgain, heldAgain.failure != nil {
+            if !isToldOfHeld {
+                isToldOfHeld = true
+                report("\(heldAgain.fullness); the rest is sent for the last time")
+            }
+            isLast = true
+        }
         let batch = LineBatcher.batch(
             again: lines, space: settings.space, isLast: isLast, bytesTaken: progress.bytesDone)
         await deliver(batch, over: clients[0])
     }
 
     private func keep(_ line: HeldLine) {
-        guard let lines = heldAgain ?? held else { return }
-        do throws(InputError) {
-            try lines.append(line)
-        } catch {
-            report(error.description)
-        }
+        (heldAgain ?? held)?.append(line)
     }
 
     /// What is kept when nothing more is sent was not taken.
-    private func countHeld() async {
+    private func countHeld() {
         for lines in [held, heldAgain].compactMap({ $0 }) {
             countLeft(lines.count, lines.takenCount)
         }
