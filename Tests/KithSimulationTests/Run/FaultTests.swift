@@ -354,8 +354,8 @@ import Testing
         }
     }
 
-    /// Found by `kith simulate --seed 83728559487738`: a node alone, whose clock was put right as it
-    /// started, refused events for ever after.
+    /// Found by `kith simulate --seed 83728559487738`: a node alone, whose clock was put right as
+    /// it started, refused events for ever after.
     @Test func `a node that is starting when all is healed follows its clock in the end`() throws {
         var guarded = 0
         for seed in 1...8 as ClosedRange<UInt64> {
