@@ -49,9 +49,9 @@ extension EventReader {
     private mutating func appendMessageID(
         _ event: RawSpan, to body: inout ByteWriter, assignMessageID: () -> [UInt8]
     ) -> Bool {
-        if !planted(.messageIDsReplaced), let value = value(paths.messageID, event) {
+        if let value = value(paths.messageID, event) {
             let isCarried = Self.withMessageID(value) { id in
-                guard normaliser.isMessageID(id) else { return false }
+                guard Rules.isMessageID(id, normaliser) else { return false }
                 carryMessageID(id, to: &body)
                 return true
             }

@@ -56,7 +56,7 @@ extension RecordTable {
             known.map { $0 < EventNames.reservedCount } ?? EventNames.isReserved(name)
         let isCounted = known.map { counts($0, facet.slot) } ?? false
         let mayAdd =
-            isReserved && !planted(.typeNamesBounded)
+            Rules.isCountedApart(isReserved)
             || hasRoom(forCounterIn: facet, shape)
                 && (isCounted || hasRoom(forEventName: name, facet.slot, namesMax: namesMax))
         guard mayAdd, let id = events.retain(name) else {
@@ -84,7 +84,7 @@ extension RecordTable {
     }
 
     private func hasRoom(forEventName name: RawSpan, _ slot: SlotIndex, namesMax: Int) -> Bool {
-        (eventNames(slot) < namesMax || planted(.eventNamesUnbounded))
+        Rules.isWithinEventNames(eventNames(slot), max: namesMax)
             && name.byteCount <= FacetLimits.nameBytesMax
             && hasRoom(forProfileBytes: Profile.eventBytesMin + name.byteCount, slot)
     }

@@ -22,16 +22,14 @@ public struct LeafHasher: Sendable {
     /// The hash over a space and a namespace: what all identifiers of one kind share. Names have
     /// at most 64 bytes.
     public func prefix(space: RawSpan, namespace: RawSpan) -> SipHash128 {
-        var hasher = SipHash128(key)
-        if !planted(.spacesMixed) { Self.feed(space, to: &hasher) }
+        var hasher = Rules.hash(key, in: space)
         Self.feed(namespace, to: &hasher)
         return hasher
     }
 
     /// The same for the quarantine leaves of a namespace.
     public func quarantinePrefix(space: RawSpan, namespace: RawSpan) -> SipHash128 {
-        var hasher = SipHash128(key)
-        if !planted(.spacesMixed) { Self.feed(space, to: &hasher) }
+        var hasher = Rules.hash(key, in: space)
         hasher.update(UInt8(Self.quarantineNamespace.utf8.count))
         for byte in Self.quarantineNamespace.utf8 { hasher.update(byte) }
         Self.feed(namespace, to: &hasher)
@@ -66,7 +64,8 @@ public struct LeafHasher: Sendable {
             value: value)
     }
 
-    private static func feed(_ name: RawSpan, to hasher: inout SipHash128) {
+    /// A name, with its length before it: no two rows of names feed the same bytes.
+    static func feed(_ name: RawSpan, to hasher: inout SipHash128) {
         precondition(name.byteCount <= Int(UInt8.max), "a name of \(name.byteCount) bytes")
         hasher.update(UInt8(truncatingIfNeeded: name.byteCount))
         hasher.update(name)

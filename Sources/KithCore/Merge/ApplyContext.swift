@@ -34,17 +34,15 @@ public struct ApplyContext: Sendable {
     }
 
     /// The event time that counts: with the wall clock, never later than log time.
-    @inlinable
-    public func judged(_ eventTime: Int64) -> Int64 {
+    func judged(_ eventTime: Int64) -> Int64 {
         takesEventTimes ? eventTime : min(eventTime, now.rawValue)
     }
 
     /// Whether something last active at `seen` is past its retention at this log time.
-    @inlinable
-    public func isOverdue(_ seen: Int64) -> Bool {
+    func isOverdue(_ seen: Int64) -> Bool {
         // Saturating: an event time may be the least value there is.
         let (due, overflow) = seen.addingReportingOverflow(retentionMillis)
-        return overflow ? seen < 0 : due <= now.rawValue - (KithBytes.planted(.endsLate) ? 50 : 0)
+        return overflow ? seen < 0 : Rules.isOver(due: due, at: now)
     }
 
     /// The latest time that `isOverdue`.
@@ -52,13 +50,4 @@ public struct ApplyContext: Sendable {
         let (time, overflow) = now.rawValue.subtractingReportingOverflow(retentionMillis)
         return overflow ? .min : time
     }
-
-    #if KITH_PLANTED
-    public var faults: PlantedFaults = []
-    @inlinable
-    public func planted(_ fault: PlantedFaults) -> Bool { faults.contains(fault) }
-    #else
-    @inlinable @inline(__always)
-    public func planted(_ fault: PlantedFaults) -> Bool { false }
-    #endif
 }

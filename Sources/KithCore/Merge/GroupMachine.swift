@@ -21,7 +21,7 @@ public struct GroupMachine: Sendable {
     /// Settled marks heard of the other groups, by group number.
     public private(set) var heard: [OperationIndex]
     /// Records sealed and not yet forwarded, oldest seal first.
-    public private(set) var sealed: [SealedRecord]
+    public internal(set) var sealed: [SealedRecord]
     /// Roots with leaves to release, in the order in which they dropped them. A work list for the
     /// driver, not state: rebuilt from the ledgers by `rebuildWork`.
     public var releasing: [LeafID]
@@ -37,16 +37,6 @@ public struct GroupMachine: Sendable {
         public var version: OperationIndex
         public var leaf: LeafID
     }
-
-    #if KITH_PLANTED
-    public var faults = PlantedFaults.ofThread
-
-    /// A planted fault of restarts: the list of sealed records is not rebuilt.
-    public mutating func forgetSealed() {
-        sealed = []
-        updateOwnMark()
-    }
-    #endif
 
     /// Identifiers a profile may hold. The same in every replica; only tests make it less.
     public var identifiersMax = ShardMachine.identifiersMax
@@ -71,14 +61,11 @@ public struct GroupMachine: Sendable {
 
     /// The group's own settled mark is the lowest version still sealed, or else the place after all
     /// it has applied. To be called when either changes.
-    private mutating func updateOwnMark() {
+    mutating func updateOwnMark() {
         let own = Int(group.rawValue)
-        if planted(.markAhead) {
-            marks[own] = OperationIndex(entry: applied.next, ordinal: 0)
-            return
-        }
-        marks[own] = max(
-            heard[own], sealed.first?.version ?? OperationIndex(entry: applied.next, ordinal: 0))
+        marks[own] = Rules.ownMark(
+            heard: heard[own], oldestSealed: sealed.first?.version,
+            next: OperationIndex(entry: applied.next, ordinal: 0))
     }
 
     /// The context of a read at `time` (log time, where that is later).
@@ -92,9 +79,6 @@ public struct GroupMachine: Sendable {
             takesEventTimes: clock == .event, marks: marks, table: table)
         context.identifiersMax = identifiersMax
         context.eventNamesMax = eventNamesMax
-        #if KITH_PLANTED
-        context.faults = faults
-        #endif
         return context
     }
 
@@ -117,7 +101,7 @@ public struct GroupMachine: Sendable {
     ) -> OperationFault? {
         precondition(index == applied.next, "entry \(index.rawValue) after \(applied.rawValue)")
         self.clock = clock
-        if clock == .wall, time > now || planted(.logTimeFalls) { now = time }
+        if clock == .wall { now = Rules.logTime(now, after: time) }
         var reader = OperationReader(operations)
         var step = Step(entry: index)
         var fault: OperationFault?
@@ -172,7 +156,7 @@ public struct GroupMachine: Sendable {
     ) -> Outcome {
         switch operation {
         case .event(let target, let body):
-            if target.place == .depends, !step.runStands, !planted(.runsIgnored) {
+            guard Rules.isCarriedOut(target.place, runStands: step.runStands) else {
                 mark(.runDependsInVain)
                 return .again
             }
@@ -278,14 +262,6 @@ public struct GroupMachine: Sendable {
         }
     }
 
-    private func hears() -> Bool {
-        #if KITH_PLANTED
-        return !faults.contains(.noMarks)
-        #else
-        return true
-        #endif
-    }
-
     // MARK: Merging
 
     private mutating func seal(
@@ -345,7 +321,7 @@ public struct GroupMachine: Sendable {
     private mutating func absorb(
         _ order: AbsorbOrder, _ step: inout Step, _ shards: some ShardAccess
     ) -> Outcome {
-        if hears() { hear(order.marks) }
+        hear(order.marks)
         absorbsSinceMarks += 1
         let context = makeContext(at: step.next(), now: now)
         let outcome = shards.machine(order.target.shard).absorb(order, isLocal: false, context)
@@ -356,7 +332,7 @@ public struct GroupMachine: Sendable {
     private mutating func release(
         _ order: ReleaseOrder, _ step: inout Step, _ shards: some ShardAccess
     ) -> Outcome {
-        if hears() { hear(order.marks) }
+        hear(order.marks)
         let context = makeContext(at: step.next(), now: now)
         return shards.machine(order.leaf.shard).release(order, context)
     }

@@ -86,7 +86,7 @@ extension IngestMachine {
 
     private func isBusy(_ event: Int, _ busy: [LeafID]) -> Bool {
         batch.identifiers[batch.heads[event].identifierRange].contains {
-            busy.containsSorted($0.leaf) && !planted(.gateIgnored)
+            Rules.isHeldBack($0.leaf, by: busy)
         }
     }
 

@@ -41,7 +41,7 @@ public struct IngestMachine {
 
     let batch: EventBatch
     let table: GroupTable
-    var policy: LinkPolicy
+    let policy: LinkPolicy
     var tracks: [Track]
     /// The event clock's order applies.
     let isStamped: Bool
@@ -193,8 +193,8 @@ public struct IngestMachine {
     private mutating func ask(_ event: Int, _ run: inout Run, _ round: inout Round) {
         guard tracks[event].phase != .settled else { return }
         var place = ShardMachine.RunPlace.alone
-        if !isStamped, !planted(.orderIgnored) {
-            guard let found = self.place(event, in: &run) else {
+        if !isStamped {
+            guard let found = Rules.place(event, in: &run, of: self) else {
                 mark(.ingestHeldBack)
                 return
             }
@@ -236,7 +236,7 @@ public struct IngestMachine {
                 fail(part, .overloaded)
                 if part.hasCounts { takeBackCounts() }
             case .unknown, .unanswered:
-                fail(part, planted(.silentPartDone) ? .ok : .unknown)
+                fail(part, Rules.resultOfSilence)
                 loseCounts(part, .unknown)
             }
         }
@@ -263,9 +263,9 @@ public struct IngestMachine {
     /// The counts under way will not be sent again: what is refused may be uncounted, and must be
     /// sent again itself.
     private mutating func loseCounts(_ result: EventResult) {
-        if countsUnderWay.ofBatch, !planted(.refusedUncounted) {
+        if countsUnderWay.ofBatch {
             mark(.ingestRefusedUncounted)
-            refusal = result
+            refusal = Rules.refusal(uncounted: result)
         }
         countsUnderWay = Counts()
     }
@@ -357,7 +357,7 @@ public struct IngestMachine {
         case .forgotten: settle(event, .forgotten)
         case .expiredOnArrival: settle(event, .expiredOnArrival)
         case .suppressed: settle(event, .suppressed)
-        case .contested: next(event)
+        case .contested: Rules.contested(event, in: &self)
         default:
             if !tracks[event].cursor.take(outcome) { settle(event, .unknown) }
         }
@@ -365,9 +365,8 @@ public struct IngestMachine {
 
     /// The identifier is contested: the event goes to its next one, and with none left to the
     /// quarantine leaf of the last, or (`first`) to the owner of the first.
-    private mutating func next(_ event: Int) {
+    mutating func goToNext(_ event: Int) {
         let head = batch.heads[event]
-        if planted(.contestedDropped) { return settle(event, .ok) }
         if Int(tracks[event].ordinal) + 1 < head.identifierCount {
             tracks[event].ordinal += 1
         } else if policy.quarantinesContested {
@@ -411,14 +410,14 @@ public struct IngestMachine {
         // What another node says of identifiers that the event does not have is not looked at.
         let count = UInt64(batch.heads[event].identifierCount)
         let known = UInt32(truncatingIfNeeded: (1 << count) - 1 as UInt64)
-        tracks[event].open = open & known
+        tracks[event].open = Rules.awaited(open & known)
         tracks[event].cursor.record = root
         nextLink(event)
     }
 
     private mutating func nextLink(_ event: Int) {
         let open = tracks[event].open
-        guard open != 0, !planted(.linksNotAwaited) else {
+        guard open != 0 else {
             return settle(event, tracks[event].isDuplicate ? .duplicate : .ok)
         }
         let ordinal = open.trailingZeroBitCount
@@ -428,7 +427,8 @@ public struct IngestMachine {
         tracks[event].phase = .link
         tracks[event].link = LinkTrack(
             first: first.leaf, other: other.leaf, otherOrdinal: ordinal,
-            isAlias: batch.isAliasLink(event, from: Int(tracks[event].ordinal), to: ordinal),
+            isAlias: Rules.isAliasLink(
+                batch, event, from: Int(tracks[event].ordinal), to: ordinal),
             firstHint: tracks[event].cursor.record, otherHint: nil)
     }
 
@@ -444,7 +444,6 @@ public struct IngestMachine {
         guard tracks[event].phase == .link, let link = tracks[event].link, case .find = link.step,
             link.foundA != nil, link.foundB != nil
         else { return }
-        policy.isAliasEvent = batch.heads[event].hasAlias
         let verdict = link.decide(
             time: batch.heads[event].time,
             firstText: batch.text(event, Int(tracks[event].ordinal)),

@@ -72,6 +72,15 @@ public struct Ledger: Equatable, Sendable {
 
     public init() {}
 
+    /// What of it travels with a release: what it remembers, and nothing that its record has to do.
+    var withoutDuties: Ledger {
+        var ledger = self
+        ledger.releases = []
+        ledger.refusals = []
+        ledger.seal = nil
+        return ledger
+    }
+
     /// Absorbed seals and dropped leaves.
     public var entryCount: Int { absorbed.count + remembered.count }
 

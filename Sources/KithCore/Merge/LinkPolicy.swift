@@ -22,8 +22,6 @@ public struct LinkPolicy: Sendable {
     public var limits: [Limit]
     /// Identifiers a profile may hold, of all namespaces. What the groups apply must agree.
     public var identifiersMax = ShardMachine.identifiersMax
-    /// Set while the links of an alias event are decided; only a planted fault asks.
-    var isAliasEvent = false
 
     public init(quarantinesContested: Bool, aliasJoinsAccounts: Bool, limits: [Limit]) {
         self.quarantinesContested = quarantinesContested
@@ -32,12 +30,4 @@ public struct LinkPolicy: Sendable {
     }
 
     func limit(_ namespace: [UInt8]) -> Limit? { limits.first { $0.namespace == namespace } }
-
-    #if KITH_PLANTED
-    public var faults = PlantedFaults.ofThread
-    func planted(_ fault: PlantedFaults) -> Bool { faults.contains(fault) }
-    #else
-    @inline(__always)
-    func planted(_ fault: PlantedFaults) -> Bool { false }
-    #endif
 }

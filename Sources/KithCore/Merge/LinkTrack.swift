@@ -74,43 +74,32 @@ final class LinkTrack {
         time: Int64, firstText: IdentifierText, otherText: IdentifierText, policy: LinkPolicy
     ) -> Verdict {
         guard let fa = foundA, let fb = foundB else { return .go }
-        if (fa.holdsOther || fb.holdsOther) && !policy.planted(.refusedByTwoFinds) {
+        if Rules.areTogether(fa, fb) {
             mark(.linkTogether)
             return .settled
         }
         if fa.root == fb.root {
             // The two answers are of two moments; begin again rather than guess.
-            if fa.holdsOther || fb.holdsOther { return .settled }
             mark(.linkSameRoot)
             startAgain()
             return .go
         }
-        if (time <= fa.forgetTime || time <= fb.forgetTime) && !policy.planted(.oldEventsLink) {
+        if Rules.isVoid(linkTime: time, forgetTime: max(fa.forgetTime, fb.forgetTime)) {
             mark(.linkForgotten)
             unmade = .void(.forgotten)
             return .settled
         }
-        let isContested =
-            first.identifierClass == .anonymous && fa.isContested
-            || other.identifierClass == .anonymous && fb.isContested
-        if isContested && !policy.planted(.contestedStillLinks) {
+        guard Rules.mayLink(first, isContested: fa.isContested),
+            Rules.mayLink(other, isContested: fb.isContested)
+        else {
             mark(.linkContested)
             return refuse(.contested, fa)
         }
 
-        var loserIsA = fa.root > fb.root
-        if policy.planted(.higherMayWin), min(fa.root, fb.root).identifierClass == .anonymous,
-            time & 1 == 0
+        if Rules.areTwoAccounts(
+            fa.root, fb.root, areJoinedByAlias: isAlias && policy.aliasJoinsAccounts)
         {
-            loserIsA.toggle()
-        }
-        if fa.root.identifierClass == .account, fb.root.identifierClass == .account,
-            !(isAlias && policy.aliasJoinsAccounts), !policy.planted(.accountsMerge),
-            !(policy.planted(.aliasJoinsAll) && policy.isAliasEvent)
-        {
-            if first.identifierClass == .account, other.identifierClass == .anonymous,
-                !policy.planted(.contestedNotSet)
-            {
+            if Rules.makesContested(first, other) {
                 mark(.linkMakesContested)
                 step = .contest(at: fb.root)
                 return .go
@@ -123,11 +112,13 @@ final class LinkTrack {
             ignoresOther = !fb.holds
             return refuse(.limit, fa)
         }
+        let loserIsA = Rules.loses(fa.root, to: fb.root, linkTime: time)
         let (loser, winner) = loserIsA ? (fa, fb) : (fb, fa)
         // The seal judges this by the loser's log time. Where the winner's group is ahead of that,
         // what the absorb attaches would expire at once, and the link never settle.
-        if winner.root.identifierClass == .anonymous, time <= winner.pastRetention,
-            !loser.holds || !winner.holds, !policy.planted(.expiredLinksNeverVoid)
+        if Rules.isVoidByAge(
+            into: winner.root, isPastRetention: time <= winner.pastRetention,
+            areBothHeld: loser.holds && winner.holds)
         {
             unmade = .void(.age)
             return .settled
@@ -168,15 +159,14 @@ final class LinkTrack {
         {
             return true
         }
-        if fa.profileBytes + fb.profileBytes + ShardMachine.attachBytesMax * 2
-            > FacetLimits.profileBytesMax, !policy.planted(.profilesUnbounded)
-        {
+        guard
+            Rules.isReadable(
+                profileBytes: fa.profileBytes + fb.profileBytes + ShardMachine.attachBytesMax * 2)
+        else {
             mark(.linkProfileTooLarge)
             return true
         }
-        if fa.ledgerEntries + fb.ledgerEntries + 2 > Ledger.entriesMax,
-            !policy.planted(.ledgersUnbounded)
-        {
+        guard Rules.isWithinLedger(entries: fa.ledgerEntries + fb.ledgerEntries + 2) else {
             mark(.linkLedgerTooLarge)
             return true
         }
@@ -199,7 +189,7 @@ final class LinkTrack {
         for entry in namespaces where entry.grows || entry.namespace == otherText.namespace {
             guard let limit = policy.limit(entry.namespace) else { continue }
             if limit.identifierClass == .account, isAlias { continue }
-            if entry.count > limit.limit, !planted(.limitsIgnored) { return true }
+            if !Rules.isWithinLimit(entry.count, limit.limit) { return true }
         }
         return false
     }

@@ -45,7 +45,7 @@ public struct MergeDriver: Sendable {
     /// The least share of a group.
     static let partBytesLeast = 64 << 10
 
-    private struct Merge: Sendable {
+    struct Merge: Sendable {
         let leaf: LeafID
         let version: OperationIndex
         /// The leaf sealed into: where the message begins, and begins again.
@@ -70,7 +70,7 @@ public struct MergeDriver: Sendable {
     /// each try is a log entry as long as the absorb.
     private static let failuresMax: UInt8 = 12
 
-    private enum Step: Sendable {
+    enum Step: Sendable {
         case absorb
         case wait(LeafID)
         case release(ReleaseOrder)
@@ -331,7 +331,6 @@ public struct MergeDriver: Sendable {
             mustPause = true
             for owner in part.operationOwners + part.waitOwners {
                 restAfterSilence(owner)
-                if planted(.silentAbsorbDone) { plantDone(owner) }
             }
         }
         for owners in [part.operationOwners, part.waitOwners] {
@@ -351,21 +350,11 @@ public struct MergeDriver: Sendable {
         if owner.role == .link {
             merges[index].failures = min(merges[index].failures + 1, Self.silencesMax)
             merges[index].rest = 1 << Int(merges[index].failures)
+            merges[index].step = Rules.afterSilence(merges[index])
         } else {
             releases[index].silences = min(releases[index].silences + 1, Self.silencesMax)
             releases[index].rest = 1 << Int(releases[index].silences)
         }
-    }
-
-    /// What a planted fault makes of an absorb that nobody answered.
-    private mutating func plantDone(_ owner: Round.Owner) {
-        #if KITH_PLANTED
-        let index = Int(owner.event)
-        guard owner.role == .link, case .absorb = merges[index].step,
-            let target = merges[index].target
-        else { return }
-        merges[index].step = .forward(target)
-        #endif
     }
 
     private mutating func takeMerge(_ outcome: Outcome, _ index: Int) -> Bool {
@@ -377,13 +366,7 @@ public struct MergeDriver: Sendable {
             merges[index].step = .reopen
         case (.absorb, .moved(let parent, let version)):
             mark(.driverRedirected)
-            if planted(.redirectLost) {
-                merges[index].step = .forward(parent)
-                return false
-            }
-            // Only the Forward of the leaf sealed into is a proof.
-            if merges[index].target == merges[index].into { merges[index].proof = version }
-            merges[index].target = parent
+            Rules.redirect(&merges[index], to: parent, version: version)
         case (.absorb, .sealed(let leaf)):
             mark(.driverWaits)
             merges[index].step = .wait(leaf)

@@ -44,6 +44,11 @@ public struct AbsorbOrder: Sendable, Equatable {
         facets = try reader.bytes32(limit: ShardMachine.absorbBytesMax).copied()
     }
 
+    /// What the winner's ledger remembers of it.
+    func answer(isDeclined: Bool) -> Ledger.Absorbed {
+        Ledger.Absorbed(leaf: loser, version: version, group: loserGroup, isDeclined: isDeclined)
+    }
+
     public func encode(into writer: inout ByteWriter) {
         writer.leaf(target)
         writer.leaf(loser)
@@ -90,24 +95,15 @@ extension ShardMachine {
             mark(.absorbLoserGone)
             return nil
         }
-        var ledger = ledger(slot)
+        let ledger = Rules.ledger(ofAbsorb: ledger(slot))
         guard let seal = ledger.seal else { return nil }
-        ledger.refusals = []
-        if context.planted(.absorbedSetNotCarried) { ledger.absorbed = [] }
-        if context.planted(.absorbWithoutForgetTimes) { ledger.remembered = [] }
         var text = ByteWriter()
         ledger.encode(into: &text)
         var facets = ByteWriter()
         table.exportFacets(slot, into: &facets)
-        var marks = context.marks
-        if context.planted(.absorbCarriesOneMark) {
-            for group in marks.indices where group != Int(context.group.rawValue) {
-                marks[group] = .none
-            }
-        }
         return AbsorbOrder(
             target: seal.into, loser: loser, loserGroup: context.group, version: version,
-            proof: .none, marks: context.planted(.noMarks) ? [] : marks, ledger: text.bytes,
+            proof: .none, marks: Rules.marksOfAbsorb(context), ledger: text.bytes,
             facets: facets.bytes)
     }
 
@@ -131,147 +127,138 @@ extension ShardMachine {
     /// merge*. The caller has taken the marks in already. `isLocal`: seal and absorb are one entry,
     /// so no second copy can exist and the absorbed set need not remember it.
     func absorb(_ order: AbsorbOrder, isLocal: Bool, _ context: ApplyContext) -> Outcome {
-        let w = order.target
-        var slot = current(w, context)
-        var ledger = ledger(slot)
-        if !isLocal {
-            if let entry = ledger.absorbed(order.loser, order.version),
-                !context.planted(.absorbedSetIgnored)
-            {
-                mark(entry.isDeclined ? .absorbAlreadyDeclined : .absorbAlreadyTaken)
-                return entry.isDeclined ? .declined : .absorbed(by: w)
-            }
-            let group = Int(order.loserGroup.rawValue)
-            if group < context.marks.count, order.version < context.marks[group],
-                !context.planted(.noMarks)
-            {
-                mark(.absorbStale)
-                return .stale
-            }
-        }
-        var reader = unsafe ByteReader(order.ledger.span.bytes)
-        guard var brought = try? Ledger(decoding: &reader), let seal = brought.seal else {
+        let slot = current(order.target, context)
+        let held = ledger(slot)
+        if !isLocal, let answer = answerBefore(order, held, context) { return answer }
+        guard let brought = Rules.ledger(broughtBy: order), let seal = brought.seal else {
             mark(.absorbMalformed)
             return .malformed
         }
-        if context.planted(.releasesLeftBehind) { brought.releases = [] }
-        let via = seal.into
+        if let elsewhere = absorbElsewhere(order, seal, slot, context) { return elsewhere }
+
+        // What the winner itself knows decides, before anything that the loser brings.
+        let forgetTime = Rules.forgetTime(swallowing: seal, at: order.target, slot, in: self)
+        if forgetTime == nil {
+            guard Rules.isStillLinked(seal, slot, in: self) else {
+                mark(.absorbEndGone)
+                return decline(order, slot, held, isLocal: isLocal, context)
+            }
+            guard Rules.hasRoom(for: order, slot, held: held, brought: brought, in: self, context)
+            else {
+                mark(isLocal ? .absorbDeclinedLocally : .absorbDeclined)
+                return decline(order, slot, held, isLocal: isLocal, context)
+            }
+        }
+
+        var ledger = held
+        ledger.formUnion(brought)
+        ledger.seal = nil
+        if !isLocal { ledger.insert(absorbed: order.answer(isDeclined: false)) }
+        prune(&ledger, context)
+        if let forgetTime { return swallow(order, slot, ledger, since: forgetTime, context) }
+        return takeIn(order, seal, slot, ledger, context)
+    }
+
+    /// A second copy is answered as the first one was, or dropped where that is long past.
+    private func answerBefore(
+        _ order: AbsorbOrder, _ held: Ledger, _ context: ApplyContext
+    ) -> Outcome? {
+        if let answer = Rules.answerBefore(order, held) {
+            mark(answer.isDeclined ? .absorbAlreadyDeclined : .absorbAlreadyTaken)
+            return answer.isDeclined ? .declined : .absorbed(by: order.target)
+        }
+        if Rules.isStale(order, context.marks) {
+            mark(.absorbStale)
+            return .stale
+        }
+        return nil
+    }
+
+    /// Where the absorb must go instead: the record is no root, or does not speak for the leaf that
+    /// the loser was sealed into.
+    private func absorbElsewhere(
+        _ order: AbsorbOrder, _ seal: SealNote, _ slot: SlotIndex?, _ context: ApplyContext
+    ) -> Outcome? {
+        let w = order.target
         if let slot {
             switch table.state(slot) {
             case .sealed:
                 mark(.absorbAtSealed)
-                if context.planted(.absorbsPassThroughSealed) {
-                    return .moved(to: table.parent(slot), version: table.version(slot))
-                }
-                return .sealed(w)
+                return Rules.atSealed(
+                    w, into: table.parent(slot), version: table.version(slot), .absorb)
             case .forward:
                 mark(.absorbAtForward)
                 return .moved(to: table.parent(slot), version: table.version(slot))
             case .root: break
             }
         }
-        let viaFacet = slot.flatMap { table.facet($0, via) }
-        if via != w, viaFacet == nil, !context.planted(.absorbAtAnyRoot),
-            !context.planted(.anyRootSpeaks)
-        {
-            if order.proof != .none {
-                mark(.absorbReleases)
-                return .released(releaseOrder(via, order.proof, slot, context))
-            }
+        let holds = slot.map { table.hasFacet($0, seal.into) } ?? false
+        if Rules.mayAbsorb(w, sealedInto: seal.into, holds: holds) { return nil }
+        guard order.proof != .none else {
             mark(.absorbWrongRoot)
             return .unknownFacet
         }
+        mark(.absorbReleases)
+        return .released(releaseOrder(seal.into, order.proof, slot, context))
+    }
 
-        // What the winner itself knows decides, before anything that the loser brings.
-        let judge =
-            context.planted(.swallowedByRoot) || (via != w && viaFacet == nil) ? w : via
-        let forgetTime = known(judge, at: w, slot).forgetTime
-        let facetsBefore = slot.map { table.facetCount($0) } ?? 0
-        let isSwallowed =
-            seal.eventTime <= forgetTime && !context.planted(.absorbRevives)
-            && !(context.planted(.absorbRevivesBesideLife) && facetsBefore > 0)
-
-        if !isSwallowed, !isStillLinked(seal, slot, context) {
-            mark(.absorbEndGone)
-            if !isLocal { decline(order, slot, ledger, context) }
-            return .declined
-        }
-        if !isSwallowed, !hasRoom(for: order, slot, context, ledger, brought),
-            !context.planted(.neverDeclined)
-        {
-            mark(isLocal ? .absorbDeclinedLocally : .absorbDeclined)
-            if !isLocal { decline(order, slot, ledger, context) }
-            return .declined
-        }
-
-        let isNew = slot == nil
-        let at = slot ?? table.insert(w)
-        slot = at
-        ledger.formUnion(brought)
-        ledger.seal = nil
-        if !isLocal {
-            ledger.insert(
-                absorbed: Ledger.Absorbed(
-                    leaf: order.loser, version: order.version, group: order.loserGroup,
-                    isDeclined: false))
-        }
-        prune(&ledger, context)
-
+    /// The leaf that the loser was sealed into was forgotten after this link was made: its person
+    /// includes the loser, and goes with it. Only the ledger learns of it.
+    private func swallow(
+        _ order: AbsorbOrder, _ slot: SlotIndex?, _ union: Ledger, since forgetTime: Int64,
+        _ context: ApplyContext
+    ) -> Outcome {
+        let w = order.target
+        var ledger = union
+        var scratch = RecordTable(key: key)
+        let copy = scratch.insert(order.loser)
         var facets = unsafe ByteReader(order.facets.span.bytes)
-        if isSwallowed {
-            mark(facetsBefore > 0 ? .absorbSwallowedBesideLife : .absorbSwallowed)
-            // The leaf that the loser was sealed into was forgotten after this link was made: its
-            // person includes the loser, and goes with it.
-            var scratch = RecordTable(key: key)
-            let copy = scratch.insert(order.loser)
-            guard (try? scratch.importFacets(copy, &facets)) != nil else {
-                if isNew { table.remove(at) }
-                return .malformed
-            }
-            scratch.forEachFacet(copy) { facet, leaf in
-                ledger.remember(
-                    Ledger.Remembered(
-                        leaf: leaf,
-                        forgetTime: max(
-                            scratch.forgetTime(facet) ?? Ledger.Remembered.never, forgetTime),
-                        isContested: scratch.flags(facet).contains(.contested)))
-                ledger.insert(
-                    release: Ledger.Release(leaf: leaf, version: scratch.sealVersion(facet)))
-            }
-            dropped.append(w)
-            if facetsBefore > 0 {
-                setLedger(at, ledger)
-            } else {
-                settle(at, ledger, context)
-            }
-            return .absorbed(by: w)
+        guard (try? scratch.importFacets(copy, &facets)) != nil else { return .malformed }
+        scratch.forEachFacet(copy) { facet, leaf in
+            ledger.remember(
+                Ledger.Remembered(
+                    leaf: leaf,
+                    forgetTime: max(
+                        scratch.forgetTime(facet) ?? Ledger.Remembered.never, forgetTime),
+                    isContested: scratch.flags(facet).contains(.contested)))
+            ledger.insert(
+                release: Ledger.Release(leaf: leaf, version: scratch.sealVersion(facet)))
         }
+        dropped.append(w)
+        let at = slot ?? table.insert(w)
+        if table.facetCount(at) > 0 {
+            mark(.absorbSwallowedBesideLife)
+            setLedger(at, ledger)
+        } else {
+            mark(.absorbSwallowed)
+            settle(at, ledger, context)
+        }
+        return .absorbed(by: w)
+    }
 
-        if facetsBefore > 0 { countIdentifiers(at, by: -1) }
-        guard (try? table.importFacets(at, &facets)) != nil else {
-            if facetsBefore > 0 { countIdentifiers(at, by: 1) }
-            if isNew { table.remove(at) }
+    /// The facets become the winner's.
+    private func takeIn(
+        _ order: AbsorbOrder, _ seal: SealNote, _ slot: SlotIndex?, _ ledger: Ledger,
+        _ context: ApplyContext
+    ) -> Outcome {
+        let w = order.target
+        let at = slot ?? table.insert(w)
+        let wasLive = table.facetCount(at) > 0
+        if wasLive { countIdentifiers(at, by: -1) }
+        guard Rules.takeFacets(of: order, into: at, of: self) else {
+            if wasLive { countIdentifiers(at, by: 1) }
+            if slot == nil { table.remove(at) }
             return .malformed
-        }
-        if context.planted(.windowLeftBehind) || context.planted(.contestedStaysBehind) {
-            plantInImported(at, order, context)
         }
         var leaves: [LeafID] = []
         table.forEachFacet(at) { _, leaf in leaves.append(leaf) }
         for leaf in leaves {
             if var facet = table.facet(at, leaf) { table.addGroup(&facet, context.group) }
         }
-        if facetsBefore == 0 { mark(isNew ? .absorbIntoAbsent : .absorbIntoEmpty) }
+        if !wasLive { mark(slot == nil ? .absorbIntoAbsent : .absorbIntoEmpty) }
         if !table.hasFacet(at, w) {
             mark(.absorbBeginsFacet)
-            let own = known(w, at: w, at)
-            let text = seal.intoText
-            _ = unsafe table.addFacet(
-                at, leaf: w, life: context.at, group: context.group, seen: seal.eventTime,
-                flags: own.isContested ? text.flags.union(.contested) : text.flags,
-                forgetTime: own.forgetTime == Ledger.Remembered.never ? nil : own.forgetTime,
-                space: text.space.span.bytes, namespace: text.namespace.span.bytes,
-                value: text.value.span.bytes)
+            beginOwnFacet(at, seal.intoText, seen: seal.eventTime, context)
         }
         if seal.winnerEndIsListed, let facet = table.facet(at, seal.winnerEnd) {
             table.setFlags(facet, table.flags(facet).subtracting(.unlisted))
@@ -281,37 +268,38 @@ extension ShardMachine {
             mark(.absorbBringsReleases)
             dropped.append(w)
         }
-        if facetsBefore == 0 { countRoot(w, by: 1) }
+        if !wasLive { countRoot(w, by: 1) }
         countIdentifiers(at, by: 1)
-        if seal.wasLive, facetsBefore > 0 { statistics.mergesCompleted += 1 }
+        if seal.wasLive, wasLive { statistics.mergesCompleted += 1 }
         table.unfile(at)
         fileForExpiry(at, context)
         return .absorbed(by: w)
     }
 
-    /// Whether the leaf that the loser was sealed into is still with the one that the link named.
-    /// They part when their profile ends, and with it its links: the loser is linked to another
-    /// leaf than this then, or to none (decision 0023).
-    private func isStillLinked(
-        _ seal: SealNote, _ slot: SlotIndex?, _ context: ApplyContext
-    ) -> Bool {
-        if seal.winnerEnd == seal.into { return true }
-        if let slot, table.hasFacet(slot, seal.winnerEnd) { return true }
-        return context.planted(.absorbWithoutItsEnd) || context.planted(.absorbAtAnyRoot)
-            || context.planted(.anyRootSpeaks)
+    /// Begins the facet of a record's own leaf, with what its ledger remembers of it.
+    func beginOwnFacet(
+        _ slot: SlotIndex, _ text: IdentifierText, seen: Int64, _ context: ApplyContext
+    ) {
+        let leaf = table.id(slot)
+        let own = known(leaf, at: leaf, slot)
+        _ = unsafe table.addFacet(
+            slot, leaf: leaf, life: context.at, group: context.group, seen: seen,
+            flags: own.isContested ? text.flags.union(.contested) : text.flags,
+            forgetTime: own.forgetTime == Ledger.Remembered.never ? nil : own.forgetTime,
+            space: text.space.span.bytes, namespace: text.namespace.span.bytes,
+            value: text.value.span.bytes)
     }
 
     /// Whether the record may take the facets in: exactly for the number of identifiers, and for
     /// bytes with so much to spare that what two finds let pass always fits when nothing comes
     /// between. The loser's own numbers decide no more than they would in a find.
-    private func hasRoom(
-        for order: AbsorbOrder, _ slot: SlotIndex?, _ context: ApplyContext, _ held: Ledger,
-        _ brought: Ledger
+    func hasRoom(
+        for order: AbsorbOrder, _ slot: SlotIndex?, held: Ledger, brought: Ledger,
+        _ context: ApplyContext
     ) -> Bool {
-        guard
-            held.entryCount + brought.entryCount < Ledger.entriesMax
-                || context.planted(.ledgersUnbounded)
-        else { return false }
+        guard Rules.isWithinLedger(entries: held.entryCount + brought.entryCount + 1) else {
+            return false
+        }
         var reader = unsafe ByteReader(order.facets.span.bytes)
         // Bytes that break the format are told apart where they are read.
         guard let facets = try? reader.u32() else { return true }
@@ -321,42 +309,45 @@ extension ShardMachine {
             return false
         }
         let bytes = slot.map { table.payloadBytes($0) } ?? 0
-        guard bytes + order.facets.count + order.ledger.count <= Self.recordBytesMax else {
-            return false
-        }
-        return hasRoomInProfile(for: order, slot) || context.planted(.profilesUnbounded)
+        return bytes + order.facets.count + order.ledger.count <= Self.recordBytesMax
+            && hasRoomInProfile(for: order, slot)
     }
 
     /// Whether the profile that the absorb makes can be read. The facets spell all out that their
     /// profile does, and more: they are looked into only where that would be too much.
     private func hasRoomInProfile(for order: AbsorbOrder, _ slot: SlotIndex?) -> Bool {
         let held = slot.map { table.profileBytes($0) } ?? 0
-        let room = FacetLimits.profileBytesMax - Self.attachBytesMax - held
-        if RecordTable.profileBaseBytes + order.facets.count <= room { return true }
+        let most = RecordTable.profileBaseBytes + order.facets.count
+        if Rules.isReadable(profileBytes: held + most + Self.attachBytesMax) { return true }
         var scratch = RecordTable(key: key)
         let copy = scratch.insert(order.loser)
         var facets = unsafe ByteReader(order.facets.span.bytes)
         // Bytes that break the format are told apart where they are read.
         guard (try? scratch.importFacets(copy, &facets)) != nil else { return true }
-        return scratch.profileBytes(copy) <= room
+        return Rules.isReadable(
+            profileBytes: held + scratch.profileBytes(copy) + Self.attachBytesMax)
     }
 
     /// Bytes that a record's payload and an absorb may come to together: a profile's own, an
     /// absorb's facets and its ledger, and as much again.
     static let recordBytesMax = 2 * (payloadBytesMax + 2 * absorbBytesMax)
 
-    /// Remembers that it took nothing in: every later copy is answered alike, so that the loser can
-    /// be a root again without ever being absorbed at that version.
+    /// Takes nothing in. Of a seal in the same entry nobody can ask again.
     private func decline(
-        _ order: AbsorbOrder, _ slot: SlotIndex?, _ known: Ledger, _ context: ApplyContext
+        _ order: AbsorbOrder, _ slot: SlotIndex?, _ held: Ledger, isLocal: Bool,
+        _ context: ApplyContext
+    ) -> Outcome {
+        if !isLocal { Rules.rememberDeclined(order, slot, held: held, in: self, context) }
+        return .declined
+    }
+
+    /// Remembers that it took nothing in.
+    func rememberDeclined(
+        _ order: AbsorbOrder, _ slot: SlotIndex?, held: Ledger, _ context: ApplyContext
     ) {
-        guard !context.planted(.declineForgotten) else { return }
         let at = slot ?? table.insert(order.target)
-        var ledger = known
-        ledger.insert(
-            absorbed: Ledger.Absorbed(
-                leaf: order.loser, version: order.version, group: order.loserGroup,
-                isDeclined: true))
+        var ledger = held
+        ledger.insert(absorbed: order.answer(isDeclined: true))
         prune(&ledger, context)
         if table.facetCount(at) > 0 {
             setLedger(at, ledger)
@@ -373,28 +364,8 @@ extension ShardMachine {
     }
 
     func prune(_ ledger: inout Ledger, _ context: ApplyContext) {
-        if context.planted(.pruneWithoutMarks) {
-            ledger.absorbed = []
-        } else if !context.planted(.noMarks) {
-            let held = ledger.absorbed.count
-            ledger.prune(marks: context.marks)
-            if ledger.absorbed.count < held { mark(.ledgerPruned) }
-        }
-    }
-
-    private func plantInImported(_ slot: SlotIndex, _ order: AbsorbOrder, _ context: ApplyContext) {
-        #if KITH_PLANTED
-        var scratch = RecordTable(key: key)
-        let copy = scratch.insert(order.loser)
-        var facets = unsafe ByteReader(order.facets.span.bytes)
-        guard (try? scratch.importFacets(copy, &facets)) != nil else { return }
-        scratch.forEachFacet(copy) { _, leaf in
-            guard let facet = table.facet(slot, leaf) else { return }
-            if context.planted(.contestedStaysBehind) {
-                table.setFlags(facet, table.flags(facet).subtracting(.contested))
-            }
-            if context.planted(.windowLeftBehind) { table.clearWindow(facet) }
-        }
-        #endif
+        let held = ledger.absorbed.count
+        Rules.prune(&ledger, context.marks)
+        if ledger.absorbed.count < held { mark(.ledgerPruned) }
     }
 }

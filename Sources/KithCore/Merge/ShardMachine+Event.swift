@@ -68,34 +68,29 @@ extension ShardMachine {
         }
 
         let found = slot.flatMap { table.facet($0, leaf) }
-        var (_, forgetTime, isContested) = known(leaf, at: w, slot)
-        if context.planted(.forgetTimeLost), found == nil {
-            forgetTime = Ledger.Remembered.never
-        }
+        let known = Rules.known(toEventOf: leaf, at: w, slot, in: self)
         if target.attempt == .links {
-            return linksAgain(target, body, slot, (leaf, forgetTime, isContested), context)
+            return linksAgain(target, leaf, body, slot, known, context)
         }
         // The window first: a retry must find itself whatever has become of the leaf since.
-        if let found, table.windowContains(found, messageHash: body.messageHash),
-            !(context.planted(.contestedBeforeWindow) && isContested)
+        if let found,
+            Rules.isRetry(body.messageHash, at: found, isContested: known.isContested, in: self)
         {
             mark(leaf == w ? .eventDuplicate : .eventDuplicateAfterMerge)
             statistics.duplicate += 1
-            if context.planted(.duplicatesDriveNoLinks) {
-                return .duplicate(root: w, open: 0)
-            }
             var aside = EventAside()
-            let open = openLinks(slot!, leaf, target, body, context, &aside)
+            let open = Rules.linksOfDuplicate(
+                openLinks(found.slot, leaf, target, body, context, &aside))
             return aside.isEmpty
                 ? .duplicate(root: w, open: open)
                 : .told(root: w, open: open, isDuplicate: true, aside)
         }
-        if time <= forgetTime {
+        if time <= known.forgetTime {
             mark(.eventForgotten)
             statistics.forgotten += 1
             return .forgotten
         }
-        if isContested, !target.evenIfContested, leaf.identifierClass == .anonymous,
+        if known.isContested, !target.evenIfContested, leaf.identifierClass == .anonymous,
             !target.isQuarantine
         {
             mark(.eventContested)
@@ -103,9 +98,8 @@ extension ShardMachine {
         }
         let isLive = slot.map { table.facetCount($0) > 0 } ?? false
         let mayEnd =
-            w.identifierClass == .anonymous && !isLive
+            Rules.mayExpireOnArrival(leaf, at: w, isLive: isLive)
             || target.isQuarantine && target.attempt.wasExpired
-            || planted(.oldOfMembersExpires) && leaf.identifierClass == .anonymous
         if mayEnd, context.isOverdue(time) {
             mark(.eventExpiredOnArrival)
             if target.attempt.countsExpired { statistics.expiredOnArrival += 1 }
@@ -120,7 +114,7 @@ extension ShardMachine {
             if !identifier.isUnlisted { list(facet) }
         } else {
             facet = addFacet(
-                at, leaf, seen: time, forgetTime: forgetTime, isContested: isContested,
+                at, leaf, seen: time, known,
                 flags: target.isQuarantine ? .quarantine : identifier.isUnlisted ? .unlisted : [],
                 space: body.space, namespace: identifier.namespace, value: identifier.value, context
             )
@@ -132,7 +126,7 @@ extension ShardMachine {
         table.count(&facet, name: body.counterName, namesMax: context.eventNamesMax)
         var aside = EventAside()
         aside.traitsRefused = setTraits(
-            &facet, body, planted(.lastTraitWins) ? context.now.rawValue : time, context)
+            &facet, body, Rules.traitTime(ofEventAt: time, context), context)
         statistics.accepted += 1
         if target.isQuarantine { mark(.eventQuarantined) }
         if target.isQuarantine { statistics.quarantined += 1 }
@@ -151,19 +145,19 @@ extension ShardMachine {
     /// is counted, whatever its window remembers. Where its profile has ended there is nothing to
     /// link to.
     private func linksAgain(
-        _ target: EventTarget, _ body: borrowing EventBody, _ slot: SlotIndex?,
-        _ known: (leaf: LeafID, forgetTime: Int64, isContested: Bool), _ context: ApplyContext
+        _ target: EventTarget, _ leaf: LeafID, _ body: borrowing EventBody, _ slot: SlotIndex?,
+        _ known: Known, _ context: ApplyContext
     ) -> Outcome {
         if context.judged(body.time) <= known.forgetTime { return .forgotten }
         if known.isContested, !target.evenIfContested, !target.isQuarantine,
-            known.leaf.identifierClass == .anonymous
+            leaf.identifierClass == .anonymous
         {
             return .contested
         }
-        guard let slot, table.hasFacet(slot, known.leaf) else { return .expiredOnArrival }
+        guard let slot, table.hasFacet(slot, leaf) else { return .expiredOnArrival }
         mark(.eventLinksAgain)
         var aside = EventAside()
-        let open = openLinks(slot, known.leaf, target, body, context, &aside)
+        let open = openLinks(slot, leaf, target, body, context, &aside)
         return aside.isEmpty
             ? .duplicate(root: target.record, open: open)
             : .told(root: target.record, open: open, isDuplicate: true, aside)
@@ -217,15 +211,14 @@ extension ShardMachine {
 
     /// A new facet with what is remembered of its leaf; counts it among the identifiers.
     func addFacet(
-        _ slot: SlotIndex, _ leaf: LeafID, seen: Int64, forgetTime: Int64, isContested: Bool,
-        flags: FacetFlags, space: RawSpan, namespace: RawSpan, value: RawSpan,
-        _ context: ApplyContext
+        _ slot: SlotIndex, _ leaf: LeafID, seen: Int64, _ known: Known, flags: FacetFlags,
+        space: RawSpan, namespace: RawSpan, value: RawSpan, _ context: ApplyContext
     ) -> FacetRef {
         let facet = table.addFacet(
             slot, leaf: leaf, life: context.at, group: context.group, seen: seen,
-            flags: isContested ? flags.union(.contested) : flags,
-            forgetTime: forgetTime == Ledger.Remembered.never ? nil : forgetTime, space: space,
-            namespace: namespace, value: value)
+            flags: known.isContested ? flags.union(.contested) : flags,
+            forgetTime: known.forgetTime == Ledger.Remembered.never ? nil : known.forgetTime,
+            space: space, namespace: namespace, value: value)
         countIdentifier(facet, by: 1)
         return facet
     }
@@ -242,24 +235,18 @@ extension ShardMachine {
         for ordinal in (target.ordinal + 1)..<body.identifierCount {
             let other = body.identifier(at: ordinal)
             if other.leaf == leaf { continue }
-            let isAlias =
-                body.isAliasLink(from: target.ordinal, to: ordinal)
-                && !context.planted(.refusalAnswersAlias)
-            if context.planted(.refusalsBeforeFacets), !isAlias,
-                isRefused(slot, leaf, other.leaf, context)
+            let isAlias = body.isAliasLink(from: target.ordinal, to: ordinal)
+            switch Rules.knownLink(
+                leaf, other.leaf, isAlias: isAlias, at: slot, in: self, context)
             {
-                continue
-            }
-            if let known = table.facet(slot, other.leaf) {
-                if !other.isUnlisted { list(known) }
-                continue
-            }
-            if !isAlias, let rule = refusedRule(slot, leaf, other.leaf, context) {
+            case .together(let facet):
+                if !other.isUnlisted { list(facet) }
+            case .refused(let rule):
                 mark(.linkKnownRefused)
                 aside.refuse(ordinal, rule)
-                continue
+            case .open:
+                open |= 1 << UInt32(ordinal)
             }
-            open |= 1 << UInt32(ordinal)
         }
         return open
     }
@@ -272,7 +259,7 @@ extension ShardMachine {
     }
 
     /// The rule by which the link is remembered as refused, if not for too long.
-    private func refusedRule(
+    func refusedRule(
         _ slot: SlotIndex, _ first: LeafID, _ other: LeafID, _ context: ApplyContext
     ) -> RefusalRule? {
         guard table.hasLedger(slot),

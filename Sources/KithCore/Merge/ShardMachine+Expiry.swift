@@ -9,8 +9,7 @@ extension ShardMachine {
     /// examined about once a retention. With it today's are too: totals ask for that.
     func reclaim(limit: Int, exact: Bool, _ context: ApplyContext) -> Outcome {
         let today = Self.day(context.now.rawValue)
-        let early: Int32 = planted(.reclaimedEarly) ? 10 : 0
-        let last = (exact ? today : today - 1) + early
+        let last = Rules.lastDayExamined(today: today, exact: exact)
         var handled = 0
         guard var day = table.earliestFiledDay() else { return .reclaimed(count: 0, more: false) }
         while day <= last {
@@ -51,8 +50,7 @@ extension ShardMachine {
             table.unfile(slot)
             return true
         }
-        let early: Int64 = planted(.reclaimedEarly) ? 10 * Self.dayMillis : 0
-        if context.isOverdue(table.lastSeen(slot) - early) {
+        if Rules.isReclaimable(lastSeen: table.lastSeen(slot), context) {
             mark(.expiryByReclaim)
             drop(slot, eraseTime: nil, context)
             statistics.expired += 1
@@ -84,7 +82,7 @@ extension ShardMachine {
     /// Whether a reclaim step, one that is not exact, would do anything.
     public func hasReclaimable(_ context: ApplyContext) -> Bool {
         guard let day = table.earliestFiledDay() else { return false }
-        return day < Self.day(context.now.rawValue) + (planted(.reclaimedEarly) ? 10 : 0)
+        return day <= Rules.lastDayExamined(today: Self.day(context.now.rawValue), exact: false)
     }
 
     /// The shard's counters as they stand at this log time: profiles past their retention that are

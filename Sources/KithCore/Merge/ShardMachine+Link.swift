@@ -48,31 +48,24 @@ extension ShardMachine {
         let time = context.judged(order.eventTime)
         let loser = order.loser
         let end = order.loserEnd.leaf
-        guard order.winner < loser || context.planted(.higherMayWin) else { return .malformed }
+        guard Rules.wins(order.winner, over: loser) else { return .malformed }
         let slot = current(loser, context)
         if let slot, table.state(slot) != .root {
             mark(.sealMoved)
             return .again
         }
         let known = known(end, at: loser, slot)
-        guard end == loser || known.holds || context.planted(.anyRootSpeaks) else {
+        guard Rules.speaks(loser, for: end, holds: known.holds) else {
             mark(.sealEndMoved)
             return .again
         }
-        if !context.planted(.staleLookAtLoser) {
-            if time <= known.forgetTime, !context.planted(.oldEventsLink) {
-                mark(.sealForgotten)
-                return .void
-            }
-            if known.isContested, end.identifierClass == .anonymous,
-                !context.planted(.contestedStillLinks)
-            {
-                mark(.sealContested)
-                return .refused(.contested)
-            }
+        if let ended = Rules.lookAgain(at: end, known, linkTime: time) {
+            mark(ended == .void ? .sealForgotten : .sealContested)
+            return ended
         }
-        if order.winner.identifierClass == .anonymous, context.isOverdue(time),
-            !known.holds || !order.winnerHolds, !context.planted(.expiredLinksNeverVoid)
+        if Rules.isVoidByAge(
+            into: order.winner, isPastRetention: context.isOverdue(time),
+            areBothHeld: known.holds && order.winnerHolds)
         {
             mark(.sealExpired)
             return .voidByAge
@@ -91,15 +84,7 @@ extension ShardMachine {
         }
         var ledger = ledger(at)
         if !table.hasFacet(at, loser) {
-            let own = self.known(loser, at: loser, at)
-            _ = unsafe table.addFacet(
-                at, leaf: loser, life: context.at, group: context.group, seen: time,
-                flags: own.isContested
-                    ? order.loserText.flags.union(.contested) : order.loserText.flags,
-                forgetTime: own.forgetTime == Ledger.Remembered.never ? nil : own.forgetTime,
-                space: order.loserText.space.span.bytes,
-                namespace: order.loserText.namespace.span.bytes,
-                value: order.loserText.value.span.bytes)
+            beginOwnFacet(at, order.loserText, seen: time, context)
         }
         if order.loserEnd.isListed, let facet = table.facet(at, end) {
             table.setFlags(facet, table.flags(facet).subtracting(.unlisted))
@@ -126,8 +111,8 @@ extension ShardMachine {
         -> Outcome
     {
         guard let slot = table.find(leaf), table.state(slot) == .sealed,
-            table.version(slot) == version || context.planted(.forwardWithoutVersion),
-            parent < leaf || context.planted(.higherMayWin)
+            Rules.counts(.forward, to: version, sealedAt: table.version(slot)),
+            Rules.wins(parent, over: leaf)
         else {
             mark(.forwardElsewhen)
             return .done
@@ -142,7 +127,7 @@ extension ShardMachine {
     /// The winner had no room: the record is a root again, as it was before its seal.
     func reopen(_ leaf: LeafID, version: OperationIndex, _ context: ApplyContext) -> Outcome {
         guard let slot = table.find(leaf), table.state(slot) == .sealed,
-            table.version(slot) == version || context.planted(.reopenWithoutVersion)
+            Rules.counts(.reopen, to: version, sealedAt: table.version(slot))
         else {
             mark(.reopenElsewhen)
             return .done
@@ -175,9 +160,6 @@ extension ShardMachine {
             mark(.releaseOfAbsent)
             return .done
         }
-        let matches =
-            table.version(slot) == order.version || context.planted(.releaseWithoutVersion)
-            || context.planted(.hintIsProof)
         switch table.state(slot) {
         case .root:
             mark(.releaseOfRoot)
@@ -186,27 +168,17 @@ extension ShardMachine {
             mark(table.version(slot) == order.version ? .releaseOfSealed : .releaseElsewhen)
             return table.version(slot) == order.version ? .notYet : .done
         case .forward:
-            if !matches {
+            guard Rules.counts(.release, to: order.version, sealedAt: table.version(slot)) else {
                 mark(.releaseElsewhen)
                 return .done
             }
         }
         mark(.released)
         var reader = unsafe ByteReader(order.ledger.span.bytes)
-        guard var ledger = try? Ledger(decoding: &reader) else { return .malformed }
-        if context.planted(.forgetClearsContested) {
-            for place in ledger.remembered.indices where ledger.remembered[place].leaf == order.leaf
-            {
-                ledger.remembered[place].isContested = false
-            }
-        }
-        // These never travel (`releaseOrder`): what says so is damaged or false, and must not stay.
-        ledger.releases = []
-        ledger.refusals = []
-        ledger.seal = nil
+        guard let ledger = try? Ledger(decoding: &reader) else { return .malformed }
         table.setState(slot, .root)
         table.setVersion(slot, .none)
-        settle(slot, ledger, context)
+        settle(slot, Rules.ledger(takenBy: order.leaf, from: ledger), context)
         return .done
     }
 
@@ -214,18 +186,15 @@ extension ShardMachine {
     func contest(_ end: LeafID, at root: LeafID, first: LeafID, _ context: ApplyContext) -> Outcome
     {
         guard let slot = current(root, context) else { return .again }
-        if table.state(slot) != .root {
-            if context.planted(.contestedSkipped) { return .refused(.twoAccounts) }
-            if !(context.planted(.contestedAtSealed) && table.state(slot) == .sealed) {
-                mark(.contestMoved)
-                return .again
-            }
+        if let elsewhere = Rules.contestElsewhere(table.state(slot)) {
+            mark(.contestMoved)
+            return elsewhere
         }
         guard let facet = table.facet(slot, end) else {
             mark(.contestMoved)
             return .again
         }
-        if table.hasFacet(slot, first), !context.planted(.refusedByTwoFinds) {
+        if Rules.areTogether(rootHoldsOther: table.hasFacet(slot, first)) {
             mark(.contestTogether)
             return .together
         }
@@ -331,8 +300,9 @@ extension ShardMachine {
             table.hasRoom(forProfileBytes: 2 * Self.attachBytesMax, slot),
             ledgerEntries(slot) + 2 <= Ledger.entriesMax
         else { return false }
-        return isAlias || planted(.limitsIgnored)
-            || table.namespaceCount(slot, namespace: other.namespace) < Int(other.limit)
+        return isAlias
+            || Rules.isWithinLimit(
+                table.namespaceCount(slot, namespace: other.namespace) + 1, Int(other.limit))
     }
 
     /// What a facet without events may take at most: its header and the longest identifier.

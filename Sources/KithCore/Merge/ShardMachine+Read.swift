@@ -24,15 +24,9 @@ extension ShardMachine {
         -> ReadOutcome
     {
         guard let slot = table.find(w) else { return w == leaf || !byHint ? .none : .unknownFacet }
-        switch table.state(slot) {
-        case .sealed:
-            mark(.readSealed)
-            if planted(.sealedRead) { break }
-            return .sealed(w)
-        case .forward:
-            mark(.readMoved)
-            return .moved(to: table.parent(slot))
-        case .root: break
+        if let elsewhere = Rules.readElsewhere(w, table.state(slot), table.parent(slot)) {
+            mark(table.state(slot) == .sealed ? .readSealed : .readMoved)
+            return elsewhere
         }
         let isOverdue =
             w.identifierClass == .anonymous && table.facetCount(slot) > 0

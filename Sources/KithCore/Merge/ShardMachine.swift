@@ -51,16 +51,12 @@ public final class ShardMachine {
     func current(_ leaf: LeafID, _ context: ApplyContext) -> SlotIndex? {
         guard let slot = table.find(leaf) else { return nil }
         guard leaf.identifierClass == .anonymous, table.facetCount(slot) > 0,
-            context.isOverdue(table.lastSeen(slot)), !planted(.overdueRevived)
+            Rules.expires(table.state(slot), lastSeen: table.lastSeen(slot), context)
         else { return slot }
-        let state = table.state(slot)
-        if state == .root || context.planted(.sealedExpires) && state == .sealed {
-            mark(.expiryAtTouch)
-            drop(slot, eraseTime: nil, context)
-            statistics.expired += 1
-            return table.find(leaf)
-        }
-        return slot
+        mark(.expiryAtTouch)
+        drop(slot, eraseTime: nil, context)
+        statistics.expired += 1
+        return table.find(leaf)
     }
 
     func ledger(_ slot: SlotIndex?) -> Ledger {
@@ -88,20 +84,23 @@ public final class ShardMachine {
 
     /// What is known of `leaf` at the record `home`: from its facet, or, at its own home, from the
     /// ledger.
-    func known(_ leaf: LeafID, at home: LeafID, _ slot: SlotIndex?)
-        -> (holds: Bool, forgetTime: Int64, isContested: Bool)
-    {
-        guard let slot else { return (false, Ledger.Remembered.never, false) }
+    func known(_ leaf: LeafID, at home: LeafID, _ slot: SlotIndex?) -> Known {
+        guard let slot else { return Known() }
         if let facet = table.facet(slot, leaf) {
-            return (
-                true, table.forgetTime(facet) ?? Ledger.Remembered.never,
-                table.flags(facet).contains(.contested)
-            )
+            return Known(
+                holds: true, forgetTime: table.forgetTime(facet) ?? Ledger.Remembered.never,
+                isContested: table.flags(facet).contains(.contested))
         }
-        guard leaf == home, let entry = ledger(slot).remembered(leaf) else {
-            return (false, Ledger.Remembered.never, false)
-        }
-        return (false, entry.forgetTime, entry.isContested)
+        guard leaf == home, let entry = ledger(slot).remembered(leaf) else { return Known() }
+        return Known(forgetTime: entry.forgetTime, isContested: entry.isContested)
+    }
+
+    /// What a record remembers of one leaf.
+    struct Known {
+        /// It holds the leaf's facet.
+        var holds = false
+        var forgetTime = Ledger.Remembered.never
+        var isContested = false
     }
 
     /// Where a message for `leaf` stands at record `w`: nil when it may be acted on here.
@@ -113,10 +112,8 @@ public final class ShardMachine {
             switch table.state(slot) {
             case .sealed:
                 mark(.standingSealed)
-                if context.planted(.eventsPassThroughSealed) {
-                    return .moved(to: table.parent(slot), version: table.version(slot))
-                }
-                return .sealed(w)
+                return Rules.atSealed(
+                    w, into: table.parent(slot), version: table.version(slot), .message)
             case .forward:
                 mark(.standingMoved)
                 return .moved(to: table.parent(slot), version: table.version(slot))
@@ -125,40 +122,22 @@ public final class ShardMachine {
             if table.hasFacet(slot, leaf) { return nil }
         }
         if leaf == w { return nil }
-        var proof = proof
-        if context.planted(.hintIsProof), proof == .none {
-            proof = OperationIndex(rawValue: .max)
-        }
-        guard proof != .none else {
+        guard let proof = Rules.proofOfDrop(proof) else {
             mark(.standingWrongHint)
             return .unknownFacet
         }
         mark(.standingReleased)
-        if context.planted(.anyRootSpeaks), ledger(slot).remembered(leaf) == nil { return nil }
-        if context.planted(.freshFacetAtOldRoot), ledger(slot).remembered(leaf) == nil {
-            return nil
-        }
-        return .released(releaseOrder(leaf, proof, slot, context))
+        return Rules.atDropped(leaf, proof, slot, in: self, context)
     }
 
     func releaseOrder(
         _ leaf: LeafID, _ version: OperationIndex, _ slot: SlotIndex?, _ context: ApplyContext
     ) -> ReleaseOrder {
-        var ledger = ledger(slot)
-        ledger.releases = []
-        ledger.refusals = []
-        ledger.seal = nil
-        if context.planted(.releaseWithoutLedger) {
-            ledger.absorbed = []
-        }
-        if context.planted(.releaseWithoutForgetTimes) {
-            ledger.remembered.removeAll { $0.leaf != leaf }
-        }
         var writer = ByteWriter()
-        ledger.encode(into: &writer)
+        Rules.ledger(ofRelease: leaf, at: ledger(slot)).encode(into: &writer)
         return ReleaseOrder(
             leaf: leaf, version: version, ledger: writer.bytes,
-            marks: context.planted(.releaseWithoutLedger) ? [] : context.marks)
+            marks: Rules.marksOfRelease(context))
     }
 
     // MARK: Dropping
@@ -169,12 +148,10 @@ public final class ShardMachine {
         let home = table.id(slot)
         precondition(
             eraseTime != nil || home.identifierClass == .anonymous, "a member does not expire")
-        var ledger = ledger(slot)
-        if context.planted(.expiryDropsAbsorbed), eraseTime == nil { ledger.absorbed = [] }
-        if context.planted(.eraseDropsAbsorbed) { ledger.absorbed = [] }
+        var ledger = Rules.ledger(afterDropOf: ledger(slot), isErase: eraseTime != nil)
         table.forEachFacet(slot) { facet, leaf in
-            var isContested = table.flags(facet).contains(.contested)
-            if context.planted(.forgetClearsContested), leaf == home { isContested = false }
+            let isContested = Rules.staysContested(
+                table.flags(facet).contains(.contested), isHome: leaf == home)
             ledger.remember(
                 Ledger.Remembered(
                     leaf: leaf,

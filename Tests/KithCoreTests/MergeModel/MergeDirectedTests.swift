@@ -4,8 +4,8 @@ import Testing
 /// Stories that chance tells too seldom: each ends differently under one planted fault.
 @Suite struct `Merge stories` {
     /// A device stays contested through two forgets, the second at its own home.
-    static func contestedDeviceForgottenTwice(fault: String? = nil) -> FacetFlags? {
-        let script = MergeScript(groupCount: 2, sharedDevice: .first, fault: fault)
+    static func contestedDeviceForgottenTwice() -> FacetFlags? {
+        let script = MergeScript(groupCount: 2, sharedDevice: .first)
         let first = script.name("user_id", group: 0)
         let second = script.name("user_id", group: 0, above: first.leaf)
         let device = script.name("device_id", group: 1)
@@ -30,8 +30,8 @@ import Testing
 
     /// A late copy of an absorb, redirected to a group that never heard of the loser's group but
     /// through the absorb of the record between.
-    static func lateCopyBehindTwoMerges(fault: String? = nil) -> Outcome {
-        let script = MergeScript(groupCount: 3, fault: fault)
+    static func lateCopyBehindTwoMerges() -> Outcome {
+        let script = MergeScript(groupCount: 3)
         let last = script.name("anonymous_id", group: 0)
         let other = script.name("device_id", group: 0)
         let middle = script.name("email", group: 1)
@@ -58,8 +58,8 @@ import Testing
 
     /// A profile that dropped a device by a forget is merged before it could release it: the duty
     /// goes to the winner, who must know the time of the forget. Sends a late event of the device.
-    static func forgetMovedWithItsRelease(fault: String? = nil) -> EventResult {
-        let script = MergeScript(groupCount: 3, fault: fault)
+    static func forgetMovedWithItsRelease() -> EventResult {
+        let script = MergeScript(groupCount: 3)
         let account = script.name("user_id", group: 0)
         let contact = script.name("email", group: 1)
         let device = script.name("device_id", group: 2)
@@ -76,8 +76,8 @@ import Testing
 
     /// The same, and what becomes of the device: the contact it was joined to is forgotten, and is
     /// itself merged before the device's home has heard of it. The state of the device's record.
-    static func deviceOfAForgottenContact(fault: String? = nil) -> RecordState? {
-        let script = MergeScript(groupCount: 3, fault: fault)
+    static func deviceOfAForgottenContact() -> RecordState? {
+        let script = MergeScript(groupCount: 3)
         let account = script.name("user_id", group: 0)
         let contact = script.name("email", group: 1)
         let device = script.name("device_id", group: 2)
@@ -105,8 +105,8 @@ import Testing
 
     /// The owner of a device becomes part of another account between the finds of a second
     /// account's event and the entry that should mark the device as contested.
-    static func contestedWhileItsOwnerMoves(fault: String? = nil) -> FacetFlags? {
-        let script = MergeScript(groupCount: 2, fault: fault)
+    static func contestedWhileItsOwnerMoves() -> FacetFlags? {
+        let script = MergeScript(groupCount: 2)
         let account = script.name("user_id", group: 0)
         let owner = script.name("user_id", group: 1, above: account.leaf)
         let second = script.name("user_id", group: 0, above: owner.leaf)
@@ -129,8 +129,8 @@ import Testing
 
     /// A late copy of an absorb finds its winner released: the winner was merged into a profile
     /// that has expired since. Whether the winner lives after that.
-    static func lateCopyAfterRelease(fault: String? = nil) -> Bool {
-        let script = MergeScript(groupCount: 3, fault: fault)
+    static func lateCopyAfterRelease() -> Bool {
+        let script = MergeScript(groupCount: 3)
         let root = script.name("anonymous_id", group: 2)
         let winner = script.name("anonymous_id", group: 1, above: root.leaf)
         let loser = script.name("anonymous_id", group: 0, above: winner.leaf)
@@ -152,8 +152,8 @@ import Testing
 
     /// An absorb is redirected to a profile that expires before it arrives. Whether the loser comes
     /// to the leaf that it was sealed into.
-    static func absorbBehindAnExpiredRoot(fault: String? = nil) -> Bool {
-        let script = MergeScript(groupCount: 3, fault: fault)
+    static func absorbBehindAnExpiredRoot() -> Bool {
+        let script = MergeScript(groupCount: 3)
         let day: Int64 = 86_400_000
         let root = script.name("device_id", group: 2)
         let winner = script.name("device_id", group: 1, above: root.leaf)
@@ -177,10 +177,8 @@ import Testing
 
     /// A profile expires before an absorb arrives whose link named another leaf than the one that
     /// the loser was sealed into. Whether the winner's root holds the loser, and its own.
-    static func absorbBehindAnExpiredLink(
-        fault: String? = nil
-    ) -> (winner: Bool, own: Bool) {
-        let script = MergeScript(groupCount: 2, fault: fault)
+    static func absorbBehindAnExpiredLink() -> (winner: Bool, own: Bool) {
+        let script = MergeScript(groupCount: 2)
         let day: Int64 = 86_400_000
         let winner = script.name("device_id", group: 1)
         let end = script.name("device_id", group: 1, above: winner.leaf)
@@ -207,8 +205,8 @@ import Testing
 
     /// A winner fills up before an absorb arrives, declines it, and is forgotten later than the
     /// link was made. What a late copy of the absorb comes to then.
-    static func lateCopyOfADeclinedAbsorb(fault: String? = nil) -> Outcome {
-        let script = MergeScript(groupCount: 2, identifiersMax: 2, fault: fault)
+    static func lateCopyOfADeclinedAbsorb() -> Outcome {
+        let script = MergeScript(groupCount: 2, identifiersMax: 2)
         let account = script.name("user_id", group: 0)
         let contact = script.name("email", group: 0)
         let device = script.name("device_id", group: 1)
@@ -233,8 +231,8 @@ import Testing
 
     /// Two accounts are refused, then joined by an alias, then named by one event again: the flags
     /// of the one that so far only the alias has named.
-    static func refusedThenJoined(fault: String? = nil) -> FacetFlags? {
-        let script = MergeScript(groupCount: 1, fault: fault)
+    static func refusedThenJoined() -> FacetFlags? {
+        let script = MergeScript(groupCount: 1)
         let user = script.name("user_id", group: 0, number: 1)
         let previous = script.name("user_id", group: 0, above: user.leaf, number: 2)
         script.send(user, previous)

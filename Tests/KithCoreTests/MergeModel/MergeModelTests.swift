@@ -47,7 +47,8 @@ enum ModelEnvironment {
             ModelEnvironment.value("KITH_MODEL_FAULTS")?.split(separator: ",").map(String.init)
             ?? []
         if ModelEnvironment.value("KITH_MODEL_TRACE") != nil {
-            let what = Model(seed: seed, profile: profile, faults: faults, isTracing: true).run()
+            let model = Model(seed: seed, profile: profile, isTracing: true)
+            let what = planting(faults) { model.run() }
             if let what { Issue.record("seed \(seed): \(what)") }
             return
         }

@@ -17,7 +17,7 @@ final class MergeScript {
 
     init(
         groupCount: Int, sharedDevice: IdentityRules.SharedDevice = .quarantine,
-        identifiersMax: Int = ShardMachine.identifiersMax, fault: String? = nil
+        identifiersMax: Int = ShardMachine.identifiersMax
     ) {
         table = GroupTable(groupCount: groupCount)
         let table = table
@@ -37,12 +37,6 @@ final class MergeScript {
         for shard in 0..<ShardID.count { shards.use(ShardID(UInt8(shard))) }
         policy.identifiersMax = identifiersMax
         for group in groups.indices { groups[group].identifiersMax = identifiersMax }
-        #if KITH_PLANTED
-        if let fault {
-            for group in groups.indices { groups[group].faults = PlantedFaults(name: fault)! }
-            policy.faults = PlantedFaults(name: fault)!
-        }
-        #endif
     }
 
     struct Name {

@@ -76,9 +76,7 @@ final class Model {
     static let stepsMax = 40_000
     static let messagesMax = 60
 
-    init(
-        seed: UInt64, profile wanted: ModelProfile?, faults: [String] = [], isTracing: Bool = false
-    ) {
+    init(seed: UInt64, profile wanted: ModelProfile?, isTracing: Bool = false) {
         self.seed = seed
         self.isTracing = isTracing
         random = ModelRandom(seed: seed)
@@ -118,12 +116,6 @@ final class Model {
         if extra.chance(0.25) { identifiersMax = 2 + extra.below(3) }
         policy.identifiersMax = identifiersMax
         for group in groups.indices { groups[group].identifiersMax = identifiersMax }
-        #if KITH_PLANTED
-        var planted: PlantedFaults = []
-        for fault in faults { planted.formUnion(PlantedFaults(name: fault)!) }
-        for group in groups.indices { groups[group].faults = planted }
-        policy.faults = planted
-        #endif
         self.policy = policy
         for leaf in leaves { shards.use(leaf.id.shard) }
         for group in groups { shards.use(group.firstShard) }

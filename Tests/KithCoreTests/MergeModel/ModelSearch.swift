@@ -27,8 +27,8 @@ struct ModelSearch {
     ) {
         for offset in 0..<UInt64(count) {
             note(seed + offset)
-            let model = Model(seed: seed + offset, profile: profile, faults: faults)
-            let what = model.run()
+            let model = Model(seed: seed + offset, profile: profile)
+            let what = planting(faults) { model.run() }
             runs += 1
             add(model)
             if let what {

@@ -71,67 +71,72 @@ import Testing
     }
 
     @Test func `forgetting that clears the contested flag is noticed`() {
-        let flags = `Merge stories`.contestedDeviceForgottenTwice(fault: "contreset")
+        let flags = planting(["contreset"]) { `Merge stories`.contestedDeviceForgottenTwice() }
 
         #expect(flags?.contains(.contested) != true)
     }
 
     @Test func `an absorb with one mark is noticed`() {
-        let outcome = `Merge stories`.lateCopyBehindTwoMerges(fault: "vecnomove")
+        let outcome = planting(["vecnomove"]) { `Merge stories`.lateCopyBehindTwoMerges() }
 
         #expect(outcome != .stale)
     }
 
     @Test func `a duty to release that stays behind is noticed`() {
-        #expect(`Merge stories`.deviceOfAForgottenContact(fault: "relsnomove") == .forward)
+        let state = planting(["relsnomove"]) { `Merge stories`.deviceOfAForgottenContact() }
+
+        #expect(state == .forward)
     }
 
     @Test func `a profile too large to be read is noticed`() {
-        let world = ReviewWorld(groups: 2, fault: "hugeprof")
-        LargeProfiles.link(world)
+        let world = ReviewWorld(groups: 2)
+        planting(["hugeprof"]) { LargeProfiles.link(world) }
 
         #expect(LargeProfiles.bytes(world) > FacetLimits.profileBytesMax)
     }
 
     @Test(arguments: [1, 2])
     func `a link whose ledgers remember too much is noticed`(groups: Int) {
-        let world = ReviewWorld(groups: groups, fault: "ledgerfull")
+        let world = ReviewWorld(groups: groups)
+        let isMade = planting(["ledgerfull"]) {
+            LedgerBoundTests.links(world, remembering: Ledger.entriesMax / 2)
+        }
 
-        #expect(LedgerBoundTests.links(world, remembering: Ledger.entriesMax / 2))
+        #expect(isMade)
     }
 
     @Test func `an absorb without forget times is noticed`() {
-        let result = `Merge stories`.forgetMovedWithItsRelease(fault: "tombnomove")
+        let result = planting(["tombnomove"]) { `Merge stories`.forgetMovedWithItsRelease() }
 
         #expect(result == .ok)
     }
 
     @Test func `a contested flag skipped at a root that has moved is noticed`() {
-        let flags = `Merge stories`.contestedWhileItsOwnerMoves(fault: "contskip")
+        let flags = planting(["contskip"]) { `Merge stories`.contestedWhileItsOwnerMoves() }
 
         #expect(flags?.contains(.contested) == false)
     }
 
     @Test func `a release without its ledger is noticed`() {
-        #expect(`Merge stories`.lateCopyAfterRelease(fault: "relnoab"))
+        #expect(planting(["relnoab"]) { `Merge stories`.lateCopyAfterRelease() })
     }
 
     @Test func `an absorb at any root is noticed`() {
-        #expect(!`Merge stories`.absorbBehindAnExpiredRoot(fault: "absany"))
+        #expect(!planting(["absany"]) { `Merge stories`.absorbBehindAnExpiredRoot() })
     }
 
     @Test func `an absorb that joins leaves whose link has ended is noticed`() {
-        #expect(`Merge stories`.absorbBehindAnExpiredLink(fault: "endgone").winner)
+        #expect(planting(["endgone"]) { `Merge stories`.absorbBehindAnExpiredLink() }.winner)
     }
 
     @Test func `a declined absorb that is not remembered is noticed`() {
-        let outcome = `Merge stories`.lateCopyOfADeclinedAbsorb(fault: "declforget")
+        let outcome = planting(["declforget"]) { `Merge stories`.lateCopyOfADeclinedAbsorb() }
 
         #expect(outcome != .declined)
     }
 
     @Test func `refusals looked at before the facets are noticed`() {
-        let flags = `Merge stories`.refusedThenJoined(fault: "refsfirst")
+        let flags = planting(["refsfirst"]) { `Merge stories`.refusedThenJoined() }
 
         #expect(flags?.contains(.unlisted) == true)
     }
@@ -139,13 +144,15 @@ import Testing
     /// Without marks nothing is wrong, only kept for ever.
     @Test func `without settled marks ledgers grow`() {
         var sizes: [Int] = []
-        for fault in [nil, "nofence"] {
-            let script = MergeScript(groupCount: 2, fault: fault)
+        for faults in [[], ["nofence"]] {
+            let script = MergeScript(groupCount: 2)
             let winner = script.name("user_id", group: 0)
-            for number in 0..<30 {
-                let device = script.name("device_id", group: 1, number: number)
-                script.send(device)
-                script.send(winner, device)
+            planting(faults) {
+                for number in 0..<30 {
+                    let device = script.name("device_id", group: 1, number: number)
+                    script.send(device)
+                    script.send(winner, device)
+                }
             }
             let machine = script.shards.machine(winner.leaf.shard)
             sizes.append(

@@ -10,7 +10,7 @@ final class ReviewWorld: ShardAccess {
 
     let table: GroupTable
     let rules: IdentityRules
-    private(set) var policy: LinkPolicy
+    let policy: LinkPolicy
     let key: HashKey
     var groups: [GroupMachine]
     var drivers: [MergeDriver]
@@ -19,16 +19,6 @@ final class ReviewWorld: ShardAccess {
     /// Groups that answer `overloaded`.
     var overloaded: Set<Int> = []
     private let machines: [ShardMachine]
-
-    /// A planted fault by its name, in builds that have them.
-    convenience init(groups count: Int, fault: String) {
-        self.init(groups: count)
-        #if KITH_PLANTED
-        let faults = PlantedFaults(name: fault)!
-        policy.faults = faults
-        for group in groups.indices { groups[group].faults = faults }
-        #endif
-    }
 
     init(groups count: Int, rules: IdentityRules = .standard, key: HashKey = EventFixture.key) {
         table = GroupTable(groupCount: count)

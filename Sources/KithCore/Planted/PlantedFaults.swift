@@ -1,13 +1,12 @@
+#if KITH_PLANTED
 internal import KithBytes
 
 /// Deliberate faults: each breaks one rule of the merge, so that the checkers can show that they
-/// would notice. Only a build with `KITH_PLANTED` can switch one on; in every other
-/// build `planted(_:)` is the constant false and the compiler removes the branch.
+/// would notice. What each does is in `PlantedRules`; no other build has them.
 public struct PlantedFaults: OptionSet, Sendable {
     public let rawValue: UInt64
-    @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
 
-    #if KITH_PLANTED
     /// Every fault by the name that the reference model gives it.
     public static let names: [String] = [
         "nowin", "noproof", "higher", "noab", "abnomove", "evthrough", "through", "proof", "abdrop",
@@ -25,11 +24,7 @@ public struct PlantedFaults: OptionSet, Sendable {
         self.init(rawValue: 1 << UInt64(bit))
     }
 
-    /// What is planted in the world of this thread (`MarkBoard.plant`).
-    static var ofThread: PlantedFaults { PlantedFaults(rawValue: MarkBoard.plantedBits) }
-    #endif
-
-    @inlinable static func bit(_ number: UInt64) -> PlantedFaults {
+    static func bit(_ number: UInt64) -> PlantedFaults {
         PlantedFaults(rawValue: 1 << number)
     }
     /// An absorb leaves the windows of recent messages behind.
@@ -129,3 +124,7 @@ public struct PlantedFaults: OptionSet, Sendable {
     /// A link is made though the ledgers remember too much.
     public static let ledgersUnbounded = bit(47)
 }
+
+/// Whether the fault is planted in the world of this thread (`MarkBoard.plant`).
+func planted(_ fault: PlantedFaults) -> Bool { MarkBoard.plantedBits & fault.rawValue != 0 }
+#endif
