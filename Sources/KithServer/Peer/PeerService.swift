@@ -70,21 +70,20 @@ struct PeerService: Sendable {
         return ErrorReply(code: .shuttingDown, text: "this node is stopping")
     }
 
-    /// Answers any other request of a node.
+    /// Answers any other request of a node. What is asked of the clocks, and how this node is, is
+    /// answered whatever its own clock shows.
     func answer(
         _ frame: Frame, from id: NodeID, _ room: AnswerRoom
     ) async -> any WireMessage {
+        if frame.type != .peerHeartbeat, frame.type != .peerStatus,
+            let refusal = await guardedClock.refusal(ofEvents: false, of: nodeID)
+        {
+            return refusal
+        }
         do throws(ByteError) {
             switch frame.type {
             case .peerHeartbeat:
                 return await hear(try PeerHeartbeat(decoding: frame.payload), from: id)
-            case .peerStatus: break
-            default:
-                if let refusal = await guardedClock.refusal(ofEvents: false, of: nodeID) {
-                    return refusal
-                }
-            }
-            switch frame.type {
             case .peerPerform: return await perform(try PeerPerform(decoding: frame.payload))
             case .peerRead: return await read(try PeerRead(decoding: frame.payload), room)
             case .peerTotals: return await totals(try PeerTotals(decoding: frame.payload))

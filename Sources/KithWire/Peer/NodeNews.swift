@@ -178,10 +178,10 @@ public struct PeerGreetingReply: WireMessage, Hashable {
     public func encode(into writer: inout ByteWriter) { folder.encode(into: &writer) }
 }
 
-/// What a node says to every other each second, and at a start before anything is served. Answered
-/// by `PeerHeartbeatReply`.
-public struct PeerHeartbeat: WireMessage, Hashable {
-    public static let frameType = FrameType.peerHeartbeat
+/// What a node says to every other each second, and at a start before anything is served; and the
+/// same of the node that answers.
+public struct HeartbeatMessage<Kind: HeartbeatKind>: WireMessage, Hashable {
+    public static var frameType: FrameType { Kind.frameType }
 
     /// What its wall clock shows, believed or not.
     public var wall: LogTime
@@ -205,28 +205,22 @@ public struct PeerHeartbeat: WireMessage, Hashable {
     }
 }
 
-/// The same of the node that answers.
-public struct PeerHeartbeatReply: WireMessage, Hashable {
+/// Which of the two a heartbeat is.
+public protocol HeartbeatKind: Sendable {
+    static var frameType: FrameType { get }
+}
+
+/// Answered by `PeerHeartbeatReply`.
+public typealias PeerHeartbeat = HeartbeatMessage<HeartbeatRequest>
+/// Answers a `PeerHeartbeat`.
+public typealias PeerHeartbeatReply = HeartbeatMessage<HeartbeatAnswer>
+
+/// Asks.
+public enum HeartbeatRequest: HeartbeatKind {
+    public static let frameType = FrameType.peerHeartbeat
+}
+
+/// Answers.
+public enum HeartbeatAnswer: HeartbeatKind {
     public static let frameType = FrameType.peerHeartbeatReply
-
-    /// What its wall clock shows.
-    public var wall: LogTime
-    public var news: NodeNews
-
-    public init(wall: LogTime, news: NodeNews) {
-        self.wall = wall
-        self.news = news
-    }
-
-    public init(decoding payload: RawSpan) throws(ByteError) {
-        var reader = ByteReader(payload)
-        wall = LogTime(try reader.i64())
-        news = try NodeNews(decoding: &reader)
-        try reader.expectEnd()
-    }
-
-    public func encode(into writer: inout ByteWriter) {
-        writer.i64(wall.rawValue)
-        news.encode(into: &writer)
-    }
 }
