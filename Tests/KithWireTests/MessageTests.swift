@@ -1,7 +1,9 @@
 import Foundation
 import KithBytes
-import KithWire
+import KithCore
 import Testing
+
+@testable import KithWire
 
 @Suite struct MessageTests {
     @Test(arguments: Sample.all + Sample.further)
@@ -154,6 +156,58 @@ import Testing
         batch.append(stamp: LogTime(1), bytes: [1, 2, 3])
 
         #expect(batch.byteCount - before == batch.itemByteCount(3))
+    }
+
+    @Test func `the longest answer to a batch has the bytes that are said, and fits a frame`() {
+        let limits = WireLimits()
+        let count = Int(limits.batchEventsMax)
+        let text = String(repeating: "x", count: WireLimits.noteTextBytesMax)
+        let note = EventNote(
+            position: 0, .ignored(.limit, namespace: nil, at: .path(0), count: .max))
+        var token = SessionToken()
+        for group in 0..<WireLimits.tokenGroupsMax {
+            token.raise(GroupID(UInt16(group)), to: LogIndex(.max))
+        }
+        let longest = IngestReply(
+            token: token, results: Array(repeating: .rejected(.invalidJSON), count: count),
+            silentNodes: (1...64).map { NodeID($0) },
+            shortNodes: (1...64).map { ShortNode(NodeID($0), .disk) },
+            notes: Array(repeating: note, count: EventBatch.notesMax), notesLeftOut: .max,
+            names: NoteNames(
+                namespaces: [text],
+                paths: Array(repeating: text, count: WireLimits.noteTextsMax - 1)))
+
+        #expect(longest.encoded().count == IngestReply.bytesMax(itemCount: count))
+        #expect(IngestReply.bytesMax(itemCount: count) < Int(limits.frameBytesMax))
+    }
+
+    @Test func `what an item usually has is a result and three notes`() {
+        func byteCount(_ notes: [EventNote.About]) -> Int {
+            IngestReply(
+                token: SessionToken(), results: [.rejected(.noIdentifier)],
+                notes: notes.map { EventNote(position: 0, $0) }
+            ).encoded().count
+        }
+        let notes: [EventNote.About] = [
+            .ignored(.empty, namespace: nil, at: .previousID, count: 1), .timeMoved, .noMessageID,
+        ]
+        let names = 4 + 1 + 2
+
+        #expect(byteCount(notes) - byteCount([]) - names + 2 == IngestReply.usualItemBytes)
+    }
+
+    @Test(arguments: [
+        EventNote.About.linkRefused(.limit, namespace: 1), .linkVoid(.age, namespace: 255),
+        .ignored(.empty, namespace: 1, at: .externalIDs, count: 1),
+        .ignored(.empty, namespace: 0, at: .path(1), count: 1), .isNull(at: .path(65_533)),
+    ])
+    func `a note of what has no name is malformed`(about: EventNote.About) {
+        let sent = IngestReply(
+            token: SessionToken(), results: [.ok], notes: [EventNote(position: 0, about)],
+            names: NoteNames(namespaces: ["a"], paths: ["b"])
+        ).encoded()
+
+        #expect(throws: ByteError.self) { try IngestReply(decoding: sent.span.bytes) }
     }
 
     @Test func `an error's text is cut at a character`() throws {

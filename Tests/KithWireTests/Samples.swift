@@ -84,13 +84,14 @@ struct Sample: Sendable, CustomTestStringConvertible {
             IngestReply(
                 token: SessionToken(), results: [.ok, .rejected(.invalidTimestamp), .ok],
                 notes: [
-                    IngestNote(item: 0, .ignored(.invalid, namespace: 0, place: 1, count: 1)),
-                    IngestNote(item: 1, .fault(EventFault(.timestamp, .looksLikeSeconds))),
-                    IngestNote(item: 2, .linkRefused(.twoAccounts, namespace: 0)),
-                    IngestNote(item: 2, .linkVoid(.age, namespace: 0)),
-                    IngestNote(item: 2, .timeMoved), IngestNote(item: 2, .noMessageID),
-                    IngestNote(item: 2, .traitsRefused(3)),
-                ], texts: ["email", "traits.email"])),
+                    EventNote(
+                        position: 0, .ignored(.invalid, namespace: 0, at: .path(0), count: 1)),
+                    EventNote(position: 1, .fault(EventFault(.timestamp, .looksLikeSeconds))),
+                    EventNote(position: 2, .linkRefused(.twoAccounts, namespace: 0)),
+                    EventNote(position: 2, .linkVoid(.age, namespace: 0)),
+                    EventNote(position: 2, .timeMoved), EventNote(position: 2, .noMessageID),
+                    EventNote(position: 2, .traitsRefused(3)),
+                ], names: NoteNames(namespaces: ["email"], paths: ["traits.email"]))),
         Sample("advance-time", 4, AdvanceTime(stamp: LogTime(1_700_000_000_000))),
         Sample("done", 4, Done()),
         Sample(
@@ -141,9 +142,10 @@ struct Sample: Sendable, CustomTestStringConvertible {
             IngestReply(
                 token: SessionToken(), results: [.rejected(.noIdentifier)],
                 notes: [
-                    IngestNote(item: 0, .ignored(.limit, namespace: nil, place: 0, count: 9)),
-                    IngestNote(item: 0, .isNull(place: 0)),
-                ], texts: [""])),
+                    EventNote(
+                        position: 0, .ignored(.limit, namespace: nil, at: .externalIDs, count: 9)),
+                    EventNote(position: 0, .isNull(at: .previousID)),
+                ], notesLeftOut: 7)),
         Sample("stale get", 3, Get(space: "s", namespace: "n", value: "é", consistency: .stale)),
         Sample("empty profile", 4, ProfileReply(profile: [])),
         Sample("time before 1970", 5, AdvanceTime(stamp: LogTime(-1))),

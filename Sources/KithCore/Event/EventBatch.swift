@@ -119,11 +119,29 @@ public struct EventBatch: Sendable {
     /// Identifiers that were no identifiers, also those of refused events.
     public internal(set) var ignored = IgnoredIdentifierCounts()
     /// What is to be told of events, also of refused ones; empty for most batches.
-    public internal(set) var notes: [EventNote] = []
+    public private(set) var notes: [EventNote] = []
+    /// How much more there was to tell when that list was full.
+    public private(set) var notesLeftOut: UInt32 = 0
 
     var body = ByteWriter()
 
+    /// Notes of one batch, and of the answer to one; what is more is only counted. Four an event of
+    /// the most events: only who looks for it comes to it.
+    public static let notesMax = 262_144
+
     public init() {}
+
+    /// Has something told.
+    mutating func note(_ note: EventNote) {
+        guard notes.count < Self.notesMax else {
+            notesLeftOut += 1
+            return
+        }
+        notes.append(note)
+    }
+
+    /// Puts a note in the place of another one of that event.
+    mutating func renote(_ note: EventNote.About, at index: Int) { notes[index].about = note }
 
     /// Says of the event read last which try it is. What there was to count of an earlier try, and
     /// was counted with it, is taken back: `ignored` is what it was before this event.
@@ -136,6 +154,7 @@ public struct EventBatch: Sendable {
     public var memoryBytes: Int {
         heads.capacity * MemoryLayout<EventHead>.stride
             + identifiers.capacity * MemoryLayout<EventIdentifier>.stride + body.bytes.capacity
+            + notes.capacity * MemoryLayout<EventNote>.stride
     }
 
     /// Empties the batch and keeps its memory.
@@ -145,5 +164,6 @@ public struct EventBatch: Sendable {
         body.removeAll()
         ignored.removeAll()
         notes.removeAll(keepingCapacity: true)
+        notesLeftOut = 0
     }
 }

@@ -133,11 +133,14 @@ extension EventBatch {
             guard case .ignored(reason, namespace, at: place, let count) = notes[index].about else {
                 continue
             }
-            notes[index].about = .ignored(
-                reason, namespace: namespace, at: place, count: count &+ (count < .max ? 1 : 0))
+            renote(
+                .ignored(
+                    reason, namespace: namespace, at: place,
+                    count: count &+ (count < .max ? 1 : 0)),
+                at: index)
             return
         }
-        notes.append(
+        note(
             EventNote(
                 position: position,
                 .ignored(reason, namespace: namespace, at: place, count: 1)))

@@ -18,7 +18,7 @@ extension EventReader {
         batch.body.i64(time)
         batch.body.i64(stamp)
         let isAssigned = appendMessageID(event, to: &batch.body, assignMessageID: assignMessageID)
-        if isAssigned { batch.notes.append(EventNote(position: position, .noMessageID)) }
+        if isAssigned { batch.note(EventNote(position: position, .noMessageID)) }
         let idStart = bodyStart + EventBody.messageIDOffset + 1
         let messageHash = unsafe SipHash64.hash(
             batch.body.bytes.span.bytes.extracting(idStart..<batch.body.count), key: key)

@@ -55,7 +55,7 @@ extension EventReader {
         for place in paths.sources.indices {
             let slot = slots[paths.sources[place].node]
             guard slot.count > 0, value(paths.sources[place].node, event) == nil else { continue }
-            batch.notes.append(
+            batch.note(
                 EventNote(position: position, .isNull(at: .path(UInt16(place)))))
         }
     }

@@ -136,7 +136,7 @@ public struct EventReader: Sendable {
                 event, arrival: arrival, stamp: stamp, space: space, into: &batch,
                 assignMessageID: assignMessageID)
         } catch {
-            if let fault { batch.notes.append(EventNote(position: position, .fault(fault))) }
+            if let fault { batch.note(EventNote(position: position, .fault(fault))) }
             throw error
         }
     }
@@ -293,7 +293,7 @@ public struct EventReader: Sendable {
                 throw .missingPreviousID
             }
         }
-        if isMoved { batch.notes.append(EventNote(position: position, .timeMoved)) }
+        if isMoved { batch.note(EventNote(position: position, .timeMoved)) }
         collectTraits(event, isIdentify: type == .identify)
         append(
             event, type: type, time: time, stamp: stamp ?? EventHead.noStamp, into: &batch,

@@ -459,8 +459,10 @@ actor Connection {
         case .ingest:
             Self.promiseBytesMin
                 + max(
-                    IngestView.itemCountMax(of: frame.payload) * Self.resultBytes,
-                    // A larger one holds the room of its frame until its answer is taken.
+                    min(
+                        IngestView.itemCountMax(of: frame.payload),
+                        Int(service.limits.batchEventsMax)) * IngestReply.usualItemBytes,
+                    // The answer to a larger one holds the room of its frame until it is taken.
                     min(size, FrameBudget.smallFrameBytes))
         case .peerPerform: min(max(size, Self.promiseBytesMin), Outbox.bytesMax)
         case .get, .peerRead: 2 * Self.promiseBytesMin
@@ -470,8 +472,6 @@ actor Connection {
         }
     }
 
-    /// What most results of an `IngestReply` have at most, with what is told of the item.
-    private static let resultBytes = 24
     /// More than an `Error` has.
     private static let promiseBytesMin = 4 << 10
 

@@ -7,8 +7,9 @@
 //
 // Invariant: a request of any kind begins only where its promise fits beside all that is promised,
 // waits or is being written, or where there is nothing of that. So a client that never reads costs
-// the room of its outbox, and what answers are longer than was promised for them: little, since the
-// one kind of answer that may be long, a profile, is made only when there is room for all of it.
+// the room of its outbox, and what answers are longer than was promised for them. Of the two kinds
+// that may be, a profile is made only when there is room for all of it, and what a batch has to be
+// told is bounded (`IngestReply.bytesMax`), and where it is large holds the room of its frame.
 
 internal import KithBytes
 internal import KithWire

@@ -451,7 +451,9 @@ public actor Node {
         policy.identifiersMax = settings.tuning.identifiersMax
         return Service(
             router: router, rules: rules, normaliser: IdentifierNormaliser(rules),
-            noteTexts: NoteTexts(rules), policy: policy, hashKey: configuration.hashKey,
+            noteNames: NoteNames(
+                namespaces: rules.namespaces.map(\.name), paths: rules.namespaces.flatMap(\.from)),
+            policy: policy, hashKey: configuration.hashKey,
             clusterName: configuration.name, nodeID: settings.nodeID, limits: settings.limits,
             isEventClock: configuration.retention.clock == .event, clock: ports.clock,
             guardedClock: clock, randomness: ports.randomness,

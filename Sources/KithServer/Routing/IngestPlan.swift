@@ -19,7 +19,8 @@ struct IngestPlan {
     private var refused: [Int] = []
     private var trouble = Router.Trouble()
     private var notes: [EventNote] = []
-    private let texts: NoteTexts
+    private var notesLeftOut: UInt32 = 0
+    private let names: NoteNames
     private let arrival: Int64
 
     /// Bytes of event bodies that one piece takes before it is sent on.
@@ -32,7 +33,7 @@ struct IngestPlan {
         count = view.count
         results = Array(repeating: .unknown, count: count)
         rejected = Array(repeating: 0, count: RejectionReason.allCases.count + 1)
-        texts = service.noteTexts
+        names = service.noteNames
         arrival = service.clock.wallTime().rawValue
     }
 
@@ -96,8 +97,8 @@ struct IngestPlan {
     /// Keeps a piece's results, and which nodes stood in the way of some of them.
     mutating func take(_ machine: IngestMachine, _ batch: EventBatch, _ trouble: Router.Trouble) {
         self.trouble.add(trouble)
-        notes += batch.notes
-        notes += machine.notes
+        tell(batch.notes, leftOut: batch.notesLeftOut)
+        tell(machine.notes)
         for (head, result) in zip(batch.heads, machine.results) {
             results[Int(head.position)] =
                 switch result {
@@ -120,6 +121,20 @@ struct IngestPlan {
         retryAfterMillis = max(retryAfterMillis, machine.retryAfterMillis)
     }
 
+    private mutating func tell(_ more: [EventNote], leftOut: UInt32 = 0) {
+        let room = min(more.count, EventBatch.notesMax - notes.count)
+        notes += more.prefix(room)
+        notesLeftOut += leftOut + UInt32(more.count - room)
+    }
+
+    /// By item, in the order in which they came.
+    private var sortedNotes: [EventNote] {
+        guard !notes.isEmpty else { return [] }
+        return notes.enumerated().sorted { left, right in
+            (left.element.position, left.offset) < (right.element.position, right.offset)
+        }.map(\.element)
+    }
+
     var reply: IngestReply {
         var results = results
         if planted(.resultsShifted), let last = results.popLast() { results.insert(last, at: 0) }
@@ -127,6 +142,6 @@ struct IngestPlan {
             token: token, retryAfterMillis: retryAfterMillis, results: results,
             silentNodes: Array(trouble.silent.prefix(WireLimits.silentNodesMax)),
             shortNodes: Array(trouble.short.prefix(WireLimits.silentNodesMax)),
-            notes: texts.notes(of: notes), texts: notes.isEmpty ? [] : texts.texts)
+            notes: sortedNotes, notesLeftOut: notesLeftOut, names: notes.isEmpty ? .none : names)
     }
 }

@@ -11,7 +11,7 @@ struct Service: Sendable {
     /// Of those rules; what it holds is made once.
     let normaliser: IdentifierNormaliser
     /// Of those rules too.
-    let noteTexts: NoteTexts
+    let noteNames: NoteNames
     let policy: LinkPolicy
     let hashKey: HashKey
     let clusterName: String

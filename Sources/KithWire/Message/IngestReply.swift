@@ -1,4 +1,5 @@
 public import KithBytes
+public import KithCore
 
 /// Why an event was refused. The names are those that people see in `stats` and in error lines.
 public enum RejectionReason: UInt8, Hashable, Sendable, CaseIterable {
@@ -104,26 +105,30 @@ public struct IngestReply: WireMessage, Hashable {
     /// The nodes that took no events for want of room where items are `overloaded`, ascending.
     public var shortNodes: [ShortNode]
     /// What there is to tell of items, ascending by item; most batches have nothing.
-    public var notes: [IngestNote]
+    public var notes: [EventNote]
+    /// How much more there was to tell: a batch of many small mistakes has more than an answer
+    /// takes.
+    public var notesLeftOut: UInt32
     /// The namespaces and places that notes name.
-    public var texts: [String]
+    public var names: NoteNames
 
     /// An answer. `silentNodes` and `shortNodes` at most `WireLimits.silentNodesMax` each, each
-    /// node once, ascending.
+    /// node once, ascending; `notes` at most `EventBatch.notesMax`.
     public init(
         token: SessionToken, retryAfterMillis: UInt32 = 0, results: [IngestResult],
-        silentNodes: [NodeID] = [], shortNodes: [ShortNode] = [], notes: [IngestNote] = [],
-        texts: [String] = []
+        silentNodes: [NodeID] = [], shortNodes: [ShortNode] = [], notes: [EventNote] = [],
+        notesLeftOut: UInt32 = 0, names: NoteNames = .none
     ) {
         precondition(silentNodes.count <= WireLimits.silentNodesMax)
-        precondition(texts.count <= WireLimits.noteTextsMax)
+        precondition(notes.count <= EventBatch.notesMax)
         self.token = token
         self.retryAfterMillis = retryAfterMillis
         self.results = results
         self.silentNodes = silentNodes
         self.shortNodes = shortNodes
         self.notes = notes
-        self.texts = texts
+        self.notesLeftOut = notesLeftOut
+        self.names = names
     }
 
     /// O(results). A result takes a byte at least, so the count is checked against what is left
@@ -154,7 +159,8 @@ public struct IngestReply: WireMessage, Hashable {
         }
         shortNodes = try reader.shortNodes()
         notes = []
-        texts = []
+        notesLeftOut = 0
+        names = .none
         if noteCount > 0 { try readNotes(&reader, count: noteCount, itemCount: count) }
         try reader.expectEnd()
     }
@@ -162,25 +168,38 @@ public struct IngestReply: WireMessage, Hashable {
     private mutating func readNotes(
         _ reader: inout ByteReader, count: Int, itemCount: Int
     ) throws(ByteError) {
-        let textCount = Int(try reader.u16())
-        guard textCount <= WireLimits.noteTextsMax else {
-            throw .tooLong(length: textCount, limit: WireLimits.noteTextsMax)
+        guard count <= EventBatch.notesMax else {
+            throw .tooLong(length: count, limit: EventBatch.notesMax)
         }
-        for _ in 0..<textCount {
-            texts.append(try reader.text16(limit: WireLimits.noteTextBytesMax))
-        }
-        guard count <= reader.remaining / IngestNote.bytesMin else {
-            throw .truncated(needed: count * IngestNote.bytesMin, available: reader.remaining)
+        notesLeftOut = try reader.u32()
+        names = try NoteNames(reading: &reader)
+        guard count <= reader.remaining / EventNote.bytesMin else {
+            throw .truncated(needed: count * EventNote.bytesMin, available: reader.remaining)
         }
         notes.reserveCapacity(count)
         for _ in 0..<count {
             let start = reader.offset
-            let note = try IngestNote(reading: &reader, textCount: textCount)
-            guard note.item >= notes.last?.item ?? 0, Int(note.item) < itemCount else {
+            let note = try EventNote(reading: &reader, names)
+            guard note.position >= notes.last?.position ?? 0, Int(note.position) < itemCount else {
                 throw .malformed(offset: start)
             }
             notes.append(note)
         }
+    }
+
+    /// Bytes of an item's result at most.
+    static let resultBytesMax = 2
+    /// What most items have at most, with what is told of them: a result, an ignored identifier, a
+    /// time moved and no message id.
+    public static let usualItemBytes =
+        resultBytesMax + EventNote.bytesMax + 2 * EventNote.bytesMin
+
+    /// Bytes of an answer to so many items at most, whatever there is to tell of them.
+    public static func bytesMax(itemCount: Int) -> Int {
+        let names = WireLimits.noteTextsMax * (2 + WireLimits.noteTextBytesMax)
+        let nodes = 2 + WireLimits.silentNodesMax * (2 + 3)
+        return 2 + 10 * WireLimits.tokenGroupsMax + 12 + resultBytesMax * itemCount + nodes
+            + 4 + 3 + names + EventNote.bytesMax * EventBatch.notesMax
     }
 
     public func encode(into writer: inout ByteWriter) {
@@ -196,8 +215,8 @@ public struct IngestReply: WireMessage, Hashable {
         for node in silentNodes { writer.u16(node.rawValue) }
         writer.shortNodes(shortNodes)
         guard !notes.isEmpty else { return }
-        writer.u16(UInt16(texts.count))
-        for text in texts { writer.text16(text) }
+        writer.u32(notesLeftOut)
+        names.encode(into: &writer)
         for note in notes { note.encode(into: &writer) }
     }
 }

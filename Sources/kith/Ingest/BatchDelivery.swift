@@ -11,6 +11,7 @@
 // by a certain answer or as unknown, whatever kept later tries from being sent. Without a message
 // id it is not sent again: the node could not tell that it is the same.
 
+import KithCore
 package import KithWire
 
 /// What became of a line.
@@ -79,7 +80,7 @@ package struct BatchDelivery: Sendable {
         var told: [Int: [ToldNote]] = [:]
         if case .reply(let reply) = answer {
             for note in reply.notes {
-                told[Int(note.item), default: []].append(ToldNote(note.about, reply.texts))
+                told[Int(note.position), default: []].append(ToldNote(note.about, reply.names))
             }
         }
         for (place, var line) in open.enumerated() {

@@ -13,20 +13,20 @@ package enum ToldNote: Equatable, Sendable {
     case noMessageID
     case traitsRefused(Int)
 
-    /// `texts` are those of the reply; decoding it has checked every number.
-    package init(_ about: IngestNote.About, _ texts: [String]) {
-        func text(_ number: UInt16) -> String { texts[Int(number)] }
+    /// `names` are those of the reply; decoding it has checked every number.
+    package init(_ about: EventNote.About, _ names: NoteNames) {
+        func name(_ namespace: UInt8) -> String { names.namespaces[Int(namespace)] }
         self =
             switch about {
             case .fault(let fault): .fault(fault)
             case .ignored(let reason, let namespace, let place, let count):
                 .ignored(
-                    reason, namespace: namespace.map { text($0) }, place: text(place),
+                    reason, namespace: namespace.map { name($0) }, place: names[place],
                     count: Int(count))
-            case .isNull(let place): .isNull(place: text(place))
+            case .isNull(let place): .isNull(place: names[place])
             case .linkRefused(let rule, let namespace):
-                .linkRefused(rule, namespace: text(namespace))
-            case .linkVoid(let cause, let namespace): .linkVoid(cause, namespace: text(namespace))
+                .linkRefused(rule, namespace: name(namespace))
+            case .linkVoid(let cause, let namespace): .linkVoid(cause, namespace: name(namespace))
             case .timeMoved: .timeMoved
             case .noMessageID: .noMessageID
             case .traitsRefused(let count): .traitsRefused(Int(count))

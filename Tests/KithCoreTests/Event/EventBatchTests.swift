@@ -50,6 +50,27 @@ import Testing
         #expect(batch.ignored.present.map(\.reason) == [.blocked])
     }
 
+    @Test func `beyond the most notes it is only counted how many there were`() {
+        var reader = EventReader(rules: .standard, key: EventFixture.key)
+        var batch = EventBatch()
+        let event: CBORValue = ["type": "page", "userId": "", "anonymousId": "", "timestamp": 0]
+        _ = Self.append(event, at: 0, with: &reader, to: &batch)
+        let each = batch.notes.count
+        #expect(each >= 2 && batch.notesLeftOut == 0)
+
+        let count = EventBatch.notesMax / each + 10
+        for position in 1..<count {
+            _ = Self.append(event, at: UInt32(position), with: &reader, to: &batch)
+        }
+
+        #expect(batch.notes.count == EventBatch.notesMax)
+        #expect(Int(batch.notesLeftOut) == count * each - EventBatch.notesMax)
+        #expect(batch.ignored.present.map { Int($0.count) } == [2 * count])
+        #expect(batch.memoryBytes >= EventBatch.notesMax * MemoryLayout<EventNote>.stride)
+        batch.removeAll()
+        #expect(batch.notes.isEmpty && batch.notesLeftOut == 0)
+    }
+
     @Test func `a batch used again holds nothing of before`() {
         var reader = EventReader(rules: .standard, key: EventFixture.key)
         var batch = EventBatch()
