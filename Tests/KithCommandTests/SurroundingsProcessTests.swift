@@ -27,13 +27,20 @@ struct SurroundingsProcessTests {
         #expect(try JSONTranscoder.tree(Array(result.output.utf8))["events"] == 0)
     }
 
-    @Test func `a node serves with all three descriptors closed`() throws {
+    /// Every choice of the three that are closed, as a shell says it.
+    static let closings = (1..<8).map { choice in
+        ["<&-", ">&-", "2>&-"].enumerated().filter { choice >> $0.offset & 1 == 1 }
+            .map(\.element).joined(separator: " ")
+    }
+
+    @Test(arguments: closings)
+    func `a node serves whichever descriptors are closed`(_ closing: String) throws {
         let node = try TestNode()
         node.crash()
         let arguments = node.serveArguments
         let program = try #require(Built.program)
         let run = try Run(
-            ["-c", #"exec "$0" "$@" <&- >&- 2>&-"#, program] + arguments, program: "/bin/sh")
+            ["-c", "exec \"$0\" \"$@\" \(closing)", program] + arguments, program: "/bin/sh")
 
         let deadline = Date().addingTimeInterval(20)
         var code: Int32 = -1
@@ -43,15 +50,54 @@ struct SurroundingsProcessTests {
         #expect(try node.kith("ingest", "-", "--quiet", input: line).code == 0)
         #expect(try node.kith("get", "user_id:u").code == 0)
 
-        run.signal(SIGKILL)
-        run.process.waitUntilExit()
+        run.signal(SIGTERM)
+        let end = run.end()
+        // What it has to say first could not be said, which its log says at once.
+        let words = closing.split(separator: " ")
+        #expect(end.code == (words.contains(">&-") ? 1 : 0))
+        if words.contains(">&-"), !words.contains("2>&-") {
+            #expect(
+                end.error.contains(
+                    "warning  node 1: standard output cannot be written: Bad file descriptor"),
+                "\(end.error)")
+        }
+        // Nothing of its own was written into a file that took a closed one's number.
+        node.crash()
+        try node.start()
+        #expect(try node.kith("get", "user_id:u").code == 0)
+    }
+
+    @Test(arguments: closings)
+    func `a client asks and tells whichever descriptors are closed`(_ closing: String) throws {
+        let node = try TestNode()
+        let line = #"{"type":"page","userId":"u"}"#
+        let file = try node.file("events.ndjson", line)
+        #expect(try node.kith("ingest", "-", "--quiet", input: line).code == 0)
+        let isMute = closing.split(separator: " ").contains(">&-")
+        let isSilent = closing.split(separator: " ").contains("2>&-")
+        let told = "kith: standard output cannot be written: Bad file descriptor\n"
+
+        for words in [
+            "get user_id:u", "stats --json", "status", "ingest - --json", "ingest \(file)",
+        ] {
+            let result = try shell(
+                #"timeout 20 "$0" \#(words) --node "$1" \#(closing)"#, [node.address])
+            #expect(result.code == (isMute ? 1 : 0), "\(words): \(result.error)")
+            #expect(result.output.isEmpty == isMute, "\(words): \(result.output)")
+            #expect(result.error == (isMute && !isSilent ? told : ""), "\(words)")
+        }
+        let quiet = try shell(
+            #"timeout 20 "$0" ingest \#(file) --quiet --node "$1" \#(closing)"#, [node.address])
+        #expect(quiet.code == 0)
     }
 
     // MARK: Output
 
     @Test(arguments: [
         "--help", "version", "--version", "help get", "get --help",
-        "check-config cluster-config/local-1.json", "simulate --seed 1 --steps 4",
+        "check-config cluster-config/local-1.json", "check-config --help",
+        "simulate --seed 1 --steps 4", "simulate --seed 1 --steps 4 --json",
+        "chaos --seconds 2 --seeds 1",
     ])
     func `output that cannot be written is exit code 1 and a line that says so`(
         _ words: String
@@ -70,10 +116,13 @@ struct SurroundingsProcessTests {
         #expect(try node.kith("ingest", "-", "--quiet", input: line).code == 0)
 
         for words in [
-            "get user_id:u", "get user_id:u --json", "stats", "status", "status --watch",
+            "get user_id:u", "get user_id:u --json", "stats", "stats --json", "status",
+            "status --json", "status --check", "status --watch",
+            "bench ingest --events 2000 --visitors 5 --space b",
+            "bench get --events 100 --visitors 5 --space b",
         ] {
             let result = try shell(#""$0" \#(words) --node "$1" >/dev/full"#, [node.address])
-            #expect(result.code == 1, "\(words)")
+            #expect(result.code == 1, "\(words): \(result.error)")
             #expect(result.error.contains("No space left on device"), "\(result.error)")
         }
         let ingest = try shell(

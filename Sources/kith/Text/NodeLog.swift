@@ -6,6 +6,7 @@
 //
 // The second with `--log json`. No line ever holds an identifier or a trait.
 
+import Glibc
 import KithBytes
 package import KithServer
 
@@ -62,6 +63,11 @@ package struct NodeLog: Sendable {
                 "address": .text(address), "cluster": .text(cluster), "data": .text(data),
             ]
             console.print(JSONText.make(members, isSorted: false))
+        }
+        // Who waits for that line waits in vain: it is said where it can be, while the node serves.
+        if let code = console.outputFailure {
+            let reason = String(cString: strerror(code))
+            write(LogLine(.warning, "standard output cannot be written: \(reason)"))
         }
     }
 }
