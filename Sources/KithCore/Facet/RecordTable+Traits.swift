@@ -132,42 +132,46 @@ extension RecordTable {
     /// that competes like a value. `value` is one CBOR item. `known` is one for all traits of an
     /// event. O(cells of the facet), and once for `known` O(cells of the record).
     ///
-    /// Where a new name has no room, the oldest deletion of the record gives way (`dropDeletion`).
+    /// Where a value has no room, the oldest deletions of the record give way, as many as it needs,
+    /// and none where all of them would not do. `payloadBytesMax` is for values; what the record
+    /// takes beside is the table's own limit.
     public mutating func setTrait(
         _ facet: inout FacetRef, name: RawSpan, time: Int64, messageID: RawSpan, value: RawSpan,
-        known: inout TraitNames
+        payloadBytesMax: Int = .max, known: inout TraitNames
     ) -> TraitOutcome {
         if known.isFull, known.hasNoDeletion, !known.contains(name, number: names.find(name)) {
             return .limit
         }
         let messageID = messageID.extracting(first: FacetLimits.messageIDBytesMax)
         let time = StoredTime.rounded(time)
-        let shape = shape(facet)
-        let (found, follower) = findTrait(shape, name)
-        let nameID: UInt16
+        var shape = shape(facet)
+        var (found, follower) = findTrait(shape, name)
         if let found {
             guard compare(found, time: time, messageID: messageID, value: value) < 0 else {
                 return .older
             }
-            guard hasRoom(forProfileBytes: value.byteCount - found.valueBytes, facet.slot) else {
+        } else {
+            guard name.byteCount <= FacetLimits.nameBytesMax else { return .limit }
+        }
+        let need = TraitNeed(
+            name: name.byteCount, value: value, replacing: found, payloadBytesMax: payloadBytesMax)
+        let isNew = found == nil && !hasRoom(forTrait: name, facet.slot, &known)
+        if isNew || !need.fits(self, facet.slot) {
+            guard giveWay(to: name, need, names: isNew ? known.excess : 0, &facet, &known) else {
                 return .limit
             }
-            nameID = names.retain(name) ?? NameTable.other
+            shape = self.shape(facet)
+            (found, follower) = findTrait(shape, name)
+        }
+        let nameID = names.retain(name) ?? NameTable.other
+        if let found {
             names.release(found.name)
             removeTrait(facet, found, follower, shape)
         } else {
-            guard name.byteCount <= FacetLimits.nameBytesMax else { return .limit }
-            let bytes = Profile.traitBytesMin + name.byteCount + value.byteCount
-            while !hasRoom(forProfileBytes: bytes, facet.slot)
-                || !hasRoom(forTrait: name, facet.slot, &known)
-            {
-                guard dropDeletion(&facet, &known) else { return .limit }
-            }
             // Where the table of names is full, the cell spells its name out.
-            let id = names.retain(name) ?? NameTable.other
-            known.insert(name, number: id)
-            nameID = id
+            known.insert(name, number: nameID)
         }
+        known.isNoDeletion(name)
         appendTrait(
             facet, name: name, id: nameID, time: time, messageID: messageID, value: value)
         return .set
@@ -251,14 +255,66 @@ extension RecordTable {
 
     // MARK: Deletions give way
 
-    /// Drops the record's oldest deletion for good: its name in every facet, since a value that it
-    /// beat would come back else. False where the record has none. O(cells of the record), and once
-    /// for `known` as much as sorting them.
-    mutating func dropDeletion(_ facet: inout FacetRef, _ known: inout TraitNames) -> Bool {
+    /// By how much a value that is to be kept makes a record longer.
+    private struct TraitNeed {
+        let profileBytes: Int
+        let payloadBytes: Int
+        let payloadBytesMax: Int
+
+        init(name: Int, value: RawSpan, replacing cell: TraitCell?, payloadBytesMax: Int) {
+            if let cell {
+                profileBytes = value.byteCount - cell.valueBytes
+                payloadBytes = profileBytes
+            } else {
+                profileBytes = Profile.traitBytesMin + name + value.byteCount
+                payloadBytes = name + value.byteCount
+            }
+            // What takes a value back is kept whatever the payload comes to.
+            self.payloadBytesMax = value.isDeletion ? .max : payloadBytesMax
+        }
+
+        /// Whether there is room for it once so much is gone.
+        func fits(
+            _ table: borrowing RecordTable, _ slot: SlotIndex, profileBytes gone: Int = 0,
+            payloadBytes payloadGone: Int = 0
+        ) -> Bool {
+            table.hasRoom(forProfileBytes: profileBytes - gone, slot)
+                && (payloadBytes - payloadGone <= 0
+                    || table.payloadBytes(slot) + payloadBytes - payloadGone <= payloadBytesMax)
+        }
+    }
+
+    /// Drops the record's oldest deletions for good until the value of `name` fits and `count`
+    /// names are gone: the name of each in every facet, since a value that it beat would come back
+    /// else. The deletion of `name` itself stays. False, and nothing is dropped, where all of them
+    /// would not do. O(deletions), and once for `known` as much as sorting the record's cells; for
+    /// each that is dropped O(cells).
+    private mutating func giveWay(
+        to name: RawSpan, _ need: TraitNeed, names count: Int, _ facet: inout FacetRef,
+        _ known: inout TraitNames
+    ) -> Bool {
         let slot = facet.slot
-        guard let name = known.popDeletion(gatheredBy: { deletions(slot) }) else { return false }
-        mark(.traitDeletionGone)
-        unsafe drop(name.span.bytes, from: &facet, &known)
+        known.gatherDeletions { deletions(slot) }
+        var going: [[UInt8]] = []
+        var (profileBytes, payloadBytes) = (0, 0)
+        for deletion in (known.deletions ?? []).reversed() {
+            if going.count >= count,
+                need.fits(self, slot, profileBytes: profileBytes, payloadBytes: payloadBytes)
+            {
+                break
+            }
+            if unsafe deletion.name.span.bytes.isEqual(to: name) { continue }
+            going.append(deletion.name)
+            profileBytes += deletion.profileBytes
+            payloadBytes += deletion.payloadBytes
+        }
+        guard going.count >= count,
+            need.fits(self, slot, profileBytes: profileBytes, payloadBytes: payloadBytes)
+        else { return false }
+        for name in going {
+            mark(.traitDeletionGone)
+            unsafe drop(name.span.bytes, from: &facet, &known)
+        }
         return true
     }
 
@@ -296,31 +352,42 @@ extension RecordTable {
             offset += Int(arena.region.u32(at: start(place)))
         }
         known.remove(name, number: number)
+        known.isNoDeletion(name)
         // A facet before it may have become shorter.
         if let moved = self.facet(slot, leaf) { facet = moved }
     }
 
     /// The names whose greatest cell is a deletion, the oldest last.
-    private func deletions(_ slot: SlotIndex) -> [[UInt8]] {
+    private func deletions(_ slot: SlotIndex) -> [TraitNames.Deletion] {
         var cells: [TraitCell] = []
         for facet in facetRefs(slot) { appendTraits(of: shape(facet), to: &cells) }
         cells.sort { left, right in
             let order = nameText(left).compare(nameText(right))
             return order != 0 ? order < 0 : compare(left, right) < 0
         }
-        var deletions: [TraitCell] = []
+        var deletions: [(greatest: TraitCell, gain: TraitNames.Deletion)] = []
+        var (profileBytes, payloadBytes) = (0, 0)
         for (place, cell) in cells.enumerated() {
+            let name = nameText(cell)
+            profileBytes += Profile.traitBytesMin + name.byteCount + cell.valueBytes
+            payloadBytes += TraitCell.headBytes + cell.valueBytes
             let isGreatest =
-                place + 1 == cells.count
-                || !nameText(cells[place + 1]).isEqual(to: nameText(cell))
-            if isGreatest, valueBytes(cell).isDeletion { deletions.append(cell) }
+                place + 1 == cells.count || !nameText(cells[place + 1]).isEqual(to: name)
+            guard isGreatest else { continue }
+            if valueBytes(cell).isDeletion {
+                let gain = TraitNames.Deletion(
+                    name: name.copied(), profileBytes: profileBytes, payloadBytes: payloadBytes)
+                deletions.append((cell, gain))
+            }
+            (profileBytes, payloadBytes) = (0, 0)
         }
         // By name where times are equal, so that every replica drops the same.
         deletions.sort { left, right in
-            left.time != right.time
+            let (left, right) = (left.greatest, right.greatest)
+            return left.time != right.time
                 ? left.time > right.time : nameText(left).compare(nameText(right)) > 0
         }
-        return deletions.map { nameText($0).copied() }
+        return deletions.map(\.gain)
     }
 
     func appendTraits(of shape: FacetShape, to cells: inout [TraitCell]) {

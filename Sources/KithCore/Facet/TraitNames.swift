@@ -8,7 +8,7 @@ internal import KithBytes
 /// name is then looked up, and a record that is full costs nothing more, however many new names
 /// arrive and however many cells its facets have.
 ///
-/// It also knows the names that are deletions, which give way to new names: gathered once as well.
+/// It also knows the names that are deletions, which give way to values: gathered once as well.
 ///
 /// Holds for one record, as long as nothing but `setTrait` with it changes the record's traits.
 public struct TraitNames {
@@ -21,7 +21,7 @@ public struct TraitNames {
     /// Distinct names, once they are gathered.
     private var count = 0
     /// Names whose value is a deletion, the oldest last; nil until there was need of them.
-    private var deletions: [[UInt8]]?
+    private(set) var deletions: [Deletion]?
     /// How often the cells of the record were gone through: once at most.
     private(set) var gathers = 0
 
@@ -30,16 +30,32 @@ public struct TraitNames {
     var isGathered: Bool { gathers > 0 }
     var isFull: Bool { isGathered && count >= FacetLimits.traitKeysMax }
 
+    /// Names beyond the limit, if one more were taken.
+    var excess: Int { isGathered ? max(0, count + 1 - FacetLimits.traitKeysMax) : 0 }
+
     var hasNoDeletion: Bool { deletions?.isEmpty ?? false }
 
-    /// Takes the name of the oldest deletion, all of which `gather` gives, the oldest last.
-    mutating func popDeletion(gatheredBy gather: () -> [[UInt8]]) -> [UInt8]? {
+    /// What the record gains where the deletion of a name is dropped from all of its facets.
+    struct Deletion {
+        let name: [UInt8]
+        /// Of the profile.
+        var profileBytes: Int
+        /// Of the payload, at least: a stamp may be another cell's as well.
+        var payloadBytes: Int
+    }
+
+    /// Keeps the record's deletions, gathered by `gather`, where that was not done yet.
+    mutating func gatherDeletions(_ gather: () -> [Deletion]) {
         if deletions == nil { deletions = gather() }
-        return deletions?.popLast()
+    }
+
+    /// The name is not one that was gathered as a deletion any more.
+    mutating func isNoDeletion(_ name: RawSpan) {
+        deletions?.removeAll { unsafe $0.name.span.bytes.isEqual(to: name) }
     }
 
     /// More names may be deletions than when they were gathered.
-    public mutating func forgetDeletions() { deletions = nil }
+    mutating func forgetDeletions() { deletions = nil }
 
     mutating func setBound(_ cells: Int) { bound = cells }
 

@@ -176,24 +176,16 @@ extension ShardMachine {
         for isDeleting in [true, false] {
             body.forEachTrait { key, value in
                 guard value.isDeletion == isDeleting else { return }
-                let needed = key.byteCount + value.byteCount
-                while !isDeleting,
-                    table.payloadBytes(facet.slot) + needed
-                        > Self.payloadBytesMax - Self.attachBytesMax
-                {
-                    guard table.dropDeletion(&facet, &known) else {
-                        mark(.eventTraitRefused)
-                        refused += 1
-                        return
-                    }
-                }
                 if !isDeleting, time <= endedBefore {
                     table.endDeletion(key, before: endedBefore, &facet, &known)
                 }
                 let outcome = table.setTrait(
                     &facet, name: key, time: time, messageID: messageID, value: value,
-                    known: &known)
-                if outcome == .limit { refused += 1 }
+                    payloadBytesMax: Self.payloadBytesMax - Self.attachBytesMax, known: &known)
+                if outcome == .limit {
+                    mark(.eventTraitRefused)
+                    refused += 1
+                }
             }
             known.forgetDeletions()
         }

@@ -8,100 +8,164 @@ internal import KithWire
 ///     names ──▶ lock ──▶ identity, namespaces, starts ──▶ the other nodes, where a loss is meant
 ///
 /// Then the log is recovered and the port opened, and only then `store` writes: starts first,
-/// identity last, for it says that the folder is one that was used.
+/// identity last, for it says that the folder is one that was used. Where a folder is made anew
+/// (`--new`) the starts are stored before there is a log: whatever comes between, the next start
+/// finds them, and goes on above all that others have heard.
 struct FolderEntrance {
     /// Whether a node has used it before.
     let isKnown: Bool
     private let namespaces: FolderNamespaces?
-    /// This start included.
-    let starts: FolderStarts
-    let list: StartList
+    private(set) var starts: FolderStarts
+    /// What it remembers of the other nodes.
+    let notes: FolderNotes
+    /// Of this start.
+    private let startID: UInt64
 
-    /// The files by which a folder is known for a node's, whole or begun.
+    /// The names by which a folder is known for a node's, whole or begun, beside the starts in it.
+    /// The lock is none of them: a start that was refused leaves it behind.
     private static let names = [
-        "lock", "log", FolderIdentity.path, FolderNamespaces.path, FolderStarts.path,
+        LogFormat.folder, FolderIdentity.file.path, FolderNamespaces.file.path,
     ]
 
     static func open(
         _ settings: NodeSettings, _ ports: NodePorts, at place: ClusterConfiguration.Node
     ) async throws(NodeError) -> FolderEntrance {
-        let loop = ports.loops[0]
-        let names: [String]
+        let (disk, loop) = (ports.disk, ports.loops[0])
+        let hasNames: Bool
         do throws(DiskError) {
-            names = try await ports.disk.list(".")
+            hasNames = (try await disk.list(".")).contains { Self.names.contains($0) }
         } catch {
             throw .disk(error)
         }
-        if settings.folder == .asFound(mayMake: false),
-            !names.contains(where: { Self.names.contains($0) })
-        {
+        let starts = try await FolderStarts.load(disk: disk, loop: loop)
+        let isEmpty = !hasNames && starts == nil
+        if isEmpty, settings.folder == .asFound(mayMake: false) {
             mark(.folderEmpty)
             throw .folderEmpty
         }
         do throws(DiskError) {
-            try await ports.disk.lock("lock")
+            try await disk.lock("lock")
         } catch {
             guard error.isLockHeld else { throw .disk(error) }
             mark(.folderInUse)
             throw .folderInUse(error)
         }
-        let isKnown = try await FolderIdentity.check(settings, disk: ports.disk, loop: loop)
-        let namespaces = try await FolderNamespaces.check(settings, disk: ports.disk, loop: loop)
-        var starts: FolderStarts
-        if isKnown {
-            guard let found = try await FolderStarts.load(disk: ports.disk, loop: loop) else {
-                throw .identity(.corrupt(path: FolderStarts.path))
+        if isEmpty, settings.folder == .asFound(mayMake: true) {
+            // Whatever ends this start, the next one knows that the folder was made for it.
+            do throws(DiskError) {
+                try await disk.makeDirectory(LogFormat.folder)
+            } catch {
+                throw .disk(error)
             }
-            starts = found
-        } else {
-            starts = FolderStarts()
         }
-        let introduction = PeerIntroduction(settings)
+        let isKnown = try await FolderIdentity.check(settings, disk: disk, loop: loop)
+        let namespaces = try await FolderNamespaces.check(
+            settings, isKnown: isKnown, disk: disk, loop: loop)
+        if isKnown, starts == nil { throw .identity(.corrupt(path: FolderStarts.file.path)) }
         if let port = settings.port, port != place.port,
-            await PeerHandshake.answers(place, introduction, ports)
+            await PeerHandshake.answers(place, PeerIntroduction(settings), ports)
         {
             mark(.nodeRunsAlready)
             throw .runsAlready(node: place.id.rawValue, address: "\(place.host):\(place.port)")
         }
-        switch settings.folder {
-        case .asFound: break
-        case .new:
-            if isKnown { throw .folderNotEmpty }
-            starts.adopt(try await ask(settings, introduction, ports))
-        case .restored:
-            if !isKnown { throw .nothingRestored }
-            starts.adopt(try await ask(settings, introduction, ports))
-        }
-        starts.begin(ports.randomness.nextUInt64())
-        guard let list = starts.list else { preconditionFailure("a start without a list") }
-        return FolderEntrance(isKnown: isKnown, namespaces: namespaces, starts: starts, list: list)
+        if settings.folder == .new, isKnown { throw .folderNotEmpty }
+        if settings.folder == .restored, !isKnown { throw .nothingRestored }
+        return FolderEntrance(
+            isKnown: isKnown, namespaces: namespaces, starts: starts ?? FolderStarts(),
+            notes: try await FolderNotes.load(disk: disk, loop: loop),
+            startID: ports.randomness.nextUInt64())
     }
 
     private init(
-        isKnown: Bool, namespaces: FolderNamespaces?, starts: FolderStarts, list: StartList
+        isKnown: Bool, namespaces: FolderNamespaces?, starts: FolderStarts, notes: FolderNotes,
+        startID: UInt64
     ) {
         self.isKnown = isKnown
         self.namespaces = namespaces
         self.starts = starts
-        self.list = list
+        self.notes = notes
+        self.startID = startID
     }
 
-    /// What every other node has heard of this one. All must answer: the one that does not may be
-    /// the one that knows most.
-    private static func ask(
-        _ settings: NodeSettings, _ introduction: PeerIntroduction, _ ports: NodePorts
-    ) async throws(NodeError) -> [NodeWord] {
+    // MARK: Asking
+
+    /// Nanoseconds for which others that do not answer are asked again: they may be starting too.
+    static let askNanosecondsMax: UInt64 = 60_000_000_000
+    /// Nanoseconds between two rounds of asking.
+    private static let askAgainNanoseconds: UInt64 = 500_000_000
+    /// Nanoseconds between two lines of the log that say who does not answer.
+    private static let askToldNanoseconds: UInt64 = 10_000_000_000
+
+    /// Whether the others have to be asked before the log is opened.
+    static func asks(_ settings: NodeSettings) -> Bool {
+        settings.folder == .new || settings.folder == .restored
+    }
+
+    /// What this node says of itself and of others while it asks, or replays its log.
+    func word(of node: NodeID) -> FolderWord {
+        let starts = begun.list
+        guard let starts else { preconditionFailure("a start without a list") }
+        let own = NodeWord(node: node, start: starts.newest)
+        return FolderWord(
+            starts: starts, news: NodeNews(words: [own] + notes.words.filter { $0.node != node }))
+    }
+
+    /// The starts of the folder with this one.
+    private var begun: FolderStarts {
+        var starts = starts
+        starts.begin(startID)
+        return starts
+    }
+
+    /// Has the starts begin with what every other node has heard of this one. All must answer: the
+    /// one that does not may be the one that knows most.
+    mutating func ask(
+        _ settings: NodeSettings, _ ports: NodePorts, _ print: @Sendable (LogLine) -> Void
+    ) async throws(NodeError) {
         mark(.folderAsks)
-        var words: [NodeWord] = []
-        for other in settings.configuration.nodes where other.id != settings.nodeID {
-            switch await PeerHandshake.ask(other, introduction, ports) {
-            case .success(let word):
-                words += word.news.words.filter { $0.node == settings.nodeID }
-            case .failure(let failure):
-                throw .nodeNotAsked(node: other.id.rawValue, why: failure.text)
+        let introduction = PeerIntroduction(settings)
+        let loop = ports.loops[0]
+        let others = settings.configuration.nodes.filter { $0.id != settings.nodeID }
+        var words: [NodeID: FolderWord] = [:]
+        let began = ports.clock.monotonicNanoseconds()
+        var toldAt = began
+        while true {
+            var missing: (node: NodeID, why: String)?
+            for other in others where words[other.id] == nil {
+                switch await PeerHandshake.ask(other, introduction, ports) {
+                case .success(let word): words[other.id] = word
+                case .failure(let failure): missing = missing ?? (other.id, failure.text)
+                }
+            }
+            guard let missing else { break }
+            let now = ports.clock.monotonicNanoseconds()
+            guard now - began < Self.askNanosecondsMax else {
+                throw .nodeNotAsked(node: missing.node.rawValue, why: missing.why)
+            }
+            if now - toldAt >= Self.askToldNanoseconds {
+                toldAt = now
+                print(
+                    LogLine(
+                        .info,
+                        "starting: node \(missing.node.rawValue) must be asked what it has heard of "
+                            + "this one, and does not answer yet: \(missing.why)"))
+            }
+            do {
+                try await ports.clock.sleep(nanoseconds: Self.askAgainNanoseconds, on: loop)
+            } catch {
+                throw .nodeNotAsked(node: missing.node.rawValue, why: "the start was cancelled")
             }
         }
-        return words
+        starts.adopt(
+            others.flatMap { words[$0.id]?.news.words ?? [] }.filter { $0.node == settings.nodeID })
+        if !isKnown { try await begun.store(disk: ports.disk, loop: loop) }
+    }
+
+    /// Adds this start; returns all that the folder remembers.
+    mutating func begin() -> StartList {
+        starts = begun
+        guard let list = starts.list else { preconditionFailure("a start without a list") }
+        return list
     }
 
     /// Has the folder remember what is new; durable when it returns.

@@ -6,7 +6,8 @@ internal import KithStorage
 /// hash key decide where every record lies, so they never change. Shard to group follows from the
 /// number of groups. The classes of namespaces, which a file may add to, are in `FolderNamespaces`.
 ///
-///     version u8 (1) · groups u16 · hash key 16 · node u16 · name bytes16
+///     version u8 (2) · groups u16 · hash key 16 · node u16 · name bytes16
+///     · count u16, id u16 each: all nodes
 struct FolderIdentity: Equatable {
     var name: String
     var groups: UInt16
@@ -15,7 +16,7 @@ struct FolderIdentity: Equatable {
     /// The ids of all nodes, ascending.
     var nodes: [NodeID]
 
-    static let path = "identity"
+    static let file = FolderFile(path: "identity")
 
     init(_ settings: NodeSettings) {
         name = settings.configuration.name
@@ -37,6 +38,7 @@ struct FolderIdentity: Equatable {
         self.name = name
         nodes = []
         for _ in 0..<(try reader.u16()) { nodes.append(NodeID(try reader.u16())) }
+        guard reader.isAtEnd else { throw .malformed(offset: reader.offset) }
     }
 
     var encoded: [UInt8] {
@@ -66,21 +68,10 @@ struct FolderIdentity: Equatable {
     static func check(
         _ settings: NodeSettings, disk: any Disk, loop: any Loop
     ) async throws(NodeError) -> Bool {
-        let cell = DurableCell(disk: disk, path: path, loop: loop)
-        let bytes: [UInt8]?
-        do throws(CellError) {
-            bytes = try await cell.load()
-            await cell.close()
-        } catch {
-            throw .identity(error)
+        let found = try await file.load(disk, loop) { bytes throws(ByteError) in
+            try FolderIdentity(decoding: bytes)
         }
-        guard let bytes else { return false }
-        let found: FolderIdentity
-        do throws(ByteError) {
-            found = try FolderIdentity(decoding: bytes)
-        } catch {
-            throw .identity(.corrupt(path: path))
-        }
+        guard let found else { return false }
         if let difference = found.difference(from: FolderIdentity(settings)) {
             mark(.folderOfAnotherCluster)
             throw difference
@@ -92,13 +83,7 @@ struct FolderIdentity: Equatable {
     static func store(
         _ settings: NodeSettings, disk: any Disk, loop: any Loop
     ) async throws(NodeError) {
-        let cell = DurableCell(disk: disk, path: path, loop: loop)
-        do throws(CellError) {
-            try await cell.store(FolderIdentity(settings).encoded)
-            await cell.close()
-        } catch {
-            throw .identity(error)
-        }
+        try await file.store(FolderIdentity(settings).encoded, disk, loop)
     }
 
     private func difference(from file: FolderIdentity) -> NodeError? {

@@ -6,8 +6,11 @@ internal import KithWire
 /// What a running node knows of its own folder and of those of the others, and the judge of what
 /// they say.
 ///
-///     another node's word ──▶ is mine what it has seen? ──▶ is its what I have seen? ──▶ remembered
-///                                   no: this node ends          no: it is refused
+///     another node's word ──▶ is its what I have seen? ──▶ is mine what it has seen? ──▶ remembered
+///                                 no: it is refused             no: this node ends
+///
+/// Two nodes that say so of each other cannot both be right: each goes on only while no more nodes
+/// contradict it than agree with it, so that one wrong folder does not end the nodes that are right.
 ///
 /// A start is durable here before it is answered, the ends of groups within a second (`save`).
 actor FolderMemory {
@@ -20,6 +23,10 @@ actor FolderMemory {
     private let cell: DurableCell
     private var notes: FolderNotes
     private var isChanged = false
+    /// Nodes whose folders this one took for what they were, as they did its own, in this life.
+    private var agreeing: Set<NodeID> = []
+    /// Nodes of which the opposite holds, in both directions.
+    private var contradicting: Set<NodeID> = []
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
         unsafe loop.asUnownedSerialExecutor()
@@ -34,38 +41,18 @@ actor FolderMemory {
         case ownIsWrong(NodeError)
     }
 
-    /// Reads the notes of the folder; changes nothing. `groups`: those that this node leads.
-    static func open(
-        _ settings: NodeSettings, starts: StartList, groups: [Group], disk: any Disk,
-        loop: any Loop
-    ) async throws(NodeError) -> FolderMemory {
-        let cell = DurableCell(
-            disk: disk, path: FolderNotes.path, loop: loop, valueBytes: FolderNotes.valueBytes)
-        var notes = FolderNotes()
-        do throws(CellError) {
-            if let bytes = try await cell.load() {
-                do throws(ByteError) {
-                    notes = try FolderNotes(decoding: bytes)
-                } catch {
-                    throw .corrupt(path: FolderNotes.path)
-                }
-            }
-        } catch {
-            throw .identity(error)
-        }
-        return FolderMemory(
-            settings, starts: starts, notes: notes, cell: cell, groups: groups, loop: loop)
-    }
-
-    private init(
-        _ settings: NodeSettings, starts: StartList, notes: FolderNotes, cell: DurableCell,
-        groups: [Group], loop: any Loop
+    /// `notes`: those of the folder. `groups`: those that this node leads. Touches nothing yet.
+    init(
+        _ settings: NodeSettings, starts: StartList, notes: FolderNotes, groups: [Group],
+        disk: any Disk, loop: any Loop
     ) {
+        cell = DurableCell(
+            disk: disk, path: FolderNotes.file.path, loop: loop,
+            valueBytes: FolderNotes.file.valueBytes)
         node = settings.nodeID
         configuration = settings.configuration
         self.starts = starts
         self.notes = notes
-        self.cell = cell
         self.groups = groups
         self.loop = loop.forActor()
     }
@@ -91,29 +78,36 @@ actor FolderMemory {
     func hear(
         _ news: NodeNews, of starts: StartList?, from other: NodeID
     ) async throws(NodeError) -> Verdict {
-        if let own = news.words.first(where: { $0.node == node }) {
-            if let difference = await difference(from: own) {
-                guard own.start != self.starts.newest else {
-                    // This log never ends earlier than it did: that was never seen.
-                    return .otherIsWrong(
-                        "node \(other.rawValue) says what cannot be of this node, which runs: "
-                            + "\(difference)")
-                }
-                mark(.folderOwnWrong)
-                return .ownIsWrong(.folderReplaced(seenBy: other.rawValue, how: difference))
-            }
-        }
         guard let word = news.words.first, word.node == other else {
             return .otherIsWrong("node \(other.rawValue) speaks for another node")
         }
-        if let known = notes[other], let starts,
-            let difference = Self.difference(word, starts, from: known)
-        {
+        let own = news.words.first { $0.node == node }
+        let ownDifference: FolderDifference? =
+            if let own { await difference(from: own) } else { nil }
+        if let starts, let difference = differenceFromKnown(word, starts) {
             mark(.folderOtherWrong)
+            // Whoever is not the one that was seen is not believed; where both say so of each
+            // other, one of the two folders is wrong, and others know which.
+            if let ownDifference, isOutvoted(by: other) {
+                mark(.folderOwnWrong)
+                return .ownIsWrong(.folderReplaced(seenBy: other.rawValue, how: ownDifference))
+            }
             return .otherIsWrong(
                 "node \(other.rawValue) has another data folder than before: \(difference); its own "
                     + "log says what to do")
         }
+        if let ownDifference, let own {
+            guard own.start != self.starts.newest else {
+                // This log never ends earlier than it did: that was never seen.
+                return .otherIsWrong(
+                    "node \(other.rawValue) says what cannot be of this node, which runs: "
+                        + "\(ownDifference)")
+            }
+            mark(.folderOwnWrong)
+            return .ownIsWrong(.folderReplaced(seenBy: other.rawValue, how: ownDifference))
+        }
+        agreeing.insert(other)
+        contradicting.remove(other)
         if starts == nil, let known = notes[other], word.start.number < known.start.number {
             // A late word of an earlier start: nothing to learn from it.
             return .taken
@@ -127,6 +121,28 @@ actor FolderMemory {
         if notes != before { isChanged = true }
         if isStart { try await store() }
         return .taken
+    }
+
+    /// Judges the refusal of another node, which says `word` of its own folder: why this node ends;
+    /// nil where the other's folder is not the one that was seen, and it is not outvoted.
+    func judge(refusalBy other: NodeID, _ word: FolderWord, why: String) -> NodeError? {
+        if let own = word.news.words.first(where: { $0.node == other }),
+            differenceFromKnown(own, word.starts) != nil, !isOutvoted(by: other)
+        {
+            mark(.folderOtherWrong)
+            return nil
+        }
+        return .folderRefused(by: other.rawValue, why: why)
+    }
+
+    /// Counts a node that contradicts this one; whether more do by now than agree with it.
+    private func isOutvoted(by other: NodeID) -> Bool {
+        contradicting.insert(other)
+        return contradicting.count > agreeing.count
+    }
+
+    private func differenceFromKnown(_ word: NodeWord, _ starts: StartList) -> FolderDifference? {
+        notes[word.node].flatMap { Self.difference(word, starts, from: $0) }
     }
 
     /// How this folder differs from what another has seen of this node; nil where it does not.

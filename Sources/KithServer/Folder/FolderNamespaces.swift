@@ -6,8 +6,7 @@
 //   version u8 (1) · count u16 · count × { name bytes16 · class u8 }     by ascending name
 //
 // A cell of its own beside the folder's identity, which never changes and has no room for it. A
-// folder without it, as written before there was one, takes the classes of the file it is started
-// with. Not here, since they may change: `limit`, `normalise` and `from`, which judge what comes
+// folder that was used and is without it is refused. Not here, since they may change: `limit`, `normalise` and `from`, which judge what comes
 // in, and `retention`, whose clock and length every entry of the log carries.
 
 internal import KithBytes
@@ -19,11 +18,11 @@ internal import KithStorage
 struct FolderNamespaces: Equatable {
     private var classes: [(name: String, class: IdentifierClass)] = []
 
-    static let path = "namespaces"
     /// Namespaces that a folder remembers, over all its cluster files.
     static let namesMax = 512
-    /// Bytes of the encoding at most.
-    static let valueBytes = 3 + namesMax * (2 + IdentityRules.nameBytesMax + 1)
+    /// With the bytes of the encoding at most.
+    static let file = FolderFile(
+        path: "namespaces", valueBytes: 3 + namesMax * (2 + IdentityRules.nameBytesMax + 1))
 
     /// What the cluster file says.
     init(_ rules: IdentityRules) {
@@ -80,28 +79,18 @@ struct FolderNamespaces: Equatable {
     /// Judges the file by what the folder remembers, and returns what it is to remember from now
     /// on; nil where that is no news. Changes nothing.
     static func check(
-        _ settings: NodeSettings, disk: any Disk, loop: any Loop
+        _ settings: NodeSettings, isKnown: Bool, disk: any Disk, loop: any Loop
     ) async throws(NodeError) -> FolderNamespaces? {
-        let file = FolderNamespaces(settings.configuration.identity)
-        let cell = DurableCell(disk: disk, path: path, loop: loop, valueBytes: valueBytes)
-        let bytes: [UInt8]?
-        do throws(CellError) {
-            bytes = try await cell.load()
-            await cell.close()
-        } catch {
-            throw .identity(error)
+        let wanted = FolderNamespaces(settings.configuration.identity)
+        let folder = try await file.load(disk, loop) { bytes throws(ByteError) in
+            try FolderNamespaces(decoding: bytes)
         }
-        guard let bytes else {
+        guard let folder else {
+            if isKnown { throw .identity(.corrupt(path: file.path)) }
             mark(.folderNew)
-            return file
+            return wanted
         }
-        let folder: FolderNamespaces
-        do throws(ByteError) {
-            folder = try FolderNamespaces(decoding: bytes)
-        } catch {
-            throw .identity(.corrupt(path: path))
-        }
-        let both = try folder.joined(by: file)
+        let both = try folder.joined(by: wanted)
         return both == folder ? nil : both
     }
 
@@ -119,20 +108,13 @@ struct FolderNamespaces: Equatable {
         }
         guard both.classes.count <= Self.namesMax else {
             throw .identity(
-                .tooLarge(byteCount: both.encoded.count, limit: Self.valueBytes))
+                .tooLarge(byteCount: both.encoded.count, limit: Self.file.valueBytes))
         }
         return both
     }
 
     /// Has the folder remember them; durable when it returns.
     func store(disk: any Disk, loop: any Loop) async throws(NodeError) {
-        let cell = DurableCell(
-            disk: disk, path: Self.path, loop: loop, valueBytes: Self.valueBytes)
-        do throws(CellError) {
-            try await cell.store(encoded)
-            await cell.close()
-        } catch {
-            throw .identity(error)
-        }
+        try await Self.file.store(encoded, disk, loop)
     }
 }

@@ -1,4 +1,5 @@
 internal import KithBytes
+internal import KithPorts
 internal import KithWire
 
 // What a node notes in its folder while it runs.
@@ -12,9 +13,10 @@ struct FolderNotes: Equatable {
     /// A word a node, ascending by node.
     private(set) var words: [NodeWord] = []
 
-    static let path = "notes"
-    /// Bytes of the encoding at most.
-    static let valueBytes = 1 + 1 + 20 * PeerLimits.wordsMax + 10 * PeerLimits.endsMax
+    /// With the bytes of the encoding at most.
+    static let file = FolderFile(
+        path: "notes",
+        valueBytes: 1 + 1 + 20 * PeerLimits.wordsMax + 10 * PeerLimits.endsMax)
 
     init() {}
 
@@ -31,6 +33,13 @@ struct FolderNotes: Equatable {
         writer.u8(1)
         NodeNews(words: words).encode(into: &writer)
         return writer.bytes
+    }
+
+    /// What the folder remembers; nothing where it has none. Changes nothing.
+    static func load(disk: any Disk, loop: any Loop) async throws(NodeError) -> FolderNotes {
+        try await file.load(disk, loop) { bytes throws(ByteError) in
+            try FolderNotes(decoding: bytes)
+        } ?? FolderNotes()
     }
 
     subscript(node: NodeID) -> NodeWord? { words.first { $0.node == node } }

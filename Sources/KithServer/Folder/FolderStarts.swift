@@ -19,9 +19,10 @@ struct FolderStarts: Equatable {
     /// elsewhere, and some.
     var floors: [NodeWord.GroupEnd] = []
 
-    static let path = "starts"
-    /// Bytes of the encoding at most.
-    static let valueBytes = 1 + 2 + 10 * PeerLimits.endsMax + 10 + 8 * StartList.startsMax
+    /// With the bytes of the encoding at most.
+    static let file = FolderFile(
+        path: "starts",
+        valueBytes: 1 + 2 + 10 * PeerLimits.endsMax + 10 + 8 * StartList.startsMax)
     /// Added to the greatest index that anybody has heard of: others hear of an index within a
     /// second, and no log writes so many entries in a second.
     static let unheardEntriesMax: UInt64 = 1 << 20
@@ -94,30 +95,13 @@ struct FolderStarts: Equatable {
 
     /// What the folder remembers; nil where it has none. Changes nothing.
     static func load(disk: any Disk, loop: any Loop) async throws(NodeError) -> FolderStarts? {
-        let cell = DurableCell(disk: disk, path: path, loop: loop, valueBytes: valueBytes)
-        let bytes: [UInt8]?
-        do throws(CellError) {
-            bytes = try await cell.load()
-            await cell.close()
-        } catch {
-            throw .identity(error)
-        }
-        guard let bytes else { return nil }
-        do throws(ByteError) {
-            return try FolderStarts(decoding: bytes)
-        } catch {
-            throw .identity(.corrupt(path: path))
+        try await file.load(disk, loop) { bytes throws(ByteError) in
+            try FolderStarts(decoding: bytes)
         }
     }
 
     /// Durable when it returns.
     func store(disk: any Disk, loop: any Loop) async throws(NodeError) {
-        let cell = DurableCell(disk: disk, path: Self.path, loop: loop, valueBytes: Self.valueBytes)
-        do throws(CellError) {
-            try await cell.store(encoded)
-            await cell.close()
-        } catch {
-            throw .identity(error)
-        }
+        try await Self.file.store(encoded, disk, loop)
     }
 }

@@ -15,7 +15,7 @@ final class ClockNote: @unchecked Sendable {
     /// Of the boot clock, when the last note was made.
     private var notedAt: UInt64?
 
-    static let path = "clock"
+    static let file = FolderFile(path: "clock")
     private static let version: UInt8 = 1
     /// How far beyond the last entry or note a clock may be at a start, in milliseconds.
     static let startMillisMax: Int64 = 30 * 86_400_000
@@ -42,23 +42,13 @@ final class ClockNote: @unchecked Sendable {
     }
 
     private func load() async throws(NodeError) -> LogTime? {
-        let cell = DurableCell(disk: disk, path: Self.path, loop: loop)
-        let bytes: [UInt8]?
-        do throws(CellError) {
-            bytes = try await cell.load()
-            await cell.close()
-        } catch {
-            throw .identity(error)
-        }
-        guard let bytes else { return nil }
-        do throws(ByteError) {
+        try await Self.file.load(disk, loop) { bytes throws(ByteError) in
             var reader = unsafe ByteReader(bytes.span.bytes)
             let version = try reader.u8()
             guard version == Self.version else { throw .unknownTag(version, offset: 0) }
             let wall = LogTime(try reader.i64())
+            guard reader.isAtEnd else { throw .malformed(offset: reader.offset) }
             return wall
-        } catch {
-            throw .identity(.corrupt(path: Self.path))
         }
     }
 
@@ -67,13 +57,7 @@ final class ClockNote: @unchecked Sendable {
         var writer = ByteWriter()
         writer.u8(Self.version)
         writer.i64(wall.rawValue)
-        let cell = DurableCell(disk: disk, path: Self.path, loop: loop)
-        do throws(CellError) {
-            try await cell.store(writer.bytes)
-            await cell.close()
-        } catch {
-            throw .identity(error)
-        }
+        try await Self.file.store(writer.bytes, disk, loop)
     }
 
     /// The same where the last note of this life is an hour old.

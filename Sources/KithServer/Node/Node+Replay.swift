@@ -7,17 +7,38 @@ internal import KithWire
 // A node before it serves: its log is replayed into the groups, and its port says how far it is.
 
 extension Node {
+    /// Asks the other nodes what they have heard of this one, and answers those that ask it.
+    static func asking(
+        _ entrance: FolderEntrance, _ settings: NodeSettings, _ ports: NodePorts,
+        _ listener: any Listener, _ print: @escaping @Sendable (LogLine) -> Void
+    ) async throws(NodeError) -> FolderEntrance {
+        let door = StartingPort(
+            settings: settings, listener: listener, clock: ports.clock,
+            word: entrance.word(of: settings.nodeID), progress: nil)
+        let result: Result<FolderEntrance, NodeError> = await door.answer {
+            var entrance = entrance
+            do throws(NodeError) {
+                try await entrance.ask(settings, ports, print)
+                return .success(entrance)
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
     /// Replays the log into the groups; meanwhile the listener tells how far it is.
     static func recover(
         _ options: LogOptions, _ settings: NodeSettings, _ ports: NodePorts,
-        _ listener: any Listener, _ groups: [Group], _ failure: FailureBox,
+        _ listener: any Listener, _ word: FolderWord, _ groups: [Group], _ failure: FailureBox,
         _ print: @escaping @Sendable (LogLine) -> Void
     ) async throws(NodeError) -> (WriteAheadLog, lastEntry: LogTime?) {
         let progress = StartProgress()
         var options = options
         options.onProgress = { progress.reach($0) }
         let door = StartingPort(
-            settings: settings, listener: listener, clock: ports.clock, progress: progress)
+            settings: settings, listener: listener, clock: ports.clock, word: word,
+            progress: progress)
         typealias Replayed = (WriteAheadLog, lastEntry: LogTime?)
         let result: Result<Replayed, NodeError> = await door.answer { [options] in
             do throws(NodeError) {

@@ -67,7 +67,7 @@ public actor Node {
             mustHear: configuration.nodes.count > 1)
         var ports = ports
         ports.clock = clock
-        let entrance = try await FolderEntrance.open(settings, ports, at: place)
+        var entrance = try await FolderEntrance.open(settings, ports, at: place)
 
         let table = GroupTable(groupCount: configuration.groups)
         let failure = FailureBox()
@@ -98,9 +98,15 @@ public actor Node {
         }
         let log: WriteAheadLog
         let lastEntry: LogTime?
+        let starts: StartList
         do throws(NodeError) {
+            if FolderEntrance.asks(settings) {
+                entrance = try await asking(entrance, settings, ports, listener, print)
+            }
+            let word = entrance.word(of: settings.nodeID)
+            starts = entrance.begin()
             (log, lastEntry) = try await recover(
-                logOptions, settings, ports, listener, groups, failure, print)
+                logOptions, settings, ports, listener, word, groups, failure, print)
         } catch {
             await listener.close()
             throw error
@@ -117,10 +123,10 @@ public actor Node {
             throw error
         }
         for group in groups { await group.open(log) }
-        let folder: FolderMemory
+        let folder = FolderMemory(
+            settings, starts: starts, notes: entrance.notes, groups: groups, disk: ports.disk,
+            loop: loop)
         do throws(NodeError) {
-            folder = try await FolderMemory.open(
-                settings, starts: entrance.list, groups: groups, disk: ports.disk, loop: loop)
             try await entrance.store(settings, disk: ports.disk, loop: loop)
             for floor in entrance.starts.floors {
                 guard let group = groups.first(where: { $0.id == floor.group }) else { continue }

@@ -66,7 +66,8 @@ extension NodeError: CustomStringConvertible {
                 + "the cluster file says \(file); nothing was changed"
         case .folderEmpty:
             return "the data folder is there and empty: is its disk mounted? A node that lost its "
-                + "data is started with --new; a first start makes the folder itself"
+                + "data, or begins on an empty volume, is started with --new; else a first start "
+                + "makes the folder itself"
         case .folderNotEmpty:
             return "--new is for a folder without data, and this one holds a node's; nothing was "
                 + "changed"
@@ -78,7 +79,7 @@ extension NodeError: CustomStringConvertible {
                 + "whose it is; nothing was changed: put the whole folder back from a copy"
         case .nodeNotAsked(let node, let why):
             return "node \(node) must be asked what it has heard of this one, and does not answer: "
-                + "\(why); nothing was changed"
+                + "\(why); the folder is as it was"
         case .runsAlready(let node, let address):
             return "node \(node) runs already, at \(address): this folder is a copy of its own, or "
                 + "that process must end first; nothing was changed"

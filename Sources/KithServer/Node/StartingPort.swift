@@ -2,6 +2,7 @@
 // that it does not serve yet, and how far it is.
 //
 //   accepted ─▶ Hello ─▶ HelloReply ─▶ Status ─▶ its row, `starting`, with the percentage
+//                                   ├▶ PeerGreeting that only asks ─▶ what its folder remembers
 //                                   └▶ anything else ─▶ Error `starting`
 //
 // So whoever asks can tell a node that starts from one that is gone, and go on to another
@@ -20,7 +21,10 @@ struct StartingPort: Sendable {
     let settings: NodeSettings
     let listener: any Listener
     let clock: any Clock
-    let progress: StartProgress
+    /// For nodes that ask what this one has heard of them.
+    let word: FolderWord
+    /// Nil while it asks others the same, before its log is opened.
+    let progress: StartProgress?
 
     /// Connections at a time; for a further one the oldest is closed.
     static let connectionsMax = 64
@@ -155,12 +159,28 @@ struct StartingPort: Sendable {
     }
 
     private func reply(to frame: Frame) -> any WireMessage {
-        frame.type == .status ? StatusReply(map: status.encoded()) : starting
+        switch frame.type {
+        case .status: return StatusReply(map: status.encoded())
+        case .peerGreeting:
+            guard let greeting = try? PeerGreeting(decoding: frame.payload),
+                greeting.folder == nil
+            else { return starting }
+            if let key = PeerIntroduction(settings).difference(from: greeting) {
+                return ErrorReply.fileDiffers(in: key)
+            }
+            mark(.peerAskedByNewFolder)
+            return PeerGreetingReply(folder: word)
+        default: return starting
+        }
+    }
+
+    private var progressText: String {
+        progress?.text ?? "it asks the other nodes what they have heard of it"
     }
 
     private var starting: ErrorReply {
         mark(.nodeAskedWhileStarting)
-        return ErrorReply(code: .starting, text: progress.text)
+        return ErrorReply(code: .starting, text: progressText)
     }
 
     /// Its own row, and those of others as what they are from here: not asked.
@@ -173,8 +193,8 @@ struct StartingPort: Sendable {
             ]
             if node.id == settings.nodeID {
                 row += [
-                    ("state", .text("starting")), ("problem", .text(progress.text)),
-                    ("startPercent", .unsigned(UInt64(progress.percent))),
+                    ("state", .text("starting")), ("problem", .text(progressText)),
+                    ("startPercent", .unsigned(UInt64(progress?.percent ?? 0))),
                     ("software", .text(settings.software)),
                 ]
             } else {

@@ -51,3 +51,11 @@ struct PeerIntroduction: Sendable {
         ].joined(separator: "|")
     }
 }
+
+extension ErrorReply {
+    /// For a node whose cluster file says something else than this one's.
+    static func fileDiffers(in key: String) -> ErrorReply {
+        ErrorReply(
+            code: .wrongCluster, text: "the cluster files of the two nodes differ in \(key)")
+    }
+}

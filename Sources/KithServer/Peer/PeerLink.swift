@@ -336,7 +336,7 @@ actor PeerLink {
         if let failure = try await handshake.hello() { return failure }
         switch try await handshake.greet(await memory.word()) {
         case .failure(let failure):
-            if case .refused(_, code: .wrongFolder) = failure { refused(failure.text) }
+            if case .refused(_, code: .wrongFolder) = failure { await weigh(failure.text) }
             return failure
         case .success(let word):
             return await judge(word)
@@ -359,8 +359,16 @@ actor PeerLink {
         }
     }
 
-    private func refused(_ text: String) {
-        onWrongFolder(.folderRefused(by: peer.rawValue, why: text))
+    /// What the other node's refusal of this one's folder means depends on whether its own is the
+    /// one that was seen.
+    private func weigh(_ refusal: String) async {
+        let node = ClusterConfiguration.Node(id: peer, host: address.host, port: address.port)
+        guard case .success(let word) = await PeerHandshake.ask(node, greeting, ports) else {
+            return  // it is asked again with the next greeting
+        }
+        if let error = await memory.judge(refusalBy: peer, word, why: refusal) {
+            onWrongFolder(error)
+        }
     }
 
     // MARK: Speaking

@@ -32,8 +32,7 @@ struct PeerService: Sendable {
             let greeting = try PeerGreeting(decoding: frame.payload)
             if let key = introduction.difference(from: greeting) {
                 KithBytes.mark(.peerFileDiffers)
-                let text = "the cluster files of the two nodes differ in \(key)"
-                return (ErrorReply(code: .wrongCluster, text: text), false)
+                return (ErrorReply.fileDiffers(in: key), false)
             }
             guard let peer = peers.first(where: { $0.id == id }) else {
                 let text = "node \(id.rawValue) is not another node of it"

@@ -12,6 +12,9 @@ public struct StartID: Hashable, Sendable {
     public var number: UInt64
     public var id: UInt64
 
+    /// The greatest number, far beyond what a node can come to: so the next one is a number too.
+    public static let numberMax: UInt64 = 1 << 48
+
     public init(number: UInt64, id: UInt64) {
         self.number = number
         self.id = id
@@ -45,7 +48,7 @@ public struct StartList: Hashable, Sendable {
         let offset = reader.offset
         number = try reader.u64()
         let count = Int(try reader.u16())
-        guard 1...Self.startsMax ~= count, UInt64(count) <= number else {
+        guard 1...Self.startsMax ~= count, UInt64(count)...StartID.numberMax ~= number else {
             throw .malformed(offset: offset)
         }
         ids = []
@@ -72,6 +75,9 @@ public struct NodeWord: Hashable, Sendable {
         public var group: GroupID
         public var index: LogIndex
 
+        /// The greatest index, which leaves the next ones room in an `OperationIndex`.
+        public static let indexMax: UInt64 = 1 << 43
+
         public init(group: GroupID, index: LogIndex) {
             self.group = group
             self.index = index
@@ -96,7 +102,8 @@ public struct NodeNews: Hashable, Sendable {
         self.words = words
     }
 
-    /// Refuses news that name a node twice, or groups that do not ascend.
+    /// Refuses news that name a node twice, groups that do not ascend, and numbers that no node
+    /// comes to.
     public init(decoding reader: inout ByteReader) throws(ByteError) {
         let offset = reader.offset
         let count = Int(try reader.u8())
@@ -110,13 +117,16 @@ public struct NodeNews: Hashable, Sendable {
                 start: StartID(number: try reader.u64(), id: try reader.u64()))
             let ends = Int(try reader.u16())
             endsLeft -= ends
-            guard endsLeft >= 0, !words.contains(where: { $0.node == word.node }) else {
+            guard endsLeft >= 0, word.start.number <= StartID.numberMax,
+                !words.contains(where: { $0.node == word.node })
+            else {
                 throw .malformed(offset: offset)
             }
             for _ in 0..<ends {
                 let end = NodeWord.GroupEnd(
                     group: GroupID(try reader.u16()), index: LogIndex(try reader.u64()))
-                if let last = word.ends.last, end.group <= last.group {
+                let isAscending = word.ends.last.map { $0.group < end.group } ?? true
+                guard isAscending, end.index.rawValue <= NodeWord.GroupEnd.indexMax else {
                     throw .malformed(offset: offset)
                 }
                 word.ends.append(end)

@@ -17,6 +17,9 @@ enum NodeFailure {
         case .identity(.corrupt(let path)):
             "the file \(path) of the data folder is damaged; nothing was changed: put the data folder "
                 + "back from a copy"
+        case .identity(.unsupportedVersion(let version, let path)):
+            "the file \(path) of the data folder has format version \(version), which this version of "
+                + "kith does not read; nothing was changed"
         case .network(.cannotListen(let address, let message)):
             "cannot listen on \(address): \(message)"
                 + (message == String(cString: strerror(EADDRINUSE))

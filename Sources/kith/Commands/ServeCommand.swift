@@ -55,8 +55,8 @@ enum ServeCommand: Command {
                 + "disk, clock and refused strangers. While it replays its data at start, it answers at its "
                 + "port how far it is.",
             "A data folder is made where there is none; one that is there and empty is refused, for its disk may not "
-                + "be mounted. With --new or --restored all other nodes must be up: each is asked what it has heard "
-                + "of this one. docs/operations.md has the drill.",
+                + "be mounted. With --new or --restored all other nodes must be up or starting: each is asked, "
+                + "for a minute, what it has heard of this one. docs/operations.md has the drill.",
             "There is no authentication and no encryption: listen on loopback or in a private network.",
         ],
         examples: [

@@ -117,6 +117,81 @@ import Testing
         table.checkInvariants()
     }
 
+    /// What one event sets is not what it makes room with.
+    @Test func `a deletion that has become a value gives way to nothing`() {
+        var table = RecordTable()
+        let slot = table.insert(testLeaf(1))
+        var facet = table.addFacet(slot, testLeaf(1))
+        for number in 0..<254 {
+            table.setTrait(&facet, "set \(number)", time: 9, messageID: "m", value: [1])
+        }
+        table.setTrait(&facet, "first", time: 1, messageID: "m", value: [0xf6])
+        table.setTrait(&facet, "second", time: 2, messageID: "m", value: [0xf6])
+        var known = TraitNames()
+        func set(_ name: String) -> TraitOutcome {
+            table.setTrait(&facet, name, time: 10, messageID: "n", value: [2], known: &known)
+        }
+
+        #expect(set("a") == .set)
+        #expect(set("second") == .set)
+        #expect(set("z") == .limit)
+        let names = table.fold(slot, retentionMillis: 0).traits.map(\.name)
+        #expect(names.contains("second") && !names.contains("first") && names.count == 256)
+        table.checkInvariants()
+    }
+
+    @Test func `deletions give way to what fits then, and to nothing else`() {
+        var table = RecordTable()
+        let slot = table.insert(testLeaf(1))
+        var facet = table.addFacet(slot, testLeaf(1))
+        table.setTrait(&facet, "kept", time: 9, messageID: "m", value: [1])
+        for number in 1...3 {
+            table.setTrait(
+                &facet, "gone \(number)", time: Int64(number), messageID: "m", value: [0xf6])
+        }
+        let limit = table.payloadBytes(slot) + 8
+        var known = TraitNames()
+        func set(_ name: String, time: Int64, _ byteCount: Int) -> TraitOutcome {
+            unsafe table.setTrait(
+                &facet, name: Array(name.utf8).span.bytes, time: time,
+                messageID: Array("n".utf8).span.bytes,
+                value: [UInt8](repeating: 1, count: byteCount).span.bytes, payloadBytesMax: limit,
+                known: &known)
+        }
+
+        // Too long whatever goes; beaten; of no more bytes than what it replaces.
+        #expect(set("long", time: 10, 1_000) == .limit)
+        #expect(set("gone 3", time: 2, 20) == .older)
+        #expect(set("kept", time: 10, 1) == .set)
+        for number in 1...3 {
+            #expect(set("gone \(number)", time: 0, 1) == .older, "deletion \(number) is left")
+        }
+        // One is enough for this one: the oldest.
+        #expect(set("new", time: 10, 9) == .set)
+        #expect(set("gone 2", time: 0, 1) == .older && set("gone 3", time: 0, 1) == .older)
+        #expect(set("gone 1", time: 0, 1) != .older)
+        table.checkInvariants()
+    }
+
+    /// A value that is older than the deletion of its own name does not make room with that.
+    @Test func `a deletion does not give way to an older value of its name`() {
+        var table = RecordTable()
+        let slot = table.insert(testLeaf(1))
+        table.addFacet(slot, testLeaf(2))
+        var facet = table.addFacet(slot, testLeaf(1))
+        table.setTrait(&facet, "city", time: 5, messageID: "m", value: [0xf6])
+        var other = table.facet(slot, testLeaf(2))!
+        var known = TraitNames()
+        let limit = table.payloadBytes(slot)
+        let outcome = unsafe table.setTrait(
+            &other, name: Array("city".utf8).span.bytes, time: 3,
+            messageID: Array("m".utf8).span.bytes, value: [1].span.bytes, payloadBytesMax: limit,
+            known: &known)
+
+        #expect(outcome == .limit)
+        #expect(table.fold(slot, retentionMillis: 0).traits.isEmpty)
+    }
+
     @Test func `in a full record the oldest deletion gives way to a new name`() {
         var table = RecordTable()
         let slot = table.insert(testLeaf(1))

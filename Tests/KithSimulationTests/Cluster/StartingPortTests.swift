@@ -17,6 +17,10 @@ import Testing
         let settings = NodeSettings(
             configuration: ClusterSettings(seed: 1).configuration(), nodeID: NodeID(1),
             software: "test")
+        let start = StartID(number: 1, id: 1)
+        let word = FolderWord(
+            starts: StartList(number: 1, ids: [1]),
+            news: NodeNews(words: [NodeWord(node: NodeID(1), start: start)]))
         let network = SimulatedNetwork(simulator)
         let lane = simulator.lane(node: "n1")
         let asker = simulator.lane(node: "mallory")
@@ -27,7 +31,8 @@ import Testing
                     host: "127.0.0.1", port: 7101, loops: [lane])
             else { return }
             let port = StartingPort(
-                settings: settings, listener: listener, clock: clock, progress: StartProgress())
+                settings: settings, listener: listener, clock: clock, word: word,
+                progress: StartProgress())
             await port.answer { await simulator.wait(nanoseconds: 10_000_000_000, subject: 1) }
             await listener.close()
         }
@@ -71,6 +76,29 @@ import Testing
         guard case .array(let rows)? = try CBORValue(decoding: status.map.span.bytes)["nodes"]
         else { return nil }
         return rows.first?["state"]
+    }
+
+    /// So that nodes which lost their folders together can come back together.
+    @Test func `a node that asks is told what the folder remembers, others wait`() throws {
+        let settings = NodeSettings(
+            configuration: ClusterSettings(seed: 1).configuration(), nodeID: NodeID(2),
+            software: "test")
+        let (asked, greeted) = try asking { network, lane in
+            func greet(_ word: FolderWord?) async throws -> Result<FolderWord, PeerFailure> {
+                var handshake = PeerHandshake(
+                    try await network.host("mallory").connect(
+                        host: "127.0.0.1", port: 7101, loop: lane),
+                    to: NodeID(1), PeerIntroduction(settings))
+                #expect(try await handshake.hello() == nil)
+                let answer = try await handshake.greet(word)
+                handshake.stream.close()
+                return answer
+            }
+            let word = try await greet(nil).get()
+            return (word, "\(try await greet(word))")
+        }
+        #expect(asked.news.words.map(\.node) == [NodeID(1)])
+        #expect(greeted.contains("starting"), "\(greeted)")
     }
 
     /// Before a greeting nobody has agreed on a version: what is said is of the first.

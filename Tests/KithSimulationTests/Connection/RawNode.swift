@@ -11,7 +11,7 @@ import KithWire
 enum RawNode {
     /// What node 2 says of its folder, with nothing to remember.
     static func folder(of cluster: SimulatedCluster) throws -> FolderWord {
-        guard let cell = cluster.disk(2).bytes(of: FolderStarts.path),
+        guard let cell = cluster.disk(2).bytes(of: FolderStarts.file.path),
             let list = try FolderStarts(decoding: value(of: cell)).list
         else { throw ByteError.truncated(needed: 1, available: 0) }
         return FolderWord(

@@ -1,0 +1,165 @@
+import KithBytes
+import KithClient
+import KithPorts
+import KithStorage
+import KithWire
+import Testing
+
+@testable import KithServer
+@testable import KithSimulation
+
+/// Nodes that begin anew, several at a time and however often they are interrupted.
+@Suite struct NewFolderTests {
+    private func world(_ seed: UInt64) throws -> PeerWorld {
+        let world = try PeerWorld.started(seed: seed)
+        for person in world.personsEverywhere() {
+            let results = try world.ingestAll(person.events.map(\.event), at: 1)
+            #expect(results.allSatisfy { $0 == .ok })
+        }
+        try world.pass(milliseconds: 3_000)
+        return world
+    }
+
+    private func index(_ world: PeerWorld, _ node: Int) throws -> LogIndex {
+        let map = try world.cluster.run(at: 1) { try await $0.status() }
+        guard case .array(let groups)? = try CBORValue(decoding: map.span.bytes)["groups"] else {
+            return .zero
+        }
+        for group in groups where group["leader"] == .unsigned(UInt64(node)) {
+            if case .unsigned(let index)? = group["applied"] { return LogIndex(index) }
+        }
+        return .zero
+    }
+
+    /// Starts the nodes at once, each with an empty volume, and waits until they serve.
+    private func beginAnew(_ cluster: SimulatedCluster, _ numbers: [Int]) throws {
+        for number in numbers {
+            if cluster.node(number).isUp { try cluster.stop(number) }
+            cluster.setDisk(SimulatedDisk(), number)
+        }
+        for number in numbers { _ = cluster.begin(number) { $0.folder = .new } }
+        try cluster.simulator.run(nanoseconds: 20_000_000_000)
+        for number in numbers {
+            let life = cluster.node(number).life
+            try #require(
+                life?.node != nil && life?.end == nil, "\(number): \(String(describing: life?.end))"
+            )
+        }
+    }
+
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func `all nodes of a cluster begin on empty volumes`(seed: UInt64) throws {
+        var settings = ClusterSettings(seed: seed)
+        (settings.nodeCount, settings.groups) = (3, 3)
+        let cluster = SimulatedCluster(settings)
+        defer { try? cluster.shutdown() }
+
+        try beginAnew(cluster, [1, 2, 3])
+    }
+
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func `two of three that lost their folders come back together`(seed: UInt64) throws {
+        let world = try world(seed)
+        defer { try? world.cluster.shutdown() }
+
+        try beginAnew(world.cluster, [1, 2])
+
+        let fresh = world.person("fresh", cookieAt: 1, accountAt: 2)
+        #expect(try world.ingestAll(fresh.events.map(\.event), at: 3).allSatisfy { $0 == .ok })
+        #expect(try world.profile("user_id", fresh.account, at: 1) != nil)
+        try world.cluster.checkInvariants()
+    }
+
+    @Test func `a refused start leaves an empty folder an empty one`() throws {
+        let world = try world(4)
+        defer { try? world.cluster.shutdown() }
+        try world.cluster.stop(2)
+        try world.cluster.stop(3)
+        world.cluster.setDisk(SimulatedDisk(), 2)
+        let error = #expect(throws: NodeError.self) { try world.cluster.start(2, folder: .new) }
+        guard case .nodeNotAsked(3, _)? = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+
+        #expect(throws: NodeError.folderEmpty) {
+            try world.cluster.start(2, folder: .asFound(mayMake: false))
+        }
+    }
+
+    /// Nobody who starts the node again after that says `--new`.
+    @Test func `whenever beginning anew is cut short, a plain start goes on above all`() throws {
+        let world = try world(5)
+        defer { try? world.cluster.shutdown() }
+        let before = try index(world, 2)
+        try world.cluster.stop(2)
+        var goneOn = 0
+        for k in 1...300 {
+            world.cluster.setDisk(SimulatedDisk(), 2)
+            world.cluster.disk(2).failAt(operation: k, isPersistent: true)
+            if (try? world.cluster.start(2, folder: .new)) != nil {
+                try world.pass(milliseconds: 100)
+            }
+            let hasFailed = world.cluster.disk(2).hasFailed
+            world.cluster.crash(2, keeping: { _ in .nothing })
+            do {
+                try world.cluster.start(2, folder: .asFound(mayMake: false))
+                goneOn += 1
+            } catch NodeError.folderEmpty {
+                world.cluster.setDisk(SimulatedDisk(), 2)
+                try world.cluster.start(2, folder: .new)
+            }
+            try world.pass(milliseconds: 1_500)
+            #expect(world.cluster.isUp(2), "cut short at operation \(k)")
+            #expect(
+                try index(world, 2) > LogIndex(before.rawValue + FolderStarts.unheardEntriesMax),
+                "cut short at operation \(k)")
+            try world.cluster.stop(2)
+            if !hasFailed {
+                #expect(goneOn > 1, "no start was cut short between its asking and its serving")
+                return
+            }
+        }
+        Issue.record("a start takes more than 300 disk operations")
+    }
+
+    @Test(arguments: ["identity", "starts", "notes", "namespaces", "clock"])
+    func `a file of another version is refused by name`(path: String) throws {
+        let cluster = SimulatedCluster(ClusterSettings(seed: 1))
+        defer { try? cluster.shutdown() }
+        try cluster.start()
+        try cluster.simulator.run(nanoseconds: 3_000_000_000)
+        try cluster.stop()
+        let disk = cluster.disk()
+        let lane = cluster.simulator.lane(node: "hand")
+        let valueBytes =
+            [FolderStarts.file, FolderNotes.file, FolderNamespaces.file].first { $0.path == path }?
+            .valueBytes ?? 4_000
+        try cluster.simulator.run(on: lane) {
+            let cell = DurableCell(disk: disk, path: path, loop: lane, valueBytes: valueBytes)
+            try await cell.store([99])
+            await cell.close()
+        }
+
+        #expect(throws: NodeError.identity(.unsupportedVersion(99, path: path))) {
+            try cluster.start()
+        }
+    }
+
+    /// A start whose number has no next one, an end that no log comes to.
+    @Test func `numbers that no node comes to are refused`() throws {
+        func decoded(_ number: UInt64, _ index: UInt64) -> NodeNews? {
+            let word = NodeWord(
+                node: NodeID(1), start: StartID(number: number, id: 1),
+                ends: [NodeWord.GroupEnd(group: GroupID(0), index: LogIndex(index))])
+            var writer = ByteWriter()
+            NodeNews(words: [word]).encode(into: &writer)
+            let bytes = writer.bytes
+            var reader = unsafe ByteReader(bytes.span.bytes)
+            return try? NodeNews(decoding: &reader)
+        }
+        #expect(decoded(StartID.numberMax, NodeWord.GroupEnd.indexMax) != nil)
+        #expect(decoded(StartID.numberMax + 1, 1) == nil && decoded(.max, 1) == nil)
+        #expect(decoded(1, NodeWord.GroupEnd.indexMax + 1) == nil && decoded(1, .max) == nil)
+    }
+}
