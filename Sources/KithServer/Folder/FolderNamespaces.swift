@@ -6,8 +6,9 @@
 //   version u8 (1) · count u16 · count × { name bytes16 · class u8 }     by ascending name
 //
 // A cell of its own beside the folder's identity, which never changes and has no room for it. A
-// folder that was used and is without it is refused. Not here, since they may change: `limit`, `normalise` and `from`, which judge what comes
-// in, and `retention`, whose clock and length every entry of the log carries.
+// folder that was used and is without it is refused. Not here, since they may change: `limit`,
+// `normalise` and `from`, which judge what comes in, and `retention`, whose clock and length every
+// entry of the log carries.
 
 internal import KithBytes
 internal import KithCore
