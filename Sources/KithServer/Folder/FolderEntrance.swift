@@ -5,12 +5,18 @@ internal import KithWire
 
 /// What a node finds in its data folder when it starts, judged before anything is changed.
 ///
-///     names ──▶ lock ──▶ identity, namespaces, starts ──▶ the other nodes, where a loss is meant
+///     names ──▶ lock ──▶ identity, namespaces, starts ──▶ the other nodes ──▶ log ──▶ its ends
 ///
-/// Then the log is recovered and the port opened, and only then `store` writes: starts first,
+/// The port is opened before the others are asked, so that nodes which start together answer each
+/// other. Once the log is recovered and found to be what it was, `store` writes: starts first,
 /// identity last, for it says that the folder is one that was used. Where a folder is made anew
 /// (`--new`) the starts are stored before there is a log: whatever comes between, the next start
 /// finds them, and goes on above all that others have heard.
+///
+/// Who can be reached is asked before anybody is told of this start and before anything is written.
+/// A folder that is refused stays what it was, however often it is started: else its log would grow
+/// by each start until it passes for the one that was seen. And nobody who knows less takes it in
+/// while somebody who knows more refuses it.
 struct FolderEntrance {
     /// Whether a node has used it before.
     let isKnown: Bool
@@ -20,6 +26,9 @@ struct FolderEntrance {
     let notes: FolderNotes
     /// Of this start.
     private let startID: UInt64
+    /// What other nodes have heard of this one, by their numbers, where the folder is taken for
+    /// what it is.
+    private var heard: [(by: NodeID, word: NodeWord)] = []
 
     /// The names by which a folder is known for a node's, whole or begun, beside the starts in it.
     /// The lock is none of them: a start that was refused leaves it behind.
@@ -96,9 +105,79 @@ struct FolderEntrance {
     /// Nanoseconds between two lines of the log that say who does not answer.
     private static let askToldNanoseconds: UInt64 = 10_000_000_000
 
-    /// Whether the others have to be asked before the log is opened.
-    static func asks(_ settings: NodeSettings) -> Bool {
-        settings.folder == .new || settings.folder == .restored
+    /// What the others have heard of this node, before its log is opened: from all of them where a
+    /// loss is meant, else from those who answer. Whoever does not says it when it greets or is
+    /// greeted.
+    mutating func hearOthers(
+        _ settings: NodeSettings, _ ports: NodePorts, _ print: @Sendable (LogLine) -> Void
+    ) async throws(NodeError) {
+        switch settings.folder {
+        case .asFound: try judge(await Self.answers(settings, ports), by: settings.nodeID)
+        case .new, .restored: try await ask(settings, ports, print)
+        }
+    }
+
+    /// Whether this folder is the one that others have seen. Who is not what this one has seen is
+    /// believed only where it is outvoted.
+    private mutating func judge(
+        _ answers: [(by: NodeID, word: FolderWord)], by node: NodeID
+    ) throws(NodeError) {
+        var contradicting: [NodeID] = []
+        for (other, said) in answers {
+            let seen = said.news.words.first { $0.node == node }
+            let isWrong =
+                notes[other].flatMap { known in
+                    said.news.words.first { $0.node == other }.flatMap {
+                        FolderMemory.difference($0, said.starts, from: known)
+                    }
+                } != nil
+            if let seen, seen.start.number > 0, !(starts.list?.contains(seen.start) ?? false) {
+                contradicting.append(other)
+                if isWrong { continue }
+                mark(.folderOwnWrong)
+                throw .folderReplaced(seenBy: other.rawValue, how: .unknownStart)
+            }
+            if let seen, !isWrong { heard.append((other, seen)) }
+        }
+        if let first = contradicting.first, contradicting.count > heard.count {
+            mark(.folderOwnWrong)
+            throw .folderReplaced(seenBy: first.rawValue, how: .unknownStart)
+        }
+    }
+
+    /// Compares the recovered log with how far others have seen it go, but for groups that are
+    /// about to rise above that. Changes nothing.
+    func compare(_ groups: [Group]) async throws(NodeError) {
+        for (other, word) in heard {
+            var word = word
+            word.ends.removeAll { end in
+                starts.floors.contains { $0.group == end.group && $0.index >= end.index }
+            }
+            if let difference = await FolderDifference.of(groups, from: word) {
+                mark(.folderOwnWrong)
+                throw .folderReplaced(seenBy: other.rawValue, how: difference)
+            }
+        }
+    }
+
+    /// What other nodes say that answer at once, by their numbers.
+    private static func answers(
+        _ settings: NodeSettings, _ ports: NodePorts
+    ) async -> [(by: NodeID, word: FolderWord)] {
+        let introduction = PeerIntroduction(settings)
+        return await withTaskGroup(of: (NodeID, FolderWord?).self) { tasks in
+            for other in settings.configuration.nodes where other.id != settings.nodeID {
+                tasks.addTask {
+                    let answer = await PeerHandshake.ask(
+                        other, introduction, ports, millis: PeerHandshake.answerMillisMax)
+                    guard case .success(let said) = answer else { return (other.id, nil) }
+                    return (other.id, said)
+                }
+            }
+            var answers: [(by: NodeID, word: FolderWord)] = []
+            for await (other, word) in tasks { word.map { answers.append((other, $0)) } }
+            return answers.sorted { $0.by < $1.by }
+        }
     }
 
     /// What this node says of itself and of others while it asks, or replays its log.
@@ -119,7 +198,7 @@ struct FolderEntrance {
 
     /// Has the starts begin with what every other node has heard of this one. All must answer: the
     /// one that does not may be the one that knows most.
-    mutating func ask(
+    private mutating func ask(
         _ settings: NodeSettings, _ ports: NodePorts, _ print: @Sendable (LogLine) -> Void
     ) async throws(NodeError) {
         mark(.folderAsks)
@@ -132,7 +211,9 @@ struct FolderEntrance {
         while true {
             var missing: (node: NodeID, why: String)?
             for other in others where words[other.id] == nil {
-                switch await PeerHandshake.ask(other, introduction, ports) {
+                switch await PeerHandshake.ask(
+                    other, introduction, ports, millis: PeerHandshake.askMillisMax)
+                {
                 case .success(let word): words[other.id] = word
                 case .failure(let failure): missing = missing ?? (other.id, failure.text)
                 }

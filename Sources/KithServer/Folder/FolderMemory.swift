@@ -71,6 +71,9 @@ actor FolderMemory {
     /// The same, as a node greets.
     func word() async -> FolderWord { FolderWord(starts: starts, news: await news()) }
 
+    /// What was heard of that node.
+    func heard(of other: NodeID) -> NodeWord? { notes[other] }
+
     // MARK: Judging
 
     /// Judges what node `other` says, with the starts of its folder where it greets, and remembers
@@ -150,18 +153,11 @@ actor FolderMemory {
         guard seen.start.number == 0 || starts.contains(seen.start) else {
             return .unknownStart
         }
-        for end in seen.ends {
-            guard let group = groups.first(where: { $0.id == end.group }) else { continue }
-            let index = await group.appliedIndex
-            if end.index > index {
-                return .shorterLog(
-                    group: end.group.rawValue, seen: end.index.rawValue, end: index.rawValue)
-            }
-        }
-        return nil
+        return await .of(groups, from: seen)
     }
 
-    private static func difference(
+    /// How another node's folder differs from what was seen of it; nil where it does not.
+    static func difference(
         _ word: NodeWord, _ starts: StartList, from known: NodeWord
     ) -> FolderDifference? {
         guard known.start.number == 0 || starts.contains(known.start) else { return .unknownStart }
@@ -206,6 +202,22 @@ public enum FolderDifference: Sendable, Equatable {
     case unknownStart
     /// A group's log went further when it was seen.
     case shorterLog(group: UInt16, seen: UInt64, end: UInt64)
+}
+
+extension FolderDifference {
+    /// How the logs of the groups fall short of where others have seen them end; nil where they do
+    /// not.
+    static func of(_ groups: [Group], from seen: NodeWord) async -> FolderDifference? {
+        for end in seen.ends {
+            guard let group = groups.first(where: { $0.id == end.group }) else { continue }
+            let index = await group.appliedIndex
+            if end.index > index {
+                return .shorterLog(
+                    group: end.group.rawValue, seen: end.index.rawValue, end: index.rawValue)
+            }
+        }
+        return nil
+    }
 }
 
 extension FolderDifference: CustomStringConvertible {

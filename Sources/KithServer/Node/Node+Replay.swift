@@ -7,8 +7,8 @@ internal import KithWire
 // A node before it serves: its log is replayed into the groups, and its port says how far it is.
 
 extension Node {
-    /// Asks the other nodes what they have heard of this one, and answers those that ask it.
-    static func asking(
+    /// Has the folder hear what the other nodes say of it, and answers those that ask it.
+    static func hearing(
         _ entrance: FolderEntrance, _ settings: NodeSettings, _ ports: NodePorts,
         _ listener: any Listener, _ print: @escaping @Sendable (LogLine) -> Void
     ) async throws(NodeError) -> FolderEntrance {
@@ -18,7 +18,7 @@ extension Node {
         let result: Result<FolderEntrance, NodeError> = await door.answer {
             var entrance = entrance
             do throws(NodeError) {
-                try await entrance.ask(settings, ports, print)
+                try await entrance.hearOthers(settings, ports, print)
                 return .success(entrance)
             } catch {
                 return .failure(error)

@@ -33,7 +33,7 @@ public actor Node {
     private let clockNote: ClockNote
     private var clockProblem: ClockGuard.Problem?
     nonisolated let shared: Connection.Shared
-    private let folder: FolderMemory
+    nonisolated let folder: FolderMemory
     /// What was last said of those that found no place.
     private var toldPlaces = ConnectionPlaces.Counts()
     private var isStopping = false
@@ -100,9 +100,7 @@ public actor Node {
         let lastEntry: LogTime?
         let starts: StartList
         do throws(NodeError) {
-            if FolderEntrance.asks(settings) {
-                entrance = try await asking(entrance, settings, ports, listener, print)
-            }
+            entrance = try await hearing(entrance, settings, ports, listener, print)
             let word = entrance.word(of: settings.nodeID)
             starts = entrance.begin()
             (log, lastEntry) = try await recover(
@@ -126,6 +124,13 @@ public actor Node {
         let folder = FolderMemory(
             settings, starts: starts, notes: entrance.notes, groups: groups, disk: ports.disk,
             loop: loop)
+        do throws(NodeError) {
+            try await entrance.compare(groups)
+        } catch {
+            await listener.close()
+            await log.close()
+            throw error
+        }
         do throws(NodeError) {
             try await entrance.store(settings, disk: ports.disk, loop: loop)
             for floor in entrance.starts.floors {

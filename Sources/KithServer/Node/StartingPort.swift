@@ -168,7 +168,7 @@ struct StartingPort: Sendable {
             if let key = PeerIntroduction(settings).difference(from: greeting) {
                 return ErrorReply.fileDiffers(in: key)
             }
-            mark(.peerAskedByNewFolder)
+            mark(.peerAskedByStart)
             return PeerGreetingReply(folder: word)
         default: return starting
         }

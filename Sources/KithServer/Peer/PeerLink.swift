@@ -363,7 +363,10 @@ actor PeerLink {
     /// one that was seen.
     private func weigh(_ refusal: String) async {
         let node = ClusterConfiguration.Node(id: peer, host: address.host, port: address.port)
-        guard case .success(let word) = await PeerHandshake.ask(node, greeting, ports) else {
+        guard
+            case .success(let word) = await PeerHandshake.ask(
+                node, greeting, ports, millis: PeerHandshake.answerMillisMax)
+        else {
             return  // it is asked again with the next greeting
         }
         if let error = await memory.judge(refusalBy: peer, word, why: refusal) {
