@@ -196,8 +196,7 @@ extension Client {
             }
             link?.hasAnswered = true
             // Where nobody waits any more, the deadline or a cancellation came first.
-            var id = frame.requestID
-            if planted(.clientRepliesByOrder) { id = inFlight.keys.min() ?? id }
+            let id = Rules.request(answeredBy: frame, of: inFlight)
             guard let request = inFlight.removeValue(forKey: id) else {
                 mark(.clientLateReply)
                 return nil

@@ -47,6 +47,54 @@ import Testing
         violations.expectNone()
     }
 
+    static let functionLinesMax = 80
+
+    /// Longer functions of the product, each with the reason why it is not several.
+    static let longFunctions: [String: String] = [
+        "Sources/KithServer/Node/Node.swift open": "one start: each step needs those before it"
+    ]
+
+    @Test func `no function is longer than 80 lines`() {
+        var violations: [Violation] = []
+        var exceptions = Set(Self.longFunctions.keys)
+        for function in Repository.sources.flatMap(\.functions)
+        where function.lineCount > Self.functionLinesMax {
+            if exceptions.remove("\(function.path) \(function.name)") != nil { continue }
+            violations.append(
+                Violation(
+                    path: function.path, line: function.line,
+                    what: "\(function.name) has \(function.lineCount) lines"))
+        }
+
+        violations.expectNone()
+        #expect(exceptions.isEmpty, "no longer so long: \(exceptions)")
+    }
+
+    @Test func `the length of a function is that of its text`() {
+        let source = SourceFile(
+            "a.swift",
+            text: """
+                struct A {
+                    init() {
+                    }
+                    func short() { }
+                    @inlinable
+                    public mutating func wide(
+                        _ a: Int
+                    ) -> Int {
+                        a
+                    }
+                    func asked() -> Int
+                    func last() {
+                        // }
+                    }
+                }
+                """)
+
+        #expect(source.functions.map(\.name) == ["init", "short", "wide", "asked", "last"])
+        #expect(source.functions.map(\.lineCount) == [2, 1, 5, 1, 3])
+    }
+
     @Test func `there are no tabs, no blanks at line ends, and one newline at the end`() {
         var violations: [Violation] = []
         for source in Repository.sources + Repository.tests {
@@ -131,5 +179,40 @@ import Testing
         }
 
         violations.expectNone()
+    }
+}
+
+/// A function or initialiser as it stands in a file.
+struct FunctionText {
+    let path: String
+    let name: String
+    /// Where it begins, from 1, and how many lines it has.
+    let line: Int
+    let lineCount: Int
+}
+
+extension SourceFile {
+    /// The functions of the file, by how they are indented: one ends at the brace below its first
+    /// letter, or on its first line.
+    var functions: [FunctionText] {
+        let pattern = /^( *)(?:@?\w+(?:\([^)]*\))? )*?(?:func `?(\w+|\S+)|(init)\b[?<(])/
+        return code.indices.compactMap { start in
+            guard code[start].contains("func ") || code[start].contains("init"),
+                let match = code[start].prefixMatch(of: pattern)
+            else { return nil }
+            let margin = match.output.1
+            var end = start
+            for place in code[start...].indices.dropFirst() {
+                let rest = code[place].dropFirst(margin.count)
+                guard code[place].hasPrefix(margin), let first = rest.first, first != " " else {
+                    continue
+                }
+                if first == "}" { end = place }
+                if first != ")" && first != "{" && first != "-" { break }
+            }
+            return FunctionText(
+                path: path, name: String(match.output.2 ?? match.output.3 ?? ""), line: start + 1,
+                lineCount: end - start + 1)
+        }
     }
 }

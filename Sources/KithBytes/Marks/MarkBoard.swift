@@ -16,11 +16,13 @@ public func mark(_ mark: Mark) { kith_mark(UInt32(mark.rawValue)) }
 /// What one world came to: how often each mark was passed.
 @safe
 public final class MarkBoard {
-    private let places: UnsafeMutablePointer<UInt32>
+    let places: UnsafeMutablePointer<UInt32>
 
     /// Counters of marks; what follows them is for planted builds.
     @usableFromInline static var markPlaces: Int { 512 }
-    private static var placeCount: Int { markPlaces + NodeFault.places + 2 }
+    /// Places behind them, which only planted builds use.
+    static var plantedPlaces: Int { 66 }
+    private static var placeCount: Int { markPlaces + plantedPlaces }
 
     /// A board on which nothing is counted yet.
     public init() {
@@ -43,28 +45,4 @@ public final class MarkBoard {
 
     /// How often the mark was passed.
     public func count(of mark: Mark) -> Int { unsafe Int(places[Int(mark.rawValue)]) }
-
-    #if KITH_PLANTED
-    /// Plants a fault of the node in all that runs under `record`.
-    public func plant(_ fault: NodeFault) {
-        unsafe places[Self.markPlaces + Int(fault.number)] = 1
-    }
-
-    /// The same, of faults that another module names by the bits of a set.
-    public func plant(bits: UInt64) {
-        let first = Self.markPlaces + NodeFault.places
-        unsafe places[first] = UInt32(truncatingIfNeeded: bits)
-        unsafe places[first + 1] = UInt32(truncatingIfNeeded: bits >> 32)
-    }
-
-    /// This is the calling thread's board from here on, and must outlive it: for the threads of a
-    /// real node.
-    public func stay() { _ = unsafe kith_exchange_board(places) }
-
-    /// The set that is planted on this thread.
-    public static var plantedBits: UInt64 {
-        let first = UInt32(markPlaces + NodeFault.places)
-        return UInt64(kith_marked(first)) | UInt64(kith_marked(first + 1)) << 32
-    }
-    #endif
 }

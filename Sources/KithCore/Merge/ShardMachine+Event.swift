@@ -62,7 +62,7 @@ extension ShardMachine {
             target.isQuarantine ? identifier.quarantineLeaf ?? identifier.leaf : identifier.leaf
         let time = context.judged(body.time)
         let w = target.record
-        var slot = current(w, context)
+        let slot = current(w, context)
         if let elsewhere = standing(leaf, at: w, slot, proof: target.proof, context) {
             return elsewhere
         }
@@ -78,12 +78,7 @@ extension ShardMachine {
         {
             mark(leaf == w ? .eventDuplicate : .eventDuplicateAfterMerge)
             statistics.duplicate += 1
-            var aside = EventAside()
-            let open = Rules.linksOfDuplicate(
-                openLinks(found.slot, leaf, target, body, context, &aside))
-            return aside.isEmpty
-                ? .duplicate(root: w, open: open)
-                : .told(root: w, open: open, isDuplicate: true, aside)
+            return duplicate(target, leaf, body, found.slot, context)
         }
         if time <= known.forgetTime {
             mark(.eventForgotten)
@@ -107,7 +102,6 @@ extension ShardMachine {
         }
 
         let at = slot ?? table.insert(w)
-        slot = at
         var facet: FacetRef
         if let found {
             facet = found
@@ -156,8 +150,16 @@ extension ShardMachine {
         }
         guard let slot, table.hasFacet(slot, leaf) else { return .expiredOnArrival }
         mark(.eventLinksAgain)
+        return duplicate(target, leaf, body, slot, context)
+    }
+
+    /// The outcome of an event that its root knows.
+    private func duplicate(
+        _ target: EventTarget, _ leaf: LeafID, _ body: borrowing EventBody, _ slot: SlotIndex,
+        _ context: ApplyContext
+    ) -> Outcome {
         var aside = EventAside()
-        let open = openLinks(slot, leaf, target, body, context, &aside)
+        let open = Rules.linksOfDuplicate(openLinks(slot, leaf, target, body, context, &aside))
         return aside.isEmpty
             ? .duplicate(root: target.record, open: open)
             : .told(root: target.record, open: open, isDuplicate: true, aside)

@@ -65,10 +65,10 @@ struct Outbox {
     /// Whether a request whose answer is so long may begin. Where nothing else is held any may.
     func hasRoom(for byteCount: Int) -> Bool {
         let held = heldBytes
-        if held == 0 || planted(.gateOpen) { return true }
-        if isToNode { return held + byteCount <= Self.toNodeBytesMax }
+        if held == 0 { return true }
+        if isToNode { return Rules.isWithinGate(held + byteCount, Self.toNodeBytesMax) }
         let most = share.isTight ? min(Self.shareBytesMax, clientBytesMax) : clientBytesMax
-        return held + byteCount <= most
+        return Rules.isWithinGate(held + byteCount, most)
     }
 
     /// From here on the other side is a node, and its answers are not counted among the clients'.

@@ -9,10 +9,7 @@ extension Group {
     /// Applies an entry found in the log at start. An error where it cannot follow what was applied
     /// or this program does not understand it: then the node must not start.
     func replay(_ entry: LogEntry) -> NodeError? {
-        #if KITH_PLANTED
-        if planted(.lastEntrySkipped) || planted(.lastEntryTwice) { return replayLate(entry) }
-        #endif
-        return replayNow(entry)
+        Rules.replay(entry, in: self)
     }
 
     func replayNow(_ entry: LogEntry) -> NodeError? {
@@ -61,11 +58,7 @@ extension Group {
     /// Recovery is over: from here on entries go to `log`.
     func open(_ log: WriteAheadLog) {
         self.log = log
-        #if KITH_PLANTED
-        replayLast()
-        if planted(.sealedForgotten) { machine.forgetSealed() }
-        #endif
-        machine.rebuildWork(on: shards)
+        Rules.endReplay(of: self)
         noteMemory()
     }
 }

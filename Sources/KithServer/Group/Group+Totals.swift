@@ -21,18 +21,12 @@ extension Group {
 
     /// The group's totals at one index and log time. Under the wall clock the time is now.
     func totals() async -> Totals? {
-        #if KITH_PLANTED
-        if planted(.totalsKept) {
-            keptTotals = keptTotals ?? snapshot()
-            return keptTotals
-        }
-        #endif
         if entryClock == .wall {
             var operations = OperationWriter()
             operations.time()
             guard case .applied = await submit(operations, isIngest: false) else { return nil }
         }
-        return snapshot()
+        return Rules.totals(of: self)
     }
 
     /// What the group knows without writing anything.

@@ -48,6 +48,9 @@ actor Group {
     private var isReclaiming = false
     private var reclaimedDay: Int64 = 0
 
+    /// Of no use but to a build whose rules may be broken.
+    var ruleNotes = Rules.GroupNotes()
+
     /// By default the constants below.
     let tuning: NodeTuning
     /// The node's, and this group's place in it.
@@ -89,7 +92,7 @@ actor Group {
     }
 
     /// Submissions that go into the next entry together.
-    private struct Pending {
+    struct Pending {
         var operations = OperationWriter()
         var submissions: [Submission] = []
         /// How many of the operations clients sent as events.
@@ -141,13 +144,6 @@ actor Group {
         unsafe loop.asUnownedSerialExecutor()
     }
 
-    #if KITH_PLANTED
-    /// The last entry of the log, as long as a planted fault keeps it.
-    var late: LogEntry?
-    /// The totals that a planted fault answers for ever.
-    var keptTotals: Totals?
-    #endif
-
     // MARK: Submitting
 
     /// Logs operations; answers with their outcomes once they are durable and applied.
@@ -158,11 +154,14 @@ actor Group {
             return .applied(
                 Array(repeating: .malformed, count: operations.count), machine.applied)
         }
-        let early = isStopped
+        if isStopped {
+            mark(.groupStopped)
+            return .unknown
+        }
         return await withCheckedContinuation { continuation in
-            // Not before: a task of another loop may be suspended on its way in here, and the
-            // group stop meanwhile; then nobody answers.
-            if planted(.latecomersUnheard) ? early : isStopped {
+            // Again: a task of another loop may be suspended on its way in here, and the group stop
+            // meanwhile; then nobody answers.
+            if Rules.turnsAway(isStopped: isStopped) {
                 mark(.groupStopped)
                 continuation.resume(returning: .unknown)
             } else if isIngest, memory.gate.isFull {
@@ -271,20 +270,9 @@ actor Group {
         // The node went astray with events on their way: none of them is moved to another time.
         if isIngest, entryClock == .wall, now == GuardedClock.none { return false }
         let before = consensus.last
-        var entries: [LogEntry] = []
-        for batch in batches {
-            let place = consensus.propose()
-            entries.append(
-                LogEntry(
-                    group: id, term: place.term, index: place.index,
-                    kind: batch.kind, clock: entryClock.rawValue,
-                    time: now,
-                    payload: batch.operations.bytes))
-        }
+        var batches = batches
+        let entries = Rules.propose(&batches, at: now, in: self)
         if batches.count > 1 { mark(.groupEntriesTogether) }
-        if planted(.answeredBeforeSync) {
-            for (entry, batch) in zip(entries, batches) { apply(entry, batch) }
-        }
         appending = batches
         defer { appending = [] }
         do throws(LogError) {
@@ -294,23 +282,29 @@ actor Group {
             case .overloaded, .diskNearlyFull:
                 mark(.groupLogRefused)
                 if case .diskNearlyFull = error { logShortage = .disk } else { logShortage = .busy }
-                if planted(.answeredBeforeSync) { break }
-                if !planted(.indexNotWithdrawn) { consensus.withdraw(after: before) }
+                Rules.withdraw(&consensus, after: before)
                 return false
             default:
                 mark(.groupLogFailed)
                 // Stored or not is not known. The node stops, and says why.
-                if !planted(.answeredBeforeSync) { answer(batches, .unknown) }
+                answer(batches, .unknown)
                 if !isStopped { tell(error) }
                 stop()
                 return true
             }
         }
-        for (entry, batch) in zip(entries, batches) {
-            consensus.becameDurable(through: entry.index)
-            if !planted(.answeredBeforeSync) { apply(entry, batch) }
-        }
+        for (entry, batch) in zip(entries, batches) { Rules.commit(entry, batch, in: self) }
         return true
+    }
+
+    /// Each batch as an entry, in its place.
+    func propose(_ batches: [Pending], at now: LogTime) -> [LogEntry] {
+        batches.map { batch in
+            let place = consensus.propose()
+            return LogEntry(
+                group: id, term: place.term, index: place.index, kind: batch.kind,
+                clock: entryClock.rawValue, time: now, payload: batch.operations.bytes)
+        }
     }
 
     private func tell(_ error: LogError) {
@@ -328,7 +322,7 @@ actor Group {
         }
     }
 
-    private func apply(_ entry: LogEntry, _ batch: Pending) {
+    func apply(_ entry: LogEntry, _ batch: Pending) {
         var outcomes: [Outcome] = []
         outcomes.reserveCapacity(batch.operations.count)
         rate.count(batch.eventCount, at: clock.monotonicNanoseconds())
@@ -340,15 +334,12 @@ actor Group {
             onFailure(.entryNotUnderstood(of: id, entry.index, fault.description))
             return stop()
         }
-        if planted(.outcomesSwapped) { outcomes.reverse() }
         var start = 0
         for submission in batch.submissions {
             let end = min(outcomes.count, start + submission.count)
             if let continuation = submission.continuation {
-                let slice =
-                    start == 0 && end == outcomes.count
-                    ? outcomes : Array(outcomes[start..<end])
-                continuation.resume(returning: .applied(slice, entry.index))
+                let own = Rules.outcomes(start..<end, of: outcomes)
+                continuation.resume(returning: .applied(own, entry.index))
             }
             start = end
         }
@@ -456,26 +447,22 @@ actor Group {
     func read(
         _ leaf: LeafID, at record: LeafID, atMost bytesMax: Int, deadline: UInt64
     ) async -> GroupRead? {
-        if entryClock == .wall, !planted(.expiryByOwnClock) {
-            let now = clock.wallTime()
-            let context = machine.context()
-            if let due = shards.machine(record.shard).expiresAt(record, context), due > machine.now,
-                due <= now
-            {
+        if entryClock == .wall {
+            let due = shards.machine(record.shard).expiresAt(record, machine.context())
+            if Rules.mustLogTime(until: due, logTime: machine.now, now: clock.wallTime()) {
                 mark(.groupTimeLogged)
                 var operations = OperationWriter()
                 operations.time()
                 guard case .applied = await submit(operations, isIngest: false) else { return nil }
             }
         }
-        let time = planted(.expiryByOwnClock) ? clock.wallTime() : nil
         switch shards.machine(record.shard).read(
-            leaf, at: record, byHint: false, machine.context(at: time))
+            leaf, at: record, byHint: false, machine.context(at: Rules.readTime(by: clock)))
         {
         case .profile(let profile):
             return profile.count <= bytesMax ? .profile(profile) : .tooLong(profile.count)
         case .none, .unknownFacet: return .absent
-        case .moved(let parent): return .moved(to: parent)
+        case .moved(let parent): return Rules.answer(pointingTo: parent)
         case .sealed: break
         }
         guard await waitUntilFree(record, deadline) else {

@@ -436,8 +436,7 @@ actor PeerLink {
             do throws(FrameError) {
                 while let frame = try decoder.next() {
                     guard frame.requestID != 0 else { return Self.refusal(frame).text }
-                    var id = frame.requestID
-                    if planted(.repliesByOrder) { id = inFlight.keys.min() ?? id }
+                    let id = Rules.request(answeredBy: frame, of: inFlight)
                     // Where nobody waits any more, the deadline came first.
                     guard let pending = inFlight.removeValue(forKey: id) else {
                         mark(.peerLateReply)

@@ -100,16 +100,7 @@ struct IngestPlan {
         tell(batch.notes, leftOut: batch.notesLeftOut)
         tell(machine.notes)
         for (head, result) in zip(batch.heads, machine.results) {
-            results[Int(head.position)] =
-                switch result {
-                case .ok: .ok
-                case .duplicate: .duplicate
-                case .expiredOnArrival: .expiredOnArrival
-                case .forgotten: .forgotten
-                case .suppressed: .suppressed
-                case .overloaded: planted(.overloadAnsweredOK) ? .ok : .overloaded
-                case .unknown, .rejected: planted(.unknownAnsweredOK) ? .ok : .unknown
-                }
+            results[Int(head.position)] = Rules.result(of: result)
         }
         for place in refused where machine.refusal != .rejected {
             results[place] = machine.refusal == .overloaded ? .overloaded : .unknown
@@ -136,10 +127,9 @@ struct IngestPlan {
     }
 
     var reply: IngestReply {
-        var results = results
-        if planted(.resultsShifted), let last = results.popLast() { results.insert(last, at: 0) }
-        return IngestReply(
-            token: token, retryAfterMillis: retryAfterMillis, results: results,
+        IngestReply(
+            token: token, retryAfterMillis: retryAfterMillis,
+            results: Rules.results(ofItems: results),
             silentNodes: Array(trouble.silent.prefix(WireLimits.silentNodesMax)),
             shortNodes: Array(trouble.short.prefix(WireLimits.silentNodesMax)),
             notes: sortedNotes, notesLeftOut: notesLeftOut, names: notes.isEmpty ? .none : names)

@@ -158,13 +158,12 @@ struct Router: Sendable {
                 if record != leaf { hints.withEntries { $0.learn(leaf, record) } }
                 return .tooLong(byteCount)
             case .success(.absent):
-                guard isByHint, !planted(.hintBelieved) else { return .absent }
+                guard Rules.asksHome(afterHint: isByHint) else { return .absent }
                 mark(.routerHintStale)
                 hints.withEntries { $0.learn(leaf, leaf) }
                 record = leaf
                 isByHint = false
             case .success(.moved(let parent)):
-                if planted(.pointerNotFollowed) { return .absent }
                 record = parent
             case .success(.waiting(let winner)): return .waiting(for: table.group(of: winner))
             case .success(nil): return .stopping

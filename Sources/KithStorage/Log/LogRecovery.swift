@@ -87,7 +87,7 @@ struct LogRecovery {
         }
         files = names.compactMap(LogFormat.segment(named:)).sorted()
         guard let first = files.first else {
-            guard options.mayCreate || planted(.lostLogForgiven) else {
+            guard Rules.mayMakeLog(options) else {
                 mark(.logMissing)
                 throw .missing
             }
@@ -269,11 +269,10 @@ struct LogRecovery {
     /// Looks beyond the last frame of a segment for one that was written later.
     private mutating func judgeTail(_ bytes: [UInt8], of segment: SegmentID) throws(LogError) {
         let span = unsafe bytes.span.bytes
-        if let later = SegmentScan.laterFrame(
+        let later = SegmentScan.laterFrame(
             in: span, from: log.offset, inFlight: log.offset, segment: segment,
-            expected: log.nextSequence, of: log.logID),
-            !planted(.middleCut)
-        {
+            expected: log.nextSequence, of: log.logID)
+        if let later = Rules.proofOfDamage(later) {
             mark(.logMiddleCorrupt)
             throw corrupt(segment, .frame(expected: log.nextSequence, later: later.sequence))
         }
@@ -351,7 +350,7 @@ struct LogRecovery {
                 log.report.tornTail = TornTail(
                     segment: last.segment, offset: UInt64(log.offset),
                     byteCount: UInt64(tornEnd - log.offset))
-                if planted(.tailKept) { log.offset = tornEnd }
+                log.offset = Rules.end(ofTornTail: log.offset..<tornEnd)
                 try await zero(file, log.offset..<tornEnd)
             }
             let (offset, bytes) = suspect

@@ -285,10 +285,10 @@ public actor WriteAheadLog {
             bytes = header.encode() + bytes
         }
         do throws(DiskError) {
-            try await file.write(bytes, at: UInt64(offset), sync: !planted(.syncSkipped))
+            try await file.write(bytes, at: UInt64(offset), sync: Rules.syncsFrames)
         } catch {
             mark(.logWriteFailed)
-            guard planted(.writeErrorIgnored) else { throw error }
+            try Rules.writeFailed(error)
         }
 
         offset += bytes.count

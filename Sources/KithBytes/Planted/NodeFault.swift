@@ -1,14 +1,13 @@
 // Deliberate faults of a node, beside those of the merge machines (`PlantedFaults` in KithCore):
 // each breaks one rule of storage, serving or speaking, so that `kith simulate` can show that its
-// checkers would notice. Only a build with `KITH_PLANTED` has them; in every other build
-// `planted(_:)` is the constant false, the compiler removes the branch, and there are no names.
+// checkers would notice. What each does is in the `PlantedRules` of its module. Only a build with
+// `KITH_PLANTED` has any of it.
 //
 // A fault is planted on the board of a world's thread (`MarkBoard.plant`), so that all nodes of one
 // world have it and another world has not.
 
 #if KITH_PLANTED
 public import CLinux
-#endif
 
 /// One fault, by its number.
 public struct NodeFault: Equatable, Sendable {
@@ -16,7 +15,7 @@ public struct NodeFault: Equatable, Sendable {
     @inlinable init(_ number: UInt8) { self.number = number }
 
     /// Faults that a board has room for.
-    static var places: Int { 64 }
+    static var places: Int { MarkBoard.plantedPlaces - 2 }
 }
 
 extension NodeFault {
@@ -122,7 +121,6 @@ extension NodeFault {
     @inlinable public static var clientRepliesByOrder: NodeFault { NodeFault(32) }
 }
 
-#if KITH_PLANTED
 extension NodeFault {
     /// Every fault by its name; the place is the number.
     public static let names: [String] = [
@@ -155,8 +153,28 @@ extension NodeFault {
 public func planted(_ fault: NodeFault) -> Bool {
     kith_marked(UInt32(MarkBoard.markPlaces) + UInt32(fault.number)) != 0
 }
-#else
-/// Never, in this build.
-@inlinable @inline(__always)
-public func planted(_ fault: NodeFault) -> Bool { false }
+
+extension MarkBoard {
+    /// Plants a fault of the node in all that runs under `record`.
+    public func plant(_ fault: NodeFault) {
+        unsafe places[Self.markPlaces + Int(fault.number)] = 1
+    }
+
+    /// The same, of faults that another module names by the bits of a set.
+    public func plant(bits: UInt64) {
+        let first = Self.markPlaces + NodeFault.places
+        unsafe places[first] = UInt32(truncatingIfNeeded: bits)
+        unsafe places[first + 1] = UInt32(truncatingIfNeeded: bits >> 32)
+    }
+
+    /// This is the calling thread's board from here on, and must outlive it: for the threads of a
+    /// real node.
+    public func stay() { _ = unsafe kith_exchange_board(places) }
+
+    /// The set that is planted on this thread.
+    public static var plantedBits: UInt64 {
+        let first = UInt32(markPlaces + NodeFault.places)
+        return UInt64(kith_marked(first)) | UInt64(kith_marked(first + 1)) << 32
+    }
+}
 #endif
