@@ -133,11 +133,11 @@ extension RecordTable {
     /// event. O(cells of the facet), and once for `known` O(cells of the record).
     ///
     /// Where a value has no room, the oldest deletions of the record give way, as many as it needs,
-    /// and none where all of them would not do. `payloadBytesMax` is for values; what the record
+    /// and none where all of them would not do. `payloadLimit` is for values; what the record
     /// takes beside is the table's own limit.
     public mutating func setTrait(
         _ facet: inout FacetRef, name: RawSpan, time: Int64, messageID: RawSpan, value: RawSpan,
-        payloadBytesMax: Int = .max, known: inout TraitNames
+        payloadLimit: Int = .max, known: inout TraitNames
     ) -> TraitOutcome {
         if known.isFull, known.hasNoDeletion, !known.contains(name, number: names.find(name)) {
             return .limit
@@ -154,7 +154,7 @@ extension RecordTable {
             guard name.byteCount <= FacetLimits.nameBytesMax else { return .limit }
         }
         let need = TraitNeed(
-            name: name.byteCount, value: value, replacing: found, payloadBytesMax: payloadBytesMax)
+            name: name.byteCount, value: value, replacing: found, payloadLimit: payloadLimit)
         let isNew = found == nil && !hasRoom(forTrait: name, facet.slot, &known)
         if isNew || !need.fits(self, facet.slot) {
             guard giveWay(to: name, need, names: isNew ? known.excess : 0, &facet, &known) else {
@@ -259,9 +259,9 @@ extension RecordTable {
     private struct TraitNeed {
         let profileBytes: Int
         let payloadBytes: Int
-        let payloadBytesMax: Int
+        let payloadLimit: Int
 
-        init(name: Int, value: RawSpan, replacing cell: TraitCell?, payloadBytesMax: Int) {
+        init(name: Int, value: RawSpan, replacing cell: TraitCell?, payloadLimit: Int) {
             if let cell {
                 profileBytes = value.byteCount - cell.valueBytes
                 payloadBytes = profileBytes
@@ -270,7 +270,7 @@ extension RecordTable {
                 payloadBytes = name + value.byteCount
             }
             // What takes a value back is kept whatever the payload comes to.
-            self.payloadBytesMax = value.isDeletion ? .max : payloadBytesMax
+            self.payloadLimit = value.isDeletion ? .max : payloadLimit
         }
 
         /// Whether there is room for it once so much is gone.
@@ -280,7 +280,7 @@ extension RecordTable {
         ) -> Bool {
             table.hasRoom(forProfileBytes: profileBytes - gone, slot)
                 && (payloadBytes - payloadGone <= 0
-                    || table.payloadBytes(slot) + payloadBytes - payloadGone <= payloadBytesMax)
+                    || table.payloadBytes(slot) + payloadBytes - payloadGone <= payloadLimit)
         }
     }
 

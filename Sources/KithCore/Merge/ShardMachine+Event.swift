@@ -183,7 +183,7 @@ extension ShardMachine {
                 }
                 let outcome = table.setTrait(
                     &facet, name: key, time: time, messageID: messageID, value: value,
-                    payloadBytesMax: Self.payloadBytesMax - Self.attachBytesMax, known: &known)
+                    payloadLimit: Self.payloadBytesMax - Self.attachBytesMax, known: &known)
                 if outcome == .limit {
                     mark(.eventTraitRefused)
                     refused += 1

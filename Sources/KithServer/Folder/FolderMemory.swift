@@ -6,8 +6,8 @@ internal import KithWire
 /// What a running node knows of its own folder and of those of the others, and the judge of what
 /// they say.
 ///
-///     another node's word ──▶ is its what I have seen? ──▶ is mine what it has seen? ──▶ remembered
-///                                 no: it is refused             no: this node ends
+///     its word ──▶ is its folder what I have seen? ──▶ is mine what it has seen? ──▶ remembered
+///                       no: it is refused                no: this node ends
 ///
 /// Two nodes that say so of each other cannot both be right: each goes on only while no more nodes
 /// contradict it than agree with it, so that one wrong folder does not end the nodes that are right.

@@ -155,7 +155,7 @@ import Testing
             unsafe table.setTrait(
                 &facet, name: Array(name.utf8).span.bytes, time: time,
                 messageID: Array("n".utf8).span.bytes,
-                value: [UInt8](repeating: 1, count: byteCount).span.bytes, payloadBytesMax: limit,
+                value: [UInt8](repeating: 1, count: byteCount).span.bytes, payloadLimit: limit,
                 known: &known)
         }
 
@@ -185,7 +185,7 @@ import Testing
         let limit = table.payloadBytes(slot)
         let outcome = unsafe table.setTrait(
             &other, name: Array("city".utf8).span.bytes, time: 3,
-            messageID: Array("m".utf8).span.bytes, value: [1].span.bytes, payloadBytesMax: limit,
+            messageID: Array("m".utf8).span.bytes, value: [1].span.bytes, payloadLimit: limit,
             known: &known)
 
         #expect(outcome == .limit)

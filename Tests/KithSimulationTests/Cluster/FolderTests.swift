@@ -101,7 +101,7 @@ import Testing
             let disk = try disk(afterLifeOf: cluster([("card", .known)])).copy()
             try forget(path, disk)
 
-            let error = try refusal(of: cluster([("card", .contact)], on: disk))
+            let error = try refusal(of: cluster([("card", .known)], on: disk))
 
             #expect(error == .identity(.corrupt(path: path)))
         }
