@@ -84,6 +84,9 @@ actor FolderMemory {
     /// The same, as a node greets.
     func word() async -> FolderWord { FolderWord(starts: starts, news: await news()) }
 
+    /// What was heard of that node.
+    func heard(of other: NodeID) -> NodeWord? { notes[other] }
+
     // MARK: Judging
 
     /// Judges what node `other` says, with the starts of its folder where it greets, and remembers

@@ -1,4 +1,6 @@
-internal import KithBytes
+public import KithBytes
+internal import KithConsensus
+public import KithWire
 
 // What a simulation reads of a node.
 
@@ -21,6 +23,23 @@ extension Node {
             }
         }
         return memory
+    }
+
+    /// What this node would say of its own folder, with the ends that its logs have at most: what
+    /// is on the way to the disk counts. Only where nothing of the node runs at the moment.
+    public nonisolated func inspectFolder() -> FolderWord {
+        var own = NodeWord(node: folder.node, start: folder.starts.newest)
+        for group in groups {
+            let index = group.assumeIsolated { $0.consensus.last }
+            own.ends.append(NodeWord.GroupEnd(group: group.id, index: index))
+        }
+        return FolderWord(starts: folder.starts, news: NodeNews(words: [own]))
+    }
+
+    /// What this node has heard of another's folder; nil where that is nothing. Only where nothing
+    /// of the node runs at the moment.
+    public nonisolated func inspectHeard(of other: NodeID) -> NodeWord? {
+        folder.assumeIsolated { $0.heard(of: other) }
     }
 
     /// What connections hold, in bytes.

@@ -33,7 +33,7 @@ public actor Node {
     private let clockNote: ClockNote
     private var clockProblem: ClockGuard.Problem?
     nonisolated let shared: Connection.Shared
-    private let folder: FolderMemory
+    nonisolated let folder: FolderMemory
     /// What was last said of those that found no place.
     private var toldPlaces = ConnectionPlaces.Counts()
     private var isStopping = false

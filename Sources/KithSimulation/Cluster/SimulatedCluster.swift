@@ -223,7 +223,7 @@ public final class SimulatedCluster {
     private static let reconnectNanoseconds: UInt64 = 1_200_000_000
 
     /// A value in the first namespace whose home is there; nil where the node leads no group.
-    private func nobody(at node: Int) -> String? {
+    func nobody(at node: Int) -> String? {
         if let known = nobodies[node] { return known }
         let namespace = settings.identity.namespaces[0].name
         let found = (0..<1_000).lazy.map { "nobody-\($0)" }.first { [places] in

@@ -54,6 +54,9 @@ extension FaultKind {
     /// Whether it takes two nodes that lead groups.
     var needsTwoLeaders: Bool { self == .cutInMerge }
 
+    /// Whether it is drawn apart from the others.
+    var isBesides: Bool { self == .deafClient || group == .folder }
+
     /// Whether what it does is undone by healing only, however long the fault is.
     var lastsUntilHealed: Bool {
         switch self {

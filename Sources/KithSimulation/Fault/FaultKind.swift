@@ -45,6 +45,9 @@ public enum FaultKind: String, CaseIterable, Sendable {
     case slowDisk = "slow-disk"
     case cellRot = "cell-rot"
     case unknownRoom = "unknown-room"
+    // Folder: while a node is down, its data folder becomes another; the right one is put back.
+    case emptyFolder = "empty-folder"
+    case olderFolder = "older-folder"
     // Time.
     case skew
     case drift
@@ -62,7 +65,7 @@ public enum FaultKind: String, CaseIterable, Sendable {
 
     /// What part of the world it is about.
     public enum Group: String, CaseIterable, Sendable {
-        case network, process, merge, disk, time, beyond
+        case network, process, merge, disk, folder, time, beyond
     }
 
     /// What part of the world it is about.
@@ -79,6 +82,7 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .tornWrite, .lostWrites, .reorderedWrites, .syncError, .writeError, .readError,
             .fullDisk, .slowDisk, .cellRot, .unknownRoom:
             .disk
+        case .emptyFolder, .olderFolder: .folder
         case .skew, .drift, .jumpForward, .jumpBack, .freeze, .swing: .time
         case .bitRot, .lostLog, .lostSegment, .headerRot, .cellLost: .beyond
         }
@@ -126,6 +130,11 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .slowDisk: "each operation of a disk takes up to a second"
         case .cellRot: "a bit changes in one of the two copies of what a folder remembers"
         case .unknownRoom: "a disk does not say how much room it has, or fails to list its files"
+        case .emptyFolder:
+            "a node starts with an empty folder, which must be refused, then with its own again"
+        case .olderFolder:
+            "a node starts with an older copy of its folder, which others know to be older, then "
+                + "with its own again"
         case .skew: "a node's wall clock is wrong by up to a minute, until all is healed"
         case .drift: "a node's wall clock goes too fast, or too slow, for a while"
         case .jumpForward: "a node's wall clock goes 91 days ahead, until all is healed"

@@ -42,8 +42,8 @@ public struct FaultSchedule: Sendable {
         _ choice: Choice, nodeCount: Int, hasPasses: Bool, _ random: inout Xoshiro256
     ) -> [FaultKind] {
         var kinds: [FaultKind] = []
-        // Deaf clients are drawn by themselves (`deaf`), unless only they are wanted.
-        for kind in FaultKind.allCases where kind != .deafClient || choice.only != nil {
+        // Some kinds are drawn by themselves (`besides`), unless only they are wanted.
+        for kind in FaultKind.allCases where !kind.isBesides || choice.only != nil {
             let isOn = random.oneIn(2)
             let weight = 1 << random.below(4)
             guard choice.allows(kind), isOn || choice.only != nil else { continue }
@@ -81,7 +81,7 @@ public struct FaultSchedule: Sendable {
         let count = number ?? drawnCount
         let damage =
             damage(seed, nodeCount: nodeCount, stepTimes, choice, number: count + 1)
-            + deaf(seed, nodeCount: nodeCount, stepTimes, choice, number: count + 2)
+            + besides(seed, nodeCount: nodeCount, stepTimes, choice, number: count + 2)
         guard !kinds.isEmpty, !stepTimes.isEmpty, !isCalm else {
             return FaultSchedule(
                 faults: damage.sorted { ($0.at, $0.number) < ($1.at, $1.number) })
@@ -131,20 +131,31 @@ public struct FaultSchedule: Sendable {
         ]
     }
 
-    /// In a third of all runs some clients are deaf, whatever else goes wrong.
-    private static func deaf(
+    /// Whatever else goes wrong, some clients are deaf in a third of all runs, and in a quarter a
+    /// folder is not what it was.
+    private static func besides(
         _ seed: UInt64, nodeCount: Int, _ stepTimes: [UInt64], _ choice: Choice, number: Int
     ) -> [Fault] {
-        var random = Xoshiro256(seed: seed, label: "deaf")
-        guard choice.only == nil, choice.allows(.deafClient), !stepTimes.isEmpty, random.oneIn(3)
-        else { return [] }
-        return (0...random.below(3)).map { place in
-            Fault(
-                number: number + place, kind: .deafClient,
-                at: random.below(max(1, stepTimes[stepTimes.count - 1])),
-                node: 1 + random.below(nodeCount), other: 0,
-                nanoseconds: duration(of: .deafClient, &random), chance: random.next())
+        guard choice.only == nil, !stepTimes.isEmpty else { return [] }
+        var faults: [Fault] = []
+        func add(_ kinds: [FaultKind], _ random: inout Xoshiro256) {
+            let kinds = kinds.filter { choice.allows($0) }
+            if kinds.isEmpty { return }
+            for _ in 0...random.below(3) {
+                let at = random.below(max(1, stepTimes[stepTimes.count - 1]))
+                let node = 1 + random.below(nodeCount)
+                let kind = kinds.count == 1 ? kinds[0] : kinds[random.below(kinds.count)]
+                faults.append(
+                    Fault(
+                        number: number + faults.count, kind: kind, at: at, node: node, other: 0,
+                        nanoseconds: duration(of: kind, &random), chance: random.next()))
+            }
         }
+        var deaf = Xoshiro256(seed: seed, label: "deaf")
+        if deaf.oneIn(3) { add([.deafClient], &deaf) }
+        var folders = Xoshiro256(seed: seed, label: "folders")
+        if folders.oneIn(4) { add(FaultKind.allCases.filter { $0.group == .folder }, &folders) }
+        return faults
     }
 
     private static func duration(of kind: FaultKind, _ random: inout Xoshiro256) -> UInt64 {
@@ -157,7 +168,7 @@ public struct FaultSchedule: Sendable {
             random.logarithmic(1_000_000...5_000_000_000)
         case .reset, .resetMidFrame, .halfOpen, .bitFlip, .lostAccept, .roughStart: 0
         // Long enough that the node tries to start.
-        case .bitRot, .lostLog, .lostSegment, .headerRot, .cellLost:
+        case .bitRot, .lostLog, .lostSegment, .headerRot, .cellLost, .emptyFolder, .olderFolder:
             random.logarithmic(1_000_000_000...15_000_000_000)
         // Within the time that a plan takes: what was seen before is asked for again.
         case .swing: random.logarithmic(1_000_000...2_000_000_000)

@@ -104,6 +104,16 @@ package struct NetworkWeather {
         return result
     }
 
+    /// Whether all that leaves one of the two for the other now arrives as in fine weather.
+    package func isFine(between one: String, _ other: String, now: UInt64) -> Bool {
+        [Direction(from: one, to: other), Direction(from: other, to: one)].allSatisfy { way in
+            guard let link = links[way] else { return true }
+            return link.opensAt <= now && link.refusesUntil <= now && link.lostAccepts == 0
+                && link.damages.isEmpty && link.slows.allSatisfy { $0.until <= now }
+                && link.narrows.allSatisfy { $0.until <= now }
+        }
+    }
+
     /// Whether new connections are refused now.
     package func refuses(_ from: String, _ to: String, now: UInt64) -> Bool {
         now < links[Direction(from: from, to: to)]?.refusesUntil ?? 0

@@ -14,9 +14,11 @@ extension ClusterRun {
         case .process: injectProcess(fault)
         case .merge: watches.append(MergeWatch(fault, plan.settings))
         case .disk: injectDisk(fault)
+        case .folder: injectFolder(fault)
         case .time: injectTime(fault)
         case .beyond: injectDamage(fault)
         }
+        lookAfterFolders()
     }
 
     // MARK: Network
@@ -90,7 +92,7 @@ extension ClusterRun {
     }
 
     /// Has `body` undo what the fault does when it is over, unless all is healed by then.
-    private func atEnd(of fault: Fault, _ body: @escaping (ClusterRun, NodeKeeper) -> Void) {
+    func atEnd(of fault: Fault, _ body: @escaping (ClusterRun, NodeKeeper) -> Void) {
         simulator.schedule(after: fault.nanoseconds, subject: UInt64(fault.node)) { [self] in
             if !isHealed { body(self, keeper(fault.node)) }
         }
@@ -157,7 +159,7 @@ extension ClusterRun {
             crash(fault.node, down: fault.nanoseconds, isSilent: isSilent)
             let disk = cluster.node(fault.node).disk
             // Only where both copies are whole: what one copy can stand is the loss of the other.
-            guard keeper(fault.node).backup == nil,
+            guard keeper(fault.node).hasOwnFolder,
                 let cell = CellDamage.whole(in: disk, &chance)
             else { return }
             let slot = chance.below(2)
@@ -201,7 +203,7 @@ extension ClusterRun {
         var chance = Xoshiro256(seed: fault.chance)
         let nodeCount = plan.settings.nodeCount
         for number in (0..<nodeCount).map({ (fault.node - 1 + $0) % nodeCount + 1 })
-        where keeper(number).backup == nil {
+        where keeper(number).hasOwnFolder {
             // It tries to start in what is left of the fault's time.
             crash(number, down: fault.nanoseconds / 4, isSilent: chance.oneIn(2))
             let disk = cluster.node(number).disk

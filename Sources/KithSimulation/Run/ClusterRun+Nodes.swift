@@ -63,6 +63,7 @@ extension ClusterRun {
             cluster.node(number).disk.setFreeBytes(Self.roomBytes)
             note("n\(number): the disk is put back")
         }
+        if keeper.wrongFolder != nil { putBackUnlessKnown(number) }
         let disk = cluster.node(number).disk
         note("n\(number) starts")
         // What excused the lives before does not excuse this one.
@@ -82,12 +83,16 @@ extension ClusterRun {
                 number, keeper.storm.removeFirst(), of: nil, nil, down: Self.restartNanoseconds)
         }
         keeper.adjustedBy = keeper.adjusts.last?.fault
-        let life = cluster.begin(number, adjusting: keeper.adjusts.last?.body ?? { _ in })
+        let life = cluster.begin(number) { [adjust = keeper.adjusts.last?.body] settings in
+            adjust?(&settings)
+            if let use = keeper.wrongFolder?.use { settings.folder = use }
+        }
         life.onServing = { [self] in serves(number, mustRefuse && disk.hasFailed(.read)) }
         life.onEnd = { [self] failure in ended(number, failure) }
     }
 
     private func serves(_ number: Int, _ readsFailed: Bool) {
+        if keeper(number).wrongFolder != nil { return servesWrongFolder(number) }
         keeper(number).isServing = true
         note("n\(number) serves")
         cluster.noteServing(number)
@@ -115,7 +120,9 @@ extension ClusterRun {
             || (keeper.isExcused || cluster.node(number).disk.hasFailed)
                 && failure.map(Self.isOfDisk) ?? true
         cluster.bury(number)
-        if let failure {
+        if let failure, refuses(keeper, failure) {
+            note("n\(number) refuses the folder: \(failure)")
+        } else if let failure {
             note("n\(number) \(keeper.isServing ? "ended" : "did not start"): \(failure)")
             if !isExcused {
                 broke("1 nodes go on", "n\(number) ended by itself: \(failure)")
@@ -129,6 +136,7 @@ extension ClusterRun {
         keeper.isStopping = false
         keeper.stopsWhenServing = nil
         startLater(number, after: max(pause, keeper.downUntil - min(now, keeper.downUntil)))
+        lookAfterFolders()
     }
 
     /// What a node may say of a disk that does not do what it should, but has lost nothing.
@@ -162,6 +170,7 @@ extension ClusterRun {
         keeper(number).stopsWhenServing = nil
         keeper(number).downUntil = max(keeper(number).downUntil, now + down)
         startLater(number, after: keeper(number).downUntil - now)
+        lookAfterFolders()
         return isUp
     }
 
@@ -202,6 +211,7 @@ extension ClusterRun {
         keeper(number).isStopping = true
         keeper(number).downUntil = max(keeper(number).downUntil, now + down)
         cluster.node(number).lanes[0].start { await node.stop() }
+        lookAfterFolders()
         return true
     }
 
@@ -233,6 +243,7 @@ extension ClusterRun {
     func heal() {
         note("all is healed")
         isHealed = true
+        for place in cluster.nodes { putBack(place.number) }
         cluster.network.weather.clear()
         setClocks(partsPerMillion: -1_000_000)
         if !plan.keepsClocks {

@@ -67,6 +67,7 @@ extension ClusterRun {
             note("\(watch.fault.kind.rawValue): a merge is at \"\(watch.step.rawValue)\"")
             countInjected(watch.fault)
             strike(watch, merge)
+            lookAfterFolders()
             watches.removeAll { $0.left == 0 }
             // The records have changed.
             return

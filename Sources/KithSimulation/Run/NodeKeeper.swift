@@ -40,6 +40,8 @@ final class NodeKeeper {
     var cuts: [PowerCut] = []
     /// Its disk before what must keep it from starting; put back when all is healed.
     var backup: SimulatedDisk?
+    /// The folder that it has instead of its own.
+    var wrongFolder: WrongFolder?
     /// The reads that fail, one at each of its next starts.
     var failingReads: [(fault: Int, count: Int)] = []
     /// The faults that have it stand still.
@@ -60,6 +62,9 @@ final class NodeKeeper {
 
     /// What each operation of its disk takes besides: of several faults the most.
     var extraNanoseconds: UInt64 { slows.values.max() ?? 0 }
+
+    /// Whether its folder is its own, and whole.
+    var hasOwnFolder: Bool { backup == nil && wrongFolder == nil }
 
     /// Ends all that lasts, but for what needs a start.
     func forgetFaults() {
