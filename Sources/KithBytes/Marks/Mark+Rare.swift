@@ -48,8 +48,10 @@ extension Mark {
             "a node uses its cells one after the other"
         case .folderInUse:
             "worlds start a node once; tests of processes come here"
-        case .folderEmpty, .folderOwnWrong, .folderOtherWrong, .folderAsks, .peerAskedByNewFolder,
-            .groupRisen, .logUnowned, .groupMalformed, .groupOtherGroup, .groupEntryUnknown:
+        case .folderOtherWrong:
+            "a node that can be reached is asked before anybody is told; tests of folders come here"
+        case .folderAsks, .groupRisen, .logUnowned, .groupMalformed, .groupOtherGroup,
+            .groupEntryUnknown:
             "worlds give a node its own folder again; tests of folders come here"
         case .nodeRunsAlready:
             "worlds have no second port for a node; tests of processes come here"

@@ -460,8 +460,8 @@ public enum Mark: UInt16, CaseIterable, Sendable {
     case peerGreetingRefused
     /// Its cluster file says something else.
     case peerFileDiffers
-    /// A node without its old folder asks what was heard of it.
-    case peerAskedByNewFolder
+    /// A node that starts asks what was heard of it.
+    case peerAskedByStart
     /// Bytes from another node are no frame.
     case peerBadFrame
     /// A reply came after its deadline.

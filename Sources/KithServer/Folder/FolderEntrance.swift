@@ -5,10 +5,15 @@ internal import KithWire
 
 /// What a node finds in its data folder when it starts, judged before anything is changed.
 ///
-///     names ──▶ lock ──▶ identity, namespaces, starts ──▶ the other nodes, where a loss is meant
+///     names ──▶ lock ──▶ identity, namespaces, starts ──▶ the other nodes ──▶ log ──▶ its ends
 ///
-/// Then the log is recovered and the port opened, and only then `store` writes: starts first,
+/// Then the port is opened and the log recovered, and only then `store` writes: starts first,
 /// identity last, for it says that the folder is one that was used.
+///
+/// Who can be reached is asked before anybody is told of this start and before anything is written.
+/// A folder that is refused stays what it was, however often it is started: else its log would grow
+/// by each start until it passes for the one that was seen. And nobody who knows less takes it in
+/// while somebody who knows more refuses it.
 struct FolderEntrance {
     /// Whether a node has used it before.
     let isKnown: Bool
@@ -16,6 +21,9 @@ struct FolderEntrance {
     /// This start included.
     let starts: FolderStarts
     let list: StartList
+    /// What other nodes have heard of this one, by their numbers, where the folder is taken for
+    /// what it is.
+    private let heard: [(by: NodeID, word: NodeWord)]
 
     /// The files by which a folder is known for a node's, whole or begun.
     private static let names = [
@@ -63,8 +71,16 @@ struct FolderEntrance {
             mark(.nodeRunsAlready)
             throw .runsAlready(node: place.id.rawValue, address: "\(place.host):\(place.port)")
         }
+        var heard: [(by: NodeID, word: NodeWord)] = []
         switch settings.folder {
-        case .asFound: break
+        case .asFound:
+            heard = await hear(settings, introduction, ports)
+            for (other, word) in heard where word.start.number > 0 {
+                guard starts.list?.contains(word.start) ?? false else {
+                    mark(.folderOwnWrong)
+                    throw .folderReplaced(seenBy: other.rawValue, how: .unknownStart)
+                }
+            }
         case .new:
             if isKnown { throw .folderNotEmpty }
             starts.adopt(try await ask(settings, introduction, ports))
@@ -74,16 +90,49 @@ struct FolderEntrance {
         }
         starts.begin(ports.randomness.nextUInt64())
         guard let list = starts.list else { preconditionFailure("a start without a list") }
-        return FolderEntrance(isKnown: isKnown, namespaces: namespaces, starts: starts, list: list)
+        return FolderEntrance(
+            isKnown: isKnown, namespaces: namespaces, starts: starts, list: list, heard: heard)
     }
 
     private init(
-        isKnown: Bool, namespaces: FolderNamespaces?, starts: FolderStarts, list: StartList
+        isKnown: Bool, namespaces: FolderNamespaces?, starts: FolderStarts, list: StartList,
+        heard: [(by: NodeID, word: NodeWord)]
     ) {
         self.isKnown = isKnown
         self.namespaces = namespaces
         self.starts = starts
         self.list = list
+        self.heard = heard
+    }
+
+    /// Compares the recovered log with how far others have seen it go. Changes nothing.
+    func compare(_ groups: [Group]) async throws(NodeError) {
+        for (other, word) in heard {
+            if let difference = await FolderDifference.of(groups, from: word) {
+                mark(.folderOwnWrong)
+                throw .folderReplaced(seenBy: other.rawValue, how: difference)
+            }
+        }
+    }
+
+    /// What the others have heard of this node, as far as they answer. Whoever does not says it
+    /// when it greets or is greeted.
+    private static func hear(
+        _ settings: NodeSettings, _ introduction: PeerIntroduction, _ ports: NodePorts
+    ) async -> [(by: NodeID, word: NodeWord)] {
+        await withTaskGroup(of: (NodeID, NodeWord?).self) { tasks in
+            for other in settings.configuration.nodes where other.id != settings.nodeID {
+                tasks.addTask {
+                    let answer = await PeerHandshake.ask(
+                        other, introduction, ports, millis: PeerHandshake.answerMillisMax)
+                    guard case .success(let said) = answer else { return (other.id, nil) }
+                    return (other.id, said.news.words.first { $0.node == settings.nodeID })
+                }
+            }
+            var heard: [(by: NodeID, word: NodeWord)] = []
+            for await (other, word) in tasks { word.map { heard.append((other, $0)) } }
+            return heard.sorted { $0.by < $1.by }
+        }
     }
 
     /// What every other node has heard of this one. All must answer: the one that does not may be
@@ -94,7 +143,9 @@ struct FolderEntrance {
         mark(.folderAsks)
         var words: [NodeWord] = []
         for other in settings.configuration.nodes where other.id != settings.nodeID {
-            switch await PeerHandshake.ask(other, introduction, ports) {
+            switch await PeerHandshake.ask(
+                other, introduction, ports, millis: PeerHandshake.askMillisMax)
+            {
             case .success(let word):
                 words += word.news.words.filter { $0.node == settings.nodeID }
             case .failure(let failure):

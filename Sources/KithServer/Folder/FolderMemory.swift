@@ -137,15 +137,7 @@ actor FolderMemory {
         guard seen.start.number == 0 || starts.contains(seen.start) else {
             return .unknownStart
         }
-        for end in seen.ends {
-            guard let group = groups.first(where: { $0.id == end.group }) else { continue }
-            let index = await group.appliedIndex
-            if end.index > index {
-                return .shorterLog(
-                    group: end.group.rawValue, seen: end.index.rawValue, end: index.rawValue)
-            }
-        }
-        return nil
+        return await .of(groups, from: seen)
     }
 
     private static func difference(
@@ -193,6 +185,22 @@ public enum FolderDifference: Sendable, Equatable {
     case unknownStart
     /// A group's log went further when it was seen.
     case shorterLog(group: UInt16, seen: UInt64, end: UInt64)
+}
+
+extension FolderDifference {
+    /// How the logs of the groups fall short of where others have seen them end; nil where they do
+    /// not.
+    static func of(_ groups: [Group], from seen: NodeWord) async -> FolderDifference? {
+        for end in seen.ends {
+            guard let group = groups.first(where: { $0.id == end.group }) else { continue }
+            let index = await group.appliedIndex
+            if end.index > index {
+                return .shorterLog(
+                    group: end.group.rawValue, seen: end.index.rawValue, end: index.rawValue)
+            }
+        }
+        return nil
+    }
 }
 
 extension FolderDifference: CustomStringConvertible {

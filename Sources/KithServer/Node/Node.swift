@@ -119,6 +119,13 @@ public actor Node {
         for group in groups { await group.open(log) }
         let folder: FolderMemory
         do throws(NodeError) {
+            try await entrance.compare(groups)
+        } catch {
+            await listener.close()
+            await log.close()
+            throw error
+        }
+        do throws(NodeError) {
             folder = try await FolderMemory.open(
                 settings, starts: entrance.list, groups: groups, disk: ports.disk, loop: loop)
             try await entrance.store(settings, disk: ports.disk, loop: loop)

@@ -86,16 +86,17 @@ struct PeerHandshake: Sendable {
 // MARK: Asking once, before the node has links
 
 extension PeerHandshake {
-    /// Milliseconds that a node which starts waits for another's word.
+    /// Milliseconds that a node whose loss is meant waits for another's word.
     static let askMillisMax: UInt64 = 5_000
-    /// Milliseconds in which a node that runs already answers on its own machine.
+    /// Milliseconds in which a node that runs answers one that starts.
     static let answerMillisMax: UInt64 = 1_000
 
     /// What that node says of its folder and of others', asked without a greeting.
     static func ask(
-        _ node: ClusterConfiguration.Node, _ introduction: PeerIntroduction, _ ports: NodePorts
+        _ node: ClusterConfiguration.Node, _ introduction: PeerIntroduction, _ ports: NodePorts,
+        millis: UInt64
     ) async -> Result<FolderWord, PeerFailure> {
-        await once(node, introduction, ports, millis: askMillisMax) {
+        await once(node, introduction, ports, millis: millis) {
             (handshake: inout PeerHandshake) async throws(NetworkError)
                 -> Result<FolderWord, PeerFailure> in
             if let failure = try await handshake.hello() { return .failure(failure) }

@@ -40,7 +40,7 @@ struct PeerService: Sendable {
                 return (ErrorReply(code: .wrongCluster, text: text), false)
             }
             guard let word = greeting.folder else {
-                KithBytes.mark(.peerAskedByNewFolder)
+                KithBytes.mark(.peerAskedByStart)
                 return (PeerGreetingReply(folder: await memory.word()), false)
             }
             if let refusal = await hear(word.news, of: word.starts, from: id) {

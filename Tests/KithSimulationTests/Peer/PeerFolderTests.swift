@@ -28,19 +28,26 @@ import Testing
 
     private func shutdown(_ world: PeerWorld) { try? world.cluster.shutdown() }
 
-    /// Starts node 2, which must end by itself for its folder.
+    /// Starts node 2 three times, which must each time refuse its folder, and change nothing of its
+    /// log.
     private func expectEnd(
         of world: PeerWorld, _ comment: Comment, sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
-        try world.cluster.start(2)
-        try world.pass(milliseconds: 3_000)
-        switch world.cluster.failure(2) {
-        case .folderRefused(let by, let why):
-            #expect([1, 3].contains(by) && why.contains("wrongFolder"), comment)
-        case .folderReplaced(let by, _): #expect([1, 3].contains(by), comment)
-        case let other:
-            Issue.record("\(comment): \(String(describing: other))", sourceLocation: sourceLocation)
+        let before = segments(world.cluster.disk(2))
+        for _ in 1...3 {
+            let error = #expect(throws: NodeError.self, comment, sourceLocation: sourceLocation) {
+                try world.cluster.start(2)
+            }
+            guard case .folderReplaced(let by, _)? = error else {
+                Issue.record(
+                    "\(comment): \(String(describing: error))", sourceLocation: sourceLocation)
+                return
+            }
+            #expect([1, 3].contains(by), comment)
+            world.cluster.setDisk(image(world, 2), 2)
         }
+        #expect(segments(world.cluster.disk(2)) == before, comment)
+        try world.pass(milliseconds: 3_000)
         #expect(throws: (any Error).self, comment) {
             try world.profile("user_id", "whoever", at: 2)
         }
@@ -181,6 +188,43 @@ import Testing
             if !hasFailed { return }
         }
         Issue.record("a start takes more than 300 disk operations")
+    }
+
+    /// Cut off while it starts, so that only the greetings can tell.
+    @Test func `a node that could ask nobody when it started ends when it meets the others`() throws {
+        let (world, _) = try world(9)
+        defer { shutdown(world) }
+        try world.cluster.stop(2)
+        world.cluster.setDisk(SimulatedDisk(), 2)
+        let until = world.cluster.simulator.nanoseconds + 4_000_000_000
+        for other in ["n1", "n3"] {
+            world.cluster.network.weather.block(from: "n2", to: other, until: until)
+        }
+        try world.cluster.start(2)
+        try world.pass(milliseconds: 8_000)
+
+        switch world.cluster.failure(2) {
+        case .folderRefused(let by, let why):
+            #expect([1, 3].contains(by) && why.contains("wrongFolder"))
+        case .folderReplaced(let by, .unknownStart): #expect([1, 3].contains(by))
+        case let other: Issue.record("\(String(describing: other))")
+        }
+    }
+
+    /// Its log would grow by what a start writes, until it is as long as the one that was seen.
+    @Test func `an older folder is refused however often it is started`() throws {
+        let (world, _) = try world(10)
+        defer { shutdown(world) }
+        let old = image(world, 2)
+        let later = world.person("later", cookieAt: 2, accountAt: 2)
+        #expect(try world.ingestAll([later.events[0].event], at: 1).allSatisfy { $0 == .ok })
+        try world.pass(milliseconds: 2_500)
+        try world.cluster.stop(2)
+        world.cluster.setDisk(old, 2)
+        for start in 1...20 {
+            #expect(throws: NodeError.self, "start \(start)") { try world.cluster.start(2) }
+            world.cluster.setDisk(image(world, 2), 2)
+        }
     }
 
     @Test func `a running node that meets a later start of itself ends`() throws {
@@ -327,6 +371,12 @@ import Testing
     }
 
     // MARK: Support
+
+    /// The segments of a log, by their names.
+    private func segments(_ disk: SimulatedDisk) -> [String: [UInt8]?] {
+        let paths = disk.paths.filter { $0.hasSuffix(".seg") }
+        return Dictionary(uniqueKeysWithValues: paths.map { ($0, disk.bytes(of: $0)) })
+    }
 
     /// Where the log of node 2's group ends.
     private func index(_ world: PeerWorld, _ node: Int) throws -> LogIndex {
