@@ -40,7 +40,8 @@ extension ClusterRun {
         case .emptyFolder:
             let mayMake = chance.oneIn(2)
             replaceFolder(
-                fault, SimulatedDisk(), nil, .asFound(mayMake: mayMake), isPowerLoss: chance.oneIn(2))
+                fault, SimulatedDisk(), nil, .asFound(mayMake: mayMake),
+                isPowerLoss: chance.oneIn(2))
         case .olderFolder:
             let isPowerLoss = chance.oneIn(2)
             // A copy is less than a second old as often as more.
@@ -117,7 +118,9 @@ extension ClusterRun {
     private func isKnown(_ wrong: WrongFolder, _ number: Int) -> Bool {
         if wrong.isKnownAtHome { return true }
         return cluster.nodes.contains { other in
-            guard other.number != number, let node = witness(other, of: number) else { return false }
+            guard other.number != number, let node = witness(other, of: number) else {
+                return false
+            }
             let heard = simulator.inspect { node.inspectHeard(of: NodeID(UInt16(number))) }
             return heard.flatMap { $0 }.map(wrong.isRefused) ?? false
         }

@@ -191,7 +191,8 @@ import Testing
     }
 
     /// Cut off while it starts, so that only the greetings can tell.
-    @Test func `a node that could ask nobody when it started ends when it meets the others`() throws {
+    @Test func `a node that could ask nobody when it started ends when it meets the others`() throws
+    {
         let (world, _) = try world(9)
         defer { shutdown(world) }
         try world.cluster.stop(2)
