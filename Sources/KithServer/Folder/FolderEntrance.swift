@@ -105,9 +105,14 @@ struct FolderEntrance {
         self.heard = heard
     }
 
-    /// Compares the recovered log with how far others have seen it go. Changes nothing.
+    /// Compares the recovered log with how far others have seen it go, but for groups that are
+    /// about to rise above that. Changes nothing.
     func compare(_ groups: [Group]) async throws(NodeError) {
         for (other, word) in heard {
+            var word = word
+            word.ends.removeAll { end in
+                starts.floors.contains { $0.group == end.group && $0.index >= end.index }
+            }
             if let difference = await FolderDifference.of(groups, from: word) {
                 mark(.folderOwnWrong)
                 throw .folderReplaced(seenBy: other.rawValue, how: difference)
