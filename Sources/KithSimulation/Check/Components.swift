@@ -88,7 +88,7 @@ struct Components {
         for (place, event) in evidence.events.enumerated() where event.isPossible {
             let own = ofIdentifier[event.first]
             list[own].events.append(place)
-            if !event.isCounted || event.expiredCount > 0 || mayRepeat[place] {
+            if !event.isCounted || event.wasExpired || mayRepeat[place] {
                 list[own].isUncertain = true
             }
             if evidence.identifiers[event.first].isAnonymous,

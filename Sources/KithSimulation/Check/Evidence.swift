@@ -39,6 +39,10 @@ struct Evidence {
         var okCount = 0
         var duplicateCount = 0
         var expiredCount = 0
+        /// Answers that it is expired, which were not to be counted since it came again.
+        var provisionalCount = 0
+        /// Begin of the last try that was answered so, of either kind.
+        var expiredSent: UInt64 = 0
         /// Tries of which nobody knows what came of them.
         var uncertainCount = 0
         var refusals: [RejectionReason] = []
@@ -51,6 +55,8 @@ struct Evidence {
         var isMalformed: Bool { planned.isMalformed }
         /// For certain counted at some moment.
         var isCounted: Bool { acknowledged != nil }
+        /// Was expired at some moment.
+        var wasExpired: Bool { expiredCount + provisionalCount > 0 }
         /// May be counted, for all that is known.
         var isPossible: Bool {
             !isMalformed && (isCounted || uncertainCount > 0 || expiredCount == 0)
@@ -215,7 +221,13 @@ struct Evidence {
             events[place].acknowledged = min(
                 events[place].acknowledged ?? .max, call.returned)
         case .rejected(let reason): events[place].refusals.append(reason)
-        case .expiredOnArrival: events[place].expiredCount += 1
+        case .expiredOnArrival:
+            if call.isProvisional {
+                events[place].provisionalCount += 1
+            } else {
+                events[place].expiredCount += 1
+            }
+            events[place].expiredSent = max(events[place].expiredSent, call.invoked)
         case .unknown:
             isSmooth = false
             events[place].uncertainCount += 1

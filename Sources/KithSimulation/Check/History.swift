@@ -20,6 +20,8 @@ public struct History: Sendable {
         public var returned: UInt64
         /// What came back.
         public var answer: Answer
+        /// Of events that were expired and are sent again: nothing is counted of them yet.
+        public var isProvisional = false
 
         /// A request of that step, and its answer.
         public init(

@@ -14,7 +14,7 @@ enum ResultsRule: Checker.Rule {
                 for given in event.refusals where given != reason {
                     problems.append("\(name) was refused as \(given.name), not \(reason.name)")
                 }
-                if event.isCounted || event.expiredCount > 0 {
+                if event.isCounted || event.wasExpired {
                     problems.append("\(name) was taken, and is to be refused as \(reason.name)")
                 }
                 continue
@@ -23,7 +23,7 @@ enum ResultsRule: Checker.Rule {
                 problems.append("\(name) was refused as \(reason.name)")
             }
             for result in event.strange { problems.append("\(name) was answered \(result)") }
-            guard event.expiredCount > 0 else { continue }
+            guard event.wasExpired else { continue }
             let isOld =
                 event.time.lowerBound + evidence.retention
                 <= evidence.clocks.greatest(
@@ -40,15 +40,16 @@ enum ResultsRule: Checker.Rule {
     }
 
     /// An event that for certain has made the other's first identifier a member's before that was
-    /// sent at all.
+    /// sent at all; or, of one that comes again where it is expired (C16), for the last time.
     private static func membership(before event: Evidence.Event, _ run: Checker.Run) -> Int? {
         let (evidence, component) = (run.evidence, run.components.of(event))
         guard !component.isLimited, !component.isRacing, run.isUncontested(event.first) else {
             return nil
         }
+        let sent = event.provisionalCount > 0 ? event.expiredSent : event.sent
         return component.events.first { place in
             let other = evidence.events[place]
-            return other.acknowledged.map { $0 < event.sent } ?? false
+            return other.acknowledged.map { $0 < sent } ?? false
                 && !evidence.identifiers[other.first].isAnonymous
                 && other.identifiers.contains(event.first)
         }

@@ -101,6 +101,8 @@ extension PlanWorld {
         // Some clients send the whole batch again, some only what has no certain answer.
         let sendsAll = random.oneIn(2)
         var isCertain = [Bool](repeating: false, count: events.count)
+        // What is expired comes again when something else may have said who it is about (C16).
+        var passes = [Int](repeating: 1, count: events.count)
         // Fewer at a time where a node takes no larger frames.
         var mostAtOnce = events.count
         var tries = 0
@@ -112,17 +114,29 @@ extension PlanWorld {
                 sent = Array(events.indices.filter { !isCertain[$0] }.prefix(mostAtOnce))
             }
             var batch = IngestBatchWriter(space: space)
-            for place in sent { batch.append(bytes: events[place].bytes) }
+            for place in sent {
+                batch.append(Self.kind(ofPass: passes[place], step), bytes: events[place].bytes)
+            }
             let invoked = now
             trace("step \(step.number) sends \(Self.names(sent.map { events[$0] }))")
             switch await Self.result(of: batch.payload, client) {
             case .success(let reply):
                 var results: [(event: Int, result: IngestResult)] = []
+                var provisional: [(event: Int, result: IngestResult)] = []
                 for (place, result) in zip(sent, reply.results) {
+                    if result == .expiredOnArrival, passes[place] < step.passes {
+                        provisional.append((events[place].number, result))
+                        // What was counted before stays so.
+                        if !isCertain[place] { passes[place] += 1 }
+                        continue
+                    }
                     results.append((events[place].number, result))
                     if !result.wantsRetry { isCertain[place] = true }
                 }
-                add(step, invoked, .results(results))
+                if !provisional.isEmpty {
+                    add(step, invoked, .results(provisional), isProvisional: true)
+                }
+                if !results.isEmpty { add(step, invoked, .results(results)) }
                 note("step \(step.number): ingest of \(sent.count)\(Self.open(results))")
             case .failure(let error):
                 note("step \(step.number): ingest of \(sent.count) failed: \(error)")
@@ -137,6 +151,13 @@ extension PlanWorld {
                 if case .tooLarge = error { return }
             }
         }
+    }
+
+    /// How an event is sent for the n-th time, those not counted that had no certain answer.
+    private static func kind(ofPass pass: Int, _ step: PlannedWork.Step) -> IngestItemKind {
+        if step.passes == 1 { return .event }
+        if pass == step.passes { return .last }
+        return pass == 1 ? .provisional : .provisionalAgain
     }
 
     /// The events of a batch, for the trace.
@@ -232,11 +253,15 @@ extension PlanWorld {
             nanoseconds: random.within(1_000_000...most * 1_000_000), subject: UInt64(tries))
     }
 
-    private func add(_ step: PlannedWork.Step, _ invoked: UInt64, _ answer: History.Answer) {
-        history.add(
-            History.Call(
-                step: step.number, client: step.client, invoked: invoked, returned: now,
-                answer: answer))
+    private func add(
+        _ step: PlannedWork.Step, _ invoked: UInt64, _ answer: History.Answer,
+        isProvisional: Bool = false
+    ) {
+        var call = History.Call(
+            step: step.number, client: step.client, invoked: invoked, returned: now,
+            answer: answer)
+        call.isProvisional = isProvisional
+        history.add(call)
     }
 
     // MARK: Clients that do not behave

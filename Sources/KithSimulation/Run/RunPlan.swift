@@ -69,6 +69,7 @@ struct RunPlan {
         work = generator.plan()
         faults = .none
         hasten()
+        importAgain()
         shrinkLimits()
         if choice.isMerging {
             settings.cables.delayNanoseconds =
@@ -101,6 +102,17 @@ struct RunPlan {
         for place in work.steps.indices where isHasty[work.steps[place].client] {
             guard case .ingest = work.steps[place].action else { continue }
             work.steps[place].isHasty = true
+        }
+    }
+
+    /// In a quarter of all runs half of the batches are an import's: what of them is expired comes
+    /// again, up to three times.
+    private mutating func importAgain() {
+        var random = Xoshiro256(seed: settings.seed, label: "imports")
+        guard random.oneIn(4) else { return }
+        for place in work.steps.indices where random.oneIn(2) {
+            guard case .ingest = work.steps[place].action else { continue }
+            work.steps[place].passes = 2 + random.below(3)
         }
     }
 

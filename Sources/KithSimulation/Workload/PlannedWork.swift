@@ -23,6 +23,9 @@ public struct PlannedWork: Sendable {
         /// A batch that is sent although batches before it are not answered yet. They are of one
         /// connection as long as that holds; what has no certain answer is sent again out of order.
         public var isHasty = false
+        /// How often an event of a batch is sent while it is expired, as an import does: all but
+        /// the last time provisionally. Once for what is no import.
+        public var passes = 1
 
         /// That action of that client at that time.
         public init(number: Int, client: Int, at: UInt64, action: Action) {
