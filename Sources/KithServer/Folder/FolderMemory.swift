@@ -10,7 +10,7 @@ internal import KithWire
 ///                       no: it is refused                no: this node ends
 ///
 /// Two nodes that say so of each other cannot both be right: each goes on only while no more nodes
-/// contradict it than agree with it, so that one wrong folder does not end the nodes that are right.
+/// contradict it than agree with it, so that one wrong folder does not end those that are right.
 ///
 /// A start is durable here before it is answered, the ends of groups within a second (`save`).
 actor FolderMemory {

@@ -163,3 +163,45 @@ import Testing
         #expect(decoded(1, NodeWord.GroupEnd.indexMax + 1) == nil && decoded(1, .max) == nil)
     }
 }
+
+/// Two nodes whose folders contradict each other.
+@Suite struct ContradictionTests {
+    /// A node of a former cluster, of the same file, meets the nodes of the present one.
+    @Test func `one wrong folder does not end the nodes that are right`() throws {
+        let key = HashKey(k0: 1, k1: 2)
+        func cluster(_ seed: UInt64) throws -> SimulatedCluster {
+            var settings = ClusterSettings(seed: seed)
+            (settings.nodeCount, settings.groups, settings.hashKey) = (3, 3, key)
+            let cluster = SimulatedCluster(settings)
+            try cluster.startAll()
+            try cluster.reconnect()
+            try cluster.simulator.run(nanoseconds: 3_000_000_000)
+            try cluster.stop(2)
+            return cluster
+        }
+        let former = try cluster(1)
+        let present = try cluster(2)
+        defer {
+            try? former.shutdown()
+            try? present.shutdown()
+        }
+        present.setDisk(former.disk(2).crash(keeping: { _ in .everything }), 2)
+        // It can ask nobody before it starts, and is heard of by nodes that serve.
+        for node in [1, 3] { present.pause(node) }
+        let life = present.begin(2)
+        try present.simulator.run(nanoseconds: 1_500_000_000)
+        for node in [1, 3] { present.resume(node) }
+        try present.simulator.run(nanoseconds: 10_000_000_000)
+
+        guard case .failure(let error)? = life.end else {
+            Issue.record("node 2 goes on")
+            return
+        }
+        switch error {
+        case .folderReplaced, .folderRefused: break
+        default: Issue.record("\(error)")
+        }
+        #expect(present.isUp(1) && present.isUp(3))
+        #expect(present.failure(1) == nil && present.failure(3) == nil)
+    }
+}
