@@ -15,7 +15,7 @@ actor Group {
     nonisolated let id: GroupID
     nonisolated let loop: any Loop
     private nonisolated let table: GroupTable
-    let clock: any Clock
+    let clock: GuardedClock
     var log: WriteAheadLog?
     let entryClock: GroupMachine.EntryClock
     private let retentionMillis: Int64
@@ -118,7 +118,7 @@ actor Group {
     }
 
     init(
-        id: GroupID, table: GroupTable, key: HashKey, loop: any Loop, clock: any Clock,
+        id: GroupID, table: GroupTable, key: HashKey, loop: any Loop, clock: GuardedClock,
         entryClock: GroupMachine.EntryClock, retentionMillis: Int64, tuning: NodeTuning,
         memory: (gate: MemoryGate, place: Int),
         onFailure: @escaping @Sendable (NodeError) -> Void
@@ -266,9 +266,14 @@ actor Group {
     /// False where the log refused the entries before storing anything.
     private func append(_ batches: [Pending], isIngest: Bool) async -> Bool {
         guard let log else { preconditionFailure("run before open") }
-        let now = clock.wallTime()
-        // The node went astray with events on their way: none of them is moved to another time.
-        if isIngest, entryClock == .wall, now == GuardedClock.none { return false }
+        let (now, standing) = clock.timeAndStanding()
+        // The clock is doubted since the events came: none of them is moved to another time, nor
+        // judged by one that stamps cannot raise.
+        if isIngest, standing != .sound {
+            mark(.clockRefuses)
+            logShortage = .busy
+            return false
+        }
         let before = consensus.last
         var batches = batches
         let entries = Rules.propose(&batches, at: now, in: self)

@@ -77,7 +77,7 @@ public actor Node {
             Group(
                 id: id, table: table, key: configuration.hashKey,
                 loop: ports.loops[place % ports.loops.count],
-                clock: ports.clock,
+                clock: clock,
                 entryClock: configuration.retention.clock == .event ? .event : .wall,
                 retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000,
                 tuning: settings.tuning, memory: (gate, place),
@@ -130,7 +130,6 @@ public actor Node {
                     throw .log(error)
                 }
             }
-            try await clockNote.store(clock.shown)
         } catch {
             mark(.nodeFolderNotWritten)
             await listener.close()
@@ -220,6 +219,7 @@ public actor Node {
             // Before anything is served, and so that the others hear that this node is there.
             tasks.addTask {
                 await self.hearOthers()
+                await self.noteClock()
                 await self.keepWatch()
             }
             let failure = failure
@@ -392,7 +392,8 @@ public actor Node {
         }
     }
 
-    /// Has the folder remember the time, now and then, where nobody doubts it.
+    /// Has the folder remember the time, at a start and then each hour, where nobody doubts it: the
+    /// next start is judged by it.
     private func noteClock() async {
         guard clock.now == .sound, clock.look().problem == nil else { return }
         do throws(NodeError) {
