@@ -218,7 +218,7 @@ struct ProcessTests {
     }
 
     @Test func `a crowd leaves a node the files that its log needs`() throws {
-        let node = try TestNode(descriptorsMax: 256)
+        let node = try TestNode(descriptorsMax: 600)
         let pipe = Pipe()
         let ingest = try Run(["ingest", "-", "--json", "--node", node.address], openInput: pipe)
         let first = #"{"type":"page","userId":"u"}"# + "\n"
@@ -228,10 +228,14 @@ struct ProcessTests {
 
         var crowd: [PlainSocket] = []
         var served = 0
-        for _ in 0..<300 {
+        for _ in 0..<500 {
             let socket = try #require(PlainSocket(port: node.port, millis: 2_000))
             crowd.append(socket)
             if socket.send(Stranger.hello), socket.receive() != nil { served += 1 }
+        }
+        // As many as may be there without a word.
+        for _ in 0..<130 {
+            crowd.append(try #require(PlainSocket(port: node.port, millis: 2_000)))
         }
         // More than two segments of the log hold: the second is open before the crowd comes.
         let text = String(repeating: "x", count: 32_000)
@@ -247,12 +251,12 @@ struct ProcessTests {
         let summary = try JSONTranscoder.tree(Array(result.output.utf8))
         #expect(summary["accepted"] == 4_401)
         // Idle ones give way, `kith ingest` too while it waits for lines.
-        #expect(served == 300)
+        #expect(served == 500)
         withExtendedLifetime(crowd) {}
         node.run?.signal(SIGTERM)
         let error = node.run?.end().error ?? ""
-        #expect(error.contains("at most 128 connections are served, not 10,000"), "\(error)")
-        #expect(error.contains("places: all 128 for clients were taken"), "\(error)")
+        #expect(error.contains("at most 354 clients are served, not 10,000"), "\(error)")
+        #expect(error.contains("places: all 354 for clients were taken"), "\(error)")
     }
 
     @Test func `status --watch ends when nobody reads it any more`() throws {
