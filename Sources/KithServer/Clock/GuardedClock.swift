@@ -97,7 +97,7 @@ final class GuardedClock: Clock {
     }
 
     /// The arrival of events that node `node` has been sent, or why it takes none. Suspends as
-    /// `refusal` does. Both come from one reading: no event has the time of a clock that is doubted.
+    /// `refusal` does. Both come from one reading: no event has the time of a doubted clock.
     func arrival(at node: NodeID) async -> Arrival {
         if now == .unheard { await waitUntilHeard() }
         let (time, standing) = timeAndStanding()

@@ -276,6 +276,7 @@ public actor Node {
                 return  // cancelled: the node stops
             }
             closeOverdue()
+            shared.longReplies.expire(at: ports.clock.monotonicNanoseconds())
             tellPlaces()
             await log.refreshFreeBytes()
             await hearOthers()

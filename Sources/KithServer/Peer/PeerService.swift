@@ -162,7 +162,9 @@ struct PeerService: Sendable {
                         code: .tooLarge,
                         text: "the profile has \(byteCount) bytes, more than a frame takes")
                 }
-                guard await room.lengthen(to: byteCount) else { return PeerReadReply.stopping }
+                guard case .done = await room.lengthen(to: byteCount, until: deadline) else {
+                    return PeerReadReply.stopping
+                }
                 most = byteCount
             case .absent: return PeerReadReply.absent
             case .moved(let parent): return PeerReadReply.moved(to: parent)

@@ -129,8 +129,18 @@ struct Service: Sendable {
                     code: .tooLarge,
                     text: "the profile has \(byteCount) bytes, more than a frame takes")
             }
-            guard await room.lengthen(to: byteCount) else { return isStopping }
-            most = byteCount
+            // As long again: what others do not take is not this client's fault.
+            let roomDeadline = router.deadline(inMillis: millis)
+            switch await room.lengthen(to: byteCount, until: roomDeadline) {
+            case .done: most = byteCount
+            case .ended: return isStopping
+            case .late:
+                return ErrorReply(
+                    code: .overloaded,
+                    text: "no room at node \(nodeID.rawValue) for an answer of \(byteCount) bytes: "
+                        + "others do not take theirs",
+                    retryAfterMillis: Group.shortageMillis)
+            }
         }
     }
 

@@ -12,8 +12,8 @@ import Testing
     private static let hour: Int64 = 3_600_000
     private static let stepNanoseconds: UInt64 = 25_000
 
-    /// What came of an event whose node went astray `nanoseconds` after it was sent, and whether log
-    /// time has come to its stamp.
+    /// What came of an event whose node went astray `nanoseconds` after it was sent, and whether
+    /// log time has come to its stamp.
     private func importMeeting(
         astrayAfter nanoseconds: UInt64
     ) throws -> (result: IngestResult?, hasRisen: Bool) {
