@@ -408,7 +408,12 @@ actor Group {
                 }
             }
         }
-        guard await touch(part.finds) else { return .unknown }
+        if let reason = await touch(part.finds) {
+            guard outcomes.isEmpty, case .overloaded(let retryAfter) = reason else {
+                return .unknown
+            }
+            return .overloaded(retryAfterMillis: retryAfter)
+        }
         let context = machine.context()
         let finds = part.finds.map { request in
             shards.machine(request.record.shard).find(
@@ -427,9 +432,9 @@ actor Group {
     }
 
     /// Logs what finds need logged before they are answered, all of it in one entry: that log time
-    /// has reached their stamp, and that a profile past its retention is gone. False where it could
-    /// not be logged.
-    private func touch(_ requests: [FindRequest]) async -> Bool {
+    /// has reached their stamp, and that a profile past its retention is gone. Nil where that is
+    /// done.
+    private func touch(_ requests: [FindRequest]) async -> NotLogged? {
         var operations = OperationWriter()
         let context = machine.context()
         for request in requests {
@@ -439,10 +444,9 @@ actor Group {
                 operations.touch(request.record, stamp: request.stamp)
             }
         }
-        if operations.isEmpty { return true }
+        if operations.isEmpty { return nil }
         mark(.groupTouched)
-        guard case .applied = await submit(operations, isIngest: false) else { return false }
-        return true
+        return await logForAnswer(operations)
     }
 
     /// Reads one record, judged at the leader's time: where a profile expires between log time and
@@ -458,7 +462,11 @@ actor Group {
                 mark(.groupTimeLogged)
                 var operations = OperationWriter()
                 operations.time()
-                guard case .applied = await submit(operations, isIngest: false) else { return nil }
+                switch await logForAnswer(operations) {
+                case nil: break
+                case .overloaded(let retryAfter)?: return .busy(retryAfterMillis: retryAfter)
+                case .stopping?: return nil
+                }
             }
         }
         switch shards.machine(record.shard).read(
@@ -488,6 +496,8 @@ actor Group {
         case moved(to: LeafID)
         /// Sealed, and its merge into that record has not come through by the deadline.
         case waiting(for: LeafID)
+        /// Too much waits for the log, which has to know first what the time is.
+        case busy(retryAfterMillis: UInt32)
     }
 
     /// Logs a stamp, so that the group is judged at that time from now on.

@@ -417,11 +417,18 @@ public actor Node {
         let refused = counts.refused - toldPlaces.refused
         let strangers = counts.strangersClosed - toldPlaces.strangersClosed
         toldPlaces = counts
-        print(
-            .warning(
-                "places: all \(settings.connectionsMax) for clients were taken: \(closed) idle closed "
-                    + "for others, \(refused) refused since none was idle; \(strangers) closed that "
-                    + "did not say what they are"))
+        var parts: [String] = []
+        if closed + refused > 0 {
+            parts.append(
+                "all \(settings.connectionsMax) for clients were taken: \(closed) idle closed for "
+                    + "others, \(refused) refused since none was idle")
+        }
+        if strangers > 0 {
+            parts.append(
+                "\(strangers) closed that did not say what they are, for others "
+                    + "(\(settings.strangersMax) may)")
+        }
+        print(.warning("places: " + parts.joined(separator: "; ")))
     }
 
     /// Stops serving: open connections are closed, what was acknowledged is on disk. `run` returns
