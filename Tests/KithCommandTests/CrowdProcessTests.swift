@@ -93,7 +93,7 @@ struct CrowdProcessTests {
     @Test func `idle clients at all places keep out neither a client nor a node that returns`()
         throws
     {
-        // 72 places for clients at each node.
+        // 40 places for clients at each node.
         let cluster = try TestCluster(3, descriptorsMax: 200)
         let user = try #require((0..<1_000).lazy.map { "u\($0)" }.first)
         #expect(try cluster.kith(2, "ingest", "-", input: Self.line(user)).code == 0)

@@ -41,15 +41,17 @@ final class GuardedClock: Clock {
                 stepMillisMax: stepMillisMax))
     }
 
-    func wallTime() -> LogTime {
-        let time = read { guarded, reading in
+    func wallTime() -> LogTime { timeAndStanding().time }
+
+    /// The wall time, and what the node may do by the reading that it comes from: a reading may be
+    /// the first to find that the clock has made a step.
+    func timeAndStanding() -> (time: LogTime, standing: Standing) {
+        read { guarded, reading in
             let time = guarded.time(reading)
-            if guarded.refusesEvents, self.now == .sound {
-                self.standing.store(Standing.refusesEvents.rawValue, ordering: .relaxed)
-            }
-            return time
+            if guarded.refusesEvents, self.now == .sound { self.set(.refusesEvents) }
+            let standing = self.now
+            return (standing == .astray || standing == .unheard ? Self.none : time, standing)
         }
-        return now == .astray || now == .unheard ? Self.none : time
     }
 
     func monotonicNanoseconds() -> UInt64 { clock.monotonicNanoseconds() }
@@ -61,7 +63,12 @@ final class GuardedClock: Clock {
     /// The wall clock itself, believed or not: what other nodes are told.
     var shown: LogTime { clock.wallTime() }
 
-    /// What the node may do now.
+    /// To be called with the guard's lock: whoever read the clock last says what holds.
+    private func set(_ standing: Standing) {
+        self.standing.store(standing.rawValue, ordering: .relaxed)
+    }
+
+    /// What the node may do, as the last look at the clock found.
     var now: Standing { Standing(rawValue: standing.load(ordering: .relaxed)) ?? .astray }
 
     /// Takes in what another node said of its wall clock just now.
@@ -71,14 +78,33 @@ final class GuardedClock: Clock {
     }
 
     /// Why the node does not take a request now; nil where it does. `ofEvents`: whether it brings
-    /// some. At a start suspends until the others were asked, a second at most.
+    /// some, which has the clock read. At a start suspends until the others were asked, a second at
+    /// most.
     func refusal(ofEvents: Bool, of node: NodeID) async -> ErrorReply? {
         if now == .unheard { await waitUntilHeard() }
-        switch now {
+        switch ofEvents ? timeAndStanding().standing : now {
         case .sound: return nil
         case .refusesEvents where !ofEvents: return nil
-        case .refusesEvents, .astray, .unheard: break
+        case .refusesEvents, .astray, .unheard: return refusal(of: node)
         }
+    }
+
+    /// When events arrive that have just come.
+    enum Arrival {
+        case at(LogTime)
+        /// None are taken, and why.
+        case refused(ErrorReply)
+    }
+
+    /// The arrival of events that node `node` has been sent, or why it takes none. Suspends as
+    /// `refusal` does. Both come from one reading: no event has the time of a doubted clock.
+    func arrival(at node: NodeID) async -> Arrival {
+        if now == .unheard { await waitUntilHeard() }
+        let (time, standing) = timeAndStanding()
+        return standing == .sound ? .at(time) : .refused(refusal(of: node))
+    }
+
+    private func refusal(of node: NodeID) -> ErrorReply {
         mark(.clockRefuses)
         let why = look().text ?? "its clock is being put right"
         return ErrorReply(code: .clock, text: "node \(node.rawValue): \(why)")
@@ -101,20 +127,17 @@ final class GuardedClock: Clock {
     func look(haveHeard: Bool = false) -> Report {
         let report = read { guarded, reading in
             let believed = guarded.time(reading)
-            return Report(
+            let report = Report(
                 believed: believed, shown: LogTime(reading.wall), problem: guarded.problem,
                 heldBackMillis: guarded.heldBackMillis, steps: guarded.steps,
                 refusesEvents: guarded.refusesEvents, differences: guarded.differences)
-        }
-        let standing: Standing =
-            if case .astray = report.problem {
-                .astray
-            } else {
-                report.refusesEvents ? .refusesEvents : .sound
+            if haveHeard || self.now != .unheard {
+                let standing = report.standing
+                if standing == .astray, self.now != .astray { mark(.clockAstray) }
+                self.set(standing)
             }
-        guard haveHeard || now != .unheard else { return report }
-        if standing == .astray, now != .astray { mark(.clockAstray) }
-        self.standing.store(standing.rawValue, ordering: .relaxed)
+            return report
+        }
         guard haveHeard else { return report }
         let heard = waiting.withLock { waiting in
             defer { waiting = [] }
@@ -144,6 +167,12 @@ final class GuardedClock: Clock {
         let refusesEvents: Bool
         /// By node, how far its clock is ahead of believed time.
         let differences: [(node: NodeID, millis: Int64)]
+
+        /// What the node may do by it.
+        var standing: Standing {
+            if case .astray = problem { return .astray }
+            return refusesEvents ? .refusesEvents : .sound
+        }
 
         /// What is wrong, and what to do, for people; nil where nothing is.
         var text: String? {

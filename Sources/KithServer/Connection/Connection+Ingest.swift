@@ -42,13 +42,14 @@ extension Connection {
     private func ingest(
         _ frame: Frame, _ flight: IngestFlights.Flight
     ) async -> any WireMessage {
-        // Before the events' arrival is taken: until the others were asked there is no time.
-        if let refusal = await service.guardedClock.refusal(ofEvents: true, of: service.nodeID) {
-            return refusal
+        let arrival: LogTime
+        switch await service.guardedClock.arrival(at: service.nodeID) {
+        case .at(let time): arrival = time
+        case .refused(let error): return error
         }
         var plan: IngestPlan
         do {
-            plan = try IngestPlan(frame, service)
+            plan = try IngestPlan(frame, arrivedAt: arrival, service)
         } catch {
             mark(.connectionMalformed)
             return ErrorReply(code: .malformed, text: "Ingest: \(error)")

@@ -38,6 +38,8 @@ actor Connection {
     private let replyBudget: FrameBudget
     /// What was taken for the frame that has begun.
     private var charge = 0
+    /// The wait for that; nil where there is none.
+    private var frameTurn: FrameBudget.Turn?
 
     var ingestQueue: [Request] = []
     var ingestBell = Doorbell()
@@ -56,11 +58,14 @@ actor Connection {
     private var isAnswered = false
     /// Another has its place: it ends once all is answered, with a word.
     private var isLeaving = false
+    private var wasHalfway = false
     /// What answers were promised, and hold of `replyBudget`, that turned out long; by number.
     private var lengthened: [UInt64: (promise: Int, charge: Int)] = [:]
     private var lastAnswer: UInt64 = 0
     /// Those of them that wait for room, in the order they came.
     private var lengthening: [(byteCount: Int, continuation: CheckedContinuation<Bool, Never>)] = []
+    /// Those that wait for room among all clients' long answers.
+    private var replyTurns: [FrameBudget.Turn] = []
 
     /// A frame, what of the budget it holds until it is answered, and what its answer is promised.
     struct Request {
@@ -153,8 +158,8 @@ actor Connection {
     /// word. One that does not take its answers ends now.
     func makeRoom() {
         guard !isEnding else { return }
-        let isStuck = burden(at: service.clock.monotonicNanoseconds()).burden == .halfway
-        if isStuck, outbox.heldBytes > 0 { return close() }
+        wasHalfway = burden(at: service.clock.monotonicNanoseconds()).burden == .halfway
+        if wasHalfway, outbox.heldBytes > 0 { return breakOff() }
         isLeaving = true
         end()
         writeBell.ring()
@@ -163,6 +168,7 @@ actor Connection {
     /// No more is read; what is in work is answered, as far as the client takes it.
     private func end() {
         isEnding = true
+        if let frameTurn { budget.withdraw(frameTurn) }
         ingestBell.ring()
         roomBell.ring()
     }
@@ -176,6 +182,7 @@ actor Connection {
         let waiting = lengthening
         lengthening = []
         for waiter in waiting { waiter.continuation.resume(returning: false) }
+        for turn in replyTurns { replyBudget.withdraw(turn) }
         end()
     }
 
@@ -194,7 +201,7 @@ actor Connection {
 
     private func readLoop(_ tasks: inout DiscardingTaskGroup) async {
         while !isEnding {
-            await waitForRoom(of: 1)
+            await waitForRoom(of: 1, beside: isPeer ? Outbox.heartbeatBytesMax : 0)
             if isEnding { return }
             expectRest()
             do throws(NetworkError) {
@@ -238,11 +245,17 @@ actor Connection {
     }
 
     /// Waits for room for the frame that has begun, unless it has some. What a node of the cluster
-    /// sends is what clients' frames wait for, so it must not wait for them.
+    /// sends is what clients' frames wait for, so it must not wait for them. Nothing is taken where
+    /// the connection ends first.
     private func takeCharge(_ byteCount: Int) async {
         guard charge == 0, !isPeer, byteCount > FrameBudget.smallFrameBytes else { return }
         if budget.isShort(of: byteCount) { mark(.connectionBudgetWaits) }
-        charge = await budget.take(byteCount)
+        let turn = budget.nextTurn()
+        frameTurn = turn
+        deadlines.beginWait(at: service.clock.monotonicNanoseconds())
+        charge = await budget.take(byteCount, in: turn) ?? 0
+        deadlines.endWait(at: service.clock.monotonicNanoseconds())
+        frameTurn = nil
         frameDeadline = nil  // it begins again: until now the node did not read
     }
 
@@ -281,7 +294,9 @@ actor Connection {
             if isIngest { mark(.connectionQueueFull) }
             await withCheckedContinuation { roomBell.wait($0) }
         }
-        await waitForRoom(of: request.promise)
+        await waitForRoom(
+            of: request.promise,
+            beside: isPeer && frame.type == .peerHeartbeat ? Outbox.heartbeatBytesMax : 0)
         // Once the connection ends nobody takes from the queue any more.
         guard !isEnding else { return false }
         outbox.promise(request.promise)
@@ -297,10 +312,14 @@ actor Connection {
         return true
     }
 
-    /// The gate of every request: suspends until there is room for an answer of so many bytes, and
-    /// nobody who came before waits for some, or the connection ends.
-    private func waitForRoom(of byteCount: Int) async {
-        while !isEnding, !lengthening.isEmpty || !outbox.hasRoom(for: byteCount) {
+    /// The gate of every request: suspends until there is room for an answer of so many bytes, with
+    /// `extra` bytes beside what there is else, and no client's request that came before waits for
+    /// some, or the connection ends. A node's long answers have room of their own: what comes after
+    /// them is of other clients.
+    private func waitForRoom(of byteCount: Int, beside extra: Int) async {
+        while !isEnding,
+            !lengthening.isEmpty && !isPeer || !outbox.hasRoom(for: byteCount - extra)
+        {
             mark(.connectionRepliesWait)
             await withCheckedContinuation { roomBell.wait($0) }
         }
@@ -394,24 +413,30 @@ actor Connection {
         let long = lengthened.removeValue(forKey: room.number)
         keep(
             reply, frame.requestID, promised: long?.promise ?? request.promise,
-            charges: Outbox.Charges(replies: long?.charge ?? 0))
+            isLong: long != nil, charges: Outbox.Charges(replies: long?.charge ?? 0))
     }
 
-    /// Waits for room for a long answer in place of what it was promised; false where the
-    /// connection ends first.
-    fileprivate func lengthen(_ room: AnswerRoom, to byteCount: Int) async -> Bool {
+    /// Waits for room for a long answer in place of what it was promised.
+    fileprivate func lengthen(
+        _ room: AnswerRoom, to byteCount: Int, until deadline: UInt64
+    ) async -> AnswerRoom.Lengthening {
         let former = lengthened[room.number] ?? (room.byteCount, 0)
-        outbox.withdraw(former.promise)
+        let wasLong = lengthened[room.number] != nil
+        outbox.withdraw(former.promise, isLong: wasLong)
         replyBudget.give(former.charge)
         lengthened[room.number] = (0, 0)
-        guard await getRoom(forLong: byteCount) else { return false }
+        guard await getRoom(forLong: byteCount) else { return .ended }
         lengthened[room.number] = (byteCount, 0)
         // After the room here, so that one client's answers in line take none of it.
-        if !isPeer {
-            let charge = await replyBudget.take(byteCount)
-            lengthened[room.number] = (byteCount, charge)
-        }
-        return true
+        guard !isPeer else { return .done }
+        guard !isGone else { return .ended }
+        let turn = replyBudget.nextTurn()
+        replyTurns.append(turn)
+        let charge = await replyBudget.take(byteCount, in: turn, until: deadline)
+        replyTurns.removeAll { $0 == turn }
+        guard let charge else { return isGone ? .ended : .late }
+        lengthened[room.number] = (byteCount, charge)
+        return .done
     }
 
     /// Waits until there is room for an answer of so many bytes, behind those that came before, and
@@ -477,13 +502,13 @@ actor Connection {
 
     /// Puts an answer in line, in place of what was promised for it.
     func keep(
-        _ message: any WireMessage, _ requestID: UInt64, promised: Int = 0,
+        _ message: any WireMessage, _ requestID: UInt64, promised: Int = 0, isLong: Bool = false,
         charges: Outbox.Charges = Outbox.Charges()
     ) {
         // What answers a Hello is readable by a side of any version.
         let freed = outbox.keep(
             message, requestID, version: isGreeted ? nil : ProtocolVersion.hello,
-            promised: promised, charges: charges)
+            promised: promised, isLong: isLong, charges: charges)
         giveBack(freed)
         writeBell.ring()
         roomChanged()
@@ -491,8 +516,8 @@ actor Connection {
 
     /// Lets those go on that there is room for, in the order they came.
     private func roomChanged() {
-        while let first = lengthening.first, outbox.hasRoom(for: first.byteCount) {
-            outbox.promise(first.byteCount)
+        while let first = lengthening.first, outbox.hasRoom(forLong: first.byteCount) {
+            outbox.promise(first.byteCount, isLong: true)
             lengthening.removeFirst().continuation.resume(returning: true)
         }
         roomBell.ring()
@@ -529,7 +554,8 @@ actor Connection {
     private func sayFarewell() async {
         let error = ErrorReply(
             code: .overloaded,
-            text: "idle for longest, and its place was needed for another client",
+            text: (wasHalfway ? "longest in the middle of a request" : "idle for longest")
+                + ", and its place was needed for another client",
             retryAfterMillis: 0)
         giveBack(outbox.keep(error, 0, version: nil, promised: 0))
         deadlines.setWriting(
@@ -551,8 +577,19 @@ struct AnswerRoom: Sendable {
     /// Bytes that it may have.
     let byteCount: Int
 
-    /// Waits for room for so many bytes in place of those; false where the connection ends first.
-    func lengthen(to byteCount: Int) async -> Bool {
-        await connection.lengthen(self, to: byteCount)
+    /// What became of a wait for more room.
+    enum Lengthening {
+        case done
+        /// The connection ends.
+        case ended
+        /// Other clients' long answers had all the room until the deadline.
+        case late
+    }
+
+    /// Waits for room for so many bytes in place of those. What other clients do not take is waited
+    /// for until about `deadline` (nanoseconds of the monotonic clock), what this one does not take
+    /// until its connection ends.
+    func lengthen(to byteCount: Int, until deadline: UInt64) async -> Lengthening {
+        await connection.lengthen(self, to: byteCount, until: deadline)
     }
 }

@@ -21,6 +21,8 @@ final class ConnectionDeadlines: Sendable {
     private let writing = Atomic<UInt64>(.max)
     private let lastActive: Atomic<UInt64>
     private let inWork = Atomic<Int>(0)
+    /// For room for the frame that has begun.
+    private let isWaiting = Atomic<Bool>(false)
 
     /// For the `Hello`, from the moment a connection is accepted.
     static let helloNanosecondsMax: UInt64 = 5_000_000_000
@@ -63,12 +65,25 @@ final class ConnectionDeadlines: Sendable {
         lastActive.store(now, ordering: .relaxed)
     }
 
+    /// A frame has begun, and waits for room: the client owes nothing, and is not idle.
+    func beginWait(at now: UInt64) {
+        lastActive.store(now, ordering: .relaxed)
+        isWaiting.store(true, ordering: .relaxed)
+    }
+
+    /// There is room, or it is not wanted any more.
+    func endWait(at now: UInt64) {
+        lastActive.store(now, ordering: .relaxed)
+        isWaiting.store(false, ordering: .relaxed)
+    }
+
     /// How much closing the connection would break.
     enum Burden: Int, Comparable {
         /// Nothing: nobody owes anybody anything.
         case idle
-        /// What the client itself leaves half-way: a frame it has not sent, replies it has not
-        /// taken.
+        /// A frame that the client has not sent all of, or that waits for room, replies it has not
+        /// taken. Not more than that, though it is the node that does not read on: nobody can say
+        /// whether the rest of such a frame would ever come.
         case halfway
         /// A request in work.
         case inWork
@@ -85,6 +100,7 @@ final class ConnectionDeadlines: Sendable {
         if inWork.load(ordering: .relaxed) > 0 { return (.inWork, since) }
         let isHalfway =
             reading.load(ordering: .relaxed) != .max || writing.load(ordering: .relaxed) != .max
+            || isWaiting.load(ordering: .relaxed)
         guard isHalfway else { return (.idle, since) }
         return (now &- since < Self.patienceNanoseconds ? .inWork : .halfway, since)
     }

@@ -8,7 +8,8 @@
 // longest; where none is idle, of one that stopped half-way through a frame or its replies. A
 // request in work is never broken off: where every client has one, the newcomer is refused, with
 // an error that says so. Places for nodes are apart, so a node that returns is not a matter of what
-// clients do.
+// clients do. The one that goes is told and ends by itself; of those that take long for it the
+// oldest is broken off, so that they never fill the room of strangers, as which nodes come too.
 
 internal import KithBytes
 internal import Synchronization
@@ -22,6 +23,8 @@ final class ConnectionPlaces: Sendable {
         /// Ascending, so in the order they came.
         var strangers: [UInt64] = []
         var clients: Set<UInt64> = []
+        /// Clients whose place is another's and that have not ended, in the order they lost it.
+        var leaving: [UInt64] = []
         var nodes: [NodeID: [UInt64]] = [:]
         /// Clients in the order in which they would have to go, last first, as the last look at all
         /// of them found them.
@@ -122,23 +125,30 @@ final class ConnectionPlaces: Sendable {
 
     /// A stranger has greeted as a client.
     func admitClient(_ number: UInt64, at now: UInt64) -> Admission {
-        state.withLock { state in
+        let (admission, slow): (Admission, Connection?) = state.withLock { state in
             state.strangers.removeAll { $0 == number }
             guard state.clients.count >= clientsMax else {
                 state.clients.insert(number)
-                return .admitted
+                return (.admitted, nil)
             }
             guard let victim = nextToGo(&state, now) else {
                 mark(.placesClientsBusy)
                 state.counts.refused += 1
-                return .refused
+                return (.refused, nil)
             }
             mark(.placesClientsFull)
             state.counts.closedForOthers += 1
             state.clients.remove(victim.number)
             state.clients.insert(number)
-            return .instead(of: victim.connection)
+            var slow: Connection?
+            if state.leaving.count >= strangersMax {
+                slow = state.connections[state.leaving.removeFirst()]
+            }
+            state.leaving.append(victim.number)
+            return (.instead(of: victim.connection), slow)
         }
+        slow?.close()
+        return admission
     }
 
     /// The client that goes for another. O(1) on average while some are idle; else O(clients)
@@ -208,6 +218,7 @@ final class ConnectionPlaces: Sendable {
             state.connections[number] = nil
             state.strangers.removeAll { $0 == number }
             state.clients.remove(number)
+            state.leaving.removeAll { $0 == number }
             for id in state.nodes.keys.sorted() {
                 state.nodes[id]?.removeAll { $0 == number }
                 if state.nodes[id]?.isEmpty == true { state.nodes[id] = nil }

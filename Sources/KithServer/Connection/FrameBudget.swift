@@ -3,6 +3,7 @@
 //   length field read ──▶ take(bytes) ──▶ the rest is read ──▶ in line, in work ──▶ give(bytes)
 //                          │      ▲
 //                          └─wait─┘ first come, first served; nothing is read from that socket
+//                             └──▶ withdrawn, or over its deadline: nothing is taken
 //
 // A frame is charged whole, before its body is read: charged as it arrives, frames in parts could
 // fill the budget with none of them able to become whole. A connection that waits holds whole
@@ -20,7 +21,32 @@ final class FrameBudget: Sendable {
     private struct State {
         var free: Int
         /// In the order they came.
-        var waiting: [(bytes: Int, continuation: CheckedContinuation<Void, Never>)] = []
+        var waiting: [Waiting] = []
+        var lastTurn: UInt64 = 0
+
+        /// Takes out those who wait longest as far as there is room for them.
+        mutating func grant() -> [CheckedContinuation<Bool, Never>] {
+            var count = 0
+            while count < waiting.count, waiting[count].bytes <= free {
+                free -= waiting[count].bytes
+                count += 1
+            }
+            defer { waiting.removeFirst(count) }
+            return waiting.prefix(count).map(\.continuation)
+        }
+    }
+
+    private struct Waiting {
+        let turn: Turn
+        let bytes: Int
+        /// In nanoseconds of the monotonic clock.
+        let deadline: UInt64
+        let continuation: CheckedContinuation<Bool, Never>
+    }
+
+    /// Names one wait, so that it can be withdrawn.
+    struct Turn: Equatable, Sendable {
+        fileprivate let number: UInt64
     }
 
     private let state: Mutex<State>
@@ -46,24 +72,57 @@ final class FrameBudget: Sendable {
     /// How many wait. For tests.
     var waitingCount: Int { state.withLock { $0.waiting.count } }
 
+    /// The name of a wait to come.
+    func nextTurn() -> Turn {
+        state.withLock { state in
+            state.lastTurn += 1
+            return Turn(number: state.lastTurn)
+        }
+    }
+
     /// Takes the charge of a frame of `byteCount` bytes, after everybody who asked before has
-    /// theirs. Returns what must be given back. A frame larger than the budget is charged all of
-    /// it.
-    func take(_ byteCount: Int) async -> Int {
+    /// theirs. Returns what must be given back; nil, and nothing taken, where the wait was
+    /// withdrawn, or `expire` found it over its deadline. A frame larger than the budget is charged
+    /// all of it.
+    func take(
+        _ byteCount: Int, in turn: Turn? = nil, until deadline: UInt64 = .max
+    ) async -> Int? {
         guard byteCount > Self.smallFrameBytes else { return 0 }
         let charge = min(byteCount, bytesMax)
-        await withCheckedContinuation { continuation in
-            let isGranted = state.withLock { state in
+        let turn = turn ?? nextTurn()
+        let isGranted = await withCheckedContinuation { continuation in
+            let isFree = state.withLock { state in
                 guard state.waiting.isEmpty, state.free >= charge else {
-                    state.waiting.append((charge, continuation))
+                    state.waiting.append(
+                        Waiting(
+                            turn: turn, bytes: charge, deadline: deadline,
+                            continuation: continuation))
                     return false
                 }
                 state.free -= charge
                 return true
             }
-            if isGranted { continuation.resume() }
+            if isFree { continuation.resume(returning: true) }
         }
-        return charge
+        return isGranted ? charge : nil
+    }
+
+    /// Ends a wait, if it has not ended. O(all that wait).
+    func withdraw(_ turn: Turn) { end { $0.turn == turn } }
+
+    /// Ends the waits that are over their deadline. O(all that wait).
+    func expire(at now: UInt64) { end { $0.deadline <= now } }
+
+    private func end(where isOver: (Waiting) -> Bool) {
+        let (ended, granted) = state.withLock { state in
+            let ended = state.waiting.filter(isOver).map(\.continuation)
+            guard !ended.isEmpty else { return (ended, ended) }
+            state.waiting.removeAll(where: isOver)
+            // What it needed may have been more than those behind it do.
+            return (ended, state.grant())
+        }
+        for continuation in ended { continuation.resume(returning: false) }
+        for continuation in granted { continuation.resume(returning: true) }
     }
 
     /// Gives a charge back, and what is free then to those who wait longest.
@@ -72,15 +131,8 @@ final class FrameBudget: Sendable {
         let granted = state.withLock { state in
             state.free += charge
             precondition(state.free <= bytesMax, "\(charge) bytes given back twice")
-            var count = 0
-            while count < state.waiting.count, state.waiting[count].bytes <= state.free {
-                state.free -= state.waiting[count].bytes
-                count += 1
-            }
-            let granted = state.waiting.prefix(count).map(\.continuation)
-            state.waiting.removeFirst(count)
-            return granted
+            return state.grant()
         }
-        for continuation in granted { continuation.resume() }
+        for continuation in granted { continuation.resume(returning: true) }
     }
 }

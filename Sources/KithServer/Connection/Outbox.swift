@@ -22,6 +22,8 @@ struct Outbox {
     private(set) var promisedBytes = 0
     /// Handed to the kernel and not taken yet.
     private(set) var writingBytes = 0
+    /// Of what is promised, waits and is being written, what long answers are.
+    private var long = (promised: 0, waiting: 0, writing: 0)
     private var waitingCharges = Charges()
     private var writingCharges = Charges()
     /// The other side is a node, whose answers others wait for.
@@ -40,8 +42,13 @@ struct Outbox {
 
     /// Bytes that a client may have promised, waiting and being written.
     static let bytesMax = 1 << 20
-    /// The same for another node, which asks for all of its clients.
+    /// The same for another node, which asks for all of its clients; long answers beside.
     static let toNodeBytesMax = 4 << 20
+    /// Bytes of long answers to another node; one by itself may be longer. Apart from the others,
+    /// so that a long profile waits for none of them and they go on beside it.
+    static let longToNodeBytesMax = 4 << 20
+    /// Bytes beside that for answers to heartbeats, which say that this node is there.
+    static let heartbeatBytesMax = 64 << 10
     /// What a client may have of them while all clients together are beyond the node's room.
     static let shareBytesMax = 64 << 10
 
@@ -64,12 +71,21 @@ struct Outbox {
 
     /// Whether a request whose answer is so long may begin. Where nothing else is held any may.
     func hasRoom(for byteCount: Int) -> Bool {
-        let held = heldBytes
+        let held = isToNode ? heldBytes - longBytes : heldBytes
         if held == 0 { return true }
         if isToNode { return Rules.isWithinGate(held + byteCount, Self.toNodeBytesMax) }
         let most = share.isTight ? min(Self.shareBytesMax, clientBytesMax) : clientBytesMax
         return Rules.isWithinGate(held + byteCount, most)
     }
+
+    /// The same for an answer that is longer than was promised to it.
+    func hasRoom(forLong byteCount: Int) -> Bool {
+        guard isToNode else { return hasRoom(for: byteCount) }
+        return longBytes == 0
+            || Rules.isWithinGate(longBytes + byteCount, Self.longToNodeBytesMax)
+    }
+
+    private var longBytes: Int { long.promised + long.waiting + long.writing }
 
     /// From here on the other side is a node, and its answers are not counted among the clients'.
     mutating func becomeToNode() {
@@ -78,24 +94,34 @@ struct Outbox {
         isToNode = true
     }
 
-    /// A request begins.
-    mutating func promise(_ byteCount: Int) { count { $0.promisedBytes += byteCount } }
+    /// A request begins, or one goes on whose answer is long.
+    mutating func promise(_ byteCount: Int, isLong: Bool = false) {
+        if isLong { long.promised += byteCount }
+        count { $0.promisedBytes += byteCount }
+    }
 
     /// A promise that no answer will be kept for.
-    mutating func withdraw(_ byteCount: Int) { count { $0.promisedBytes -= byteCount } }
+    mutating func withdraw(_ byteCount: Int, isLong: Bool) {
+        if isLong { long.promised -= byteCount }
+        count { $0.promisedBytes -= byteCount }
+    }
 
     /// The answer to a request is there: it takes the place of its promise. `charges` are those of
     /// request and answer; what the answer does not need of them is returned. `version` is that of
-    /// its header, where the message does not say.
+    /// its header, where the message does not say. `isLong` as it was promised.
     mutating func keep(
         _ message: any WireMessage, _ requestID: UInt64, version: UInt8?, promised: Int,
-        charges: Charges = Charges()
+        isLong: Bool = false, charges: Charges = Charges()
     ) -> Charges {
         let before = waiting.count
         count { box in
             box.promisedBytes -= promised
             FrameWriter.write(
                 message, requestID: requestID, version: version, into: &box.waiting)
+        }
+        if isLong {
+            long.promised -= promised
+            long.waiting += waiting.count - before
         }
         waitingCharges.replies += charges.replies
         guard waiting.count - before > promised else { return Charges(frames: charges.frames) }
@@ -108,6 +134,8 @@ struct Outbox {
         let bytes = waiting.bytes
         waiting = ByteWriter()
         writingBytes = bytes.count
+        long.writing = long.waiting
+        long.waiting = 0
         writingCharges = waitingCharges
         waitingCharges = Charges()
         return bytes
@@ -116,6 +144,7 @@ struct Outbox {
     /// The kernel has taken what was being written. Returns the charges to be given back.
     mutating func written() -> Charges {
         count { $0.writingBytes = 0 }
+        long.writing = 0
         defer { writingCharges = Charges() }
         return writingCharges
     }
@@ -123,6 +152,7 @@ struct Outbox {
     /// The other side is gone: what waits for it goes too. Returns the charges to be given back.
     mutating func drop() -> Charges {
         count { $0.waiting = ByteWriter() }
+        long.waiting = 0
         defer { waitingCharges = Charges() }
         return waitingCharges
     }

@@ -19,14 +19,30 @@ extension Group {
         var eventsPerSecond: Int
     }
 
+    /// Why something could not be answered that needs an entry of the log.
+    enum NotLogged: Error {
+        /// Too much waits for the log.
+        case overloaded(retryAfterMillis: UInt32)
+        case stopping
+    }
+
+    /// Logs operations that the answer to a question needs; nil where that is done.
+    func logForAnswer(_ operations: OperationWriter) async -> NotLogged? {
+        switch await submit(operations, isIngest: false) {
+        case .applied: nil
+        case .overloaded(let retryAfter, _): .overloaded(retryAfterMillis: retryAfter)
+        case .unknown: .stopping
+        }
+    }
+
     /// The group's totals at one index and log time. Under the wall clock the time is now.
-    func totals() async -> Totals? {
+    func totals() async -> Result<Totals, NotLogged> {
         if entryClock == .wall {
             var operations = OperationWriter()
             operations.time()
-            guard case .applied = await submit(operations, isIngest: false) else { return nil }
+            if let reason = await logForAnswer(operations) { return .failure(reason) }
         }
-        return Rules.totals(of: self)
+        return .success(Rules.totals(of: self))
     }
 
     /// What the group knows without writing anything.

@@ -15,7 +15,7 @@ actor Group {
     nonisolated let id: GroupID
     nonisolated let loop: any Loop
     private nonisolated let table: GroupTable
-    let clock: any Clock
+    let clock: GuardedClock
     var log: WriteAheadLog?
     let entryClock: GroupMachine.EntryClock
     private let retentionMillis: Int64
@@ -118,7 +118,7 @@ actor Group {
     }
 
     init(
-        id: GroupID, table: GroupTable, key: HashKey, loop: any Loop, clock: any Clock,
+        id: GroupID, table: GroupTable, key: HashKey, loop: any Loop, clock: GuardedClock,
         entryClock: GroupMachine.EntryClock, retentionMillis: Int64, tuning: NodeTuning,
         memory: (gate: MemoryGate, place: Int),
         onFailure: @escaping @Sendable (NodeError) -> Void
@@ -266,9 +266,14 @@ actor Group {
     /// False where the log refused the entries before storing anything.
     private func append(_ batches: [Pending], isIngest: Bool) async -> Bool {
         guard let log else { preconditionFailure("run before open") }
-        let now = clock.wallTime()
-        // The node went astray with events on their way: none of them is moved to another time.
-        if isIngest, entryClock == .wall, now == GuardedClock.none { return false }
+        let (now, standing) = clock.timeAndStanding()
+        // The clock is doubted since the events came: none of them is moved to another time, nor
+        // judged by one that stamps cannot raise.
+        if isIngest, standing != .sound {
+            mark(.clockRefuses)
+            logShortage = .busy
+            return false
+        }
         let before = consensus.last
         var batches = batches
         let entries = Rules.propose(&batches, at: now, in: self)
@@ -403,7 +408,12 @@ actor Group {
                 }
             }
         }
-        guard await touch(part.finds) else { return .unknown }
+        if let reason = await touch(part.finds) {
+            guard outcomes.isEmpty, case .overloaded(let retryAfter) = reason else {
+                return .unknown
+            }
+            return .overloaded(retryAfterMillis: retryAfter)
+        }
         let context = machine.context()
         let finds = part.finds.map { request in
             shards.machine(request.record.shard).find(
@@ -422,9 +432,9 @@ actor Group {
     }
 
     /// Logs what finds need logged before they are answered, all of it in one entry: that log time
-    /// has reached their stamp, and that a profile past its retention is gone. False where it could
-    /// not be logged.
-    private func touch(_ requests: [FindRequest]) async -> Bool {
+    /// has reached their stamp, and that a profile past its retention is gone. Nil where that is
+    /// done.
+    private func touch(_ requests: [FindRequest]) async -> NotLogged? {
         var operations = OperationWriter()
         let context = machine.context()
         for request in requests {
@@ -434,10 +444,9 @@ actor Group {
                 operations.touch(request.record, stamp: request.stamp)
             }
         }
-        if operations.isEmpty { return true }
+        if operations.isEmpty { return nil }
         mark(.groupTouched)
-        guard case .applied = await submit(operations, isIngest: false) else { return false }
-        return true
+        return await logForAnswer(operations)
     }
 
     /// Reads one record, judged at the leader's time: where a profile expires between log time and
@@ -453,7 +462,11 @@ actor Group {
                 mark(.groupTimeLogged)
                 var operations = OperationWriter()
                 operations.time()
-                guard case .applied = await submit(operations, isIngest: false) else { return nil }
+                switch await logForAnswer(operations) {
+                case nil: break
+                case .overloaded(let retryAfter)?: return .busy(retryAfterMillis: retryAfter)
+                case .stopping?: return nil
+                }
             }
         }
         switch shards.machine(record.shard).read(
@@ -483,6 +496,8 @@ actor Group {
         case moved(to: LeafID)
         /// Sealed, and its merge into that record has not come through by the deadline.
         case waiting(for: LeafID)
+        /// Too much waits for the log, which has to know first what the time is.
+        case busy(retryAfterMillis: UInt32)
     }
 
     /// Logs a stamp, so that the group is judged at that time from now on.

@@ -22,11 +22,11 @@ final class MemoryGate: Sendable {
 
     /// The group at that place holds so many bytes now.
     func note(_ bytes: Int, at place: Int) {
-        let total = held.withLock { held in
+        held.withLock { held in
             held[place] = UInt64(bytes)
-            return held.reduce(0, +)
+            // With the lock, or an older total could win.
+            isAbove.store(held.reduce(0, +) > limit, ordering: .relaxed)
         }
-        isAbove.store(total > limit, ordering: .relaxed)
     }
 
     /// Whether events must be refused.

@@ -3,8 +3,8 @@ internal import KithCore
 internal import KithPorts
 internal import KithStorage
 
-/// The wall time that the data folder saw last, noted at a start and every hour: what the clock is
-/// compared with at the next start.
+/// The wall time that the data folder saw last, noted at a start and every hour, by a clock that
+/// nobody doubts once the others were asked: what the clock is compared with at the next start.
 ///
 ///     file `clock`, a durable cell: version u8 (1) · wall time i64, ms since 1970
 ///
@@ -53,18 +53,18 @@ final class ClockNote: @unchecked Sendable {
     }
 
     /// Notes the time; durable when it returns.
-    func store(_ wall: LogTime) async throws(NodeError) {
+    private func store(_ wall: LogTime) async throws(NodeError) {
         var writer = ByteWriter()
         writer.u8(Self.version)
         writer.i64(wall.rawValue)
         try await Self.file.store(writer.bytes, disk, loop)
     }
 
-    /// The same where the last note of this life is an hour old.
+    /// Notes the time where the last note of this life is an hour old, or there is none; durable
+    /// when it returns.
     func storeIfDue(_ wall: LogTime, boot: UInt64) async throws(NodeError) {
         if let notedAt, boot &- notedAt < Self.noteNanoseconds { return }
-        let isFirst = notedAt == nil
         notedAt = boot
-        if !isFirst { try await store(wall) }
+        try await store(wall)
     }
 }

@@ -77,7 +77,7 @@ public actor Node {
             Group(
                 id: id, table: table, key: configuration.hashKey,
                 loop: ports.loops[place % ports.loops.count],
-                clock: ports.clock,
+                clock: clock,
                 entryClock: configuration.retention.clock == .event ? .event : .wall,
                 retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000,
                 tuning: settings.tuning, memory: (gate, place),
@@ -141,7 +141,6 @@ public actor Node {
                     throw .log(error)
                 }
             }
-            try await clockNote.store(clock.shown)
         } catch {
             mark(.nodeFolderNotWritten)
             await listener.close()
@@ -231,6 +230,7 @@ public actor Node {
             // Before anything is served, and so that the others hear that this node is there.
             tasks.addTask {
                 await self.hearOthers()
+                await self.noteClock()
                 await self.keepWatch()
             }
             let failure = failure
@@ -287,6 +287,7 @@ public actor Node {
                 return  // cancelled: the node stops
             }
             closeOverdue()
+            shared.longReplies.expire(at: ports.clock.monotonicNanoseconds())
             tellPlaces()
             await log.refreshFreeBytes()
             await hearOthers()
@@ -403,7 +404,8 @@ public actor Node {
         }
     }
 
-    /// Has the folder remember the time, now and then, where nobody doubts it.
+    /// Has the folder remember the time, at a start and then each hour, where nobody doubts it: the
+    /// next start is judged by it.
     private func noteClock() async {
         guard clock.now == .sound, clock.look().problem == nil else { return }
         do throws(NodeError) {
@@ -426,11 +428,18 @@ public actor Node {
         let refused = counts.refused - toldPlaces.refused
         let strangers = counts.strangersClosed - toldPlaces.strangersClosed
         toldPlaces = counts
-        print(
-            .warning(
-                "places: all \(settings.connectionsMax) for clients were taken: \(closed) idle closed "
-                    + "for others, \(refused) refused since none was idle; \(strangers) closed that "
-                    + "did not say what they are"))
+        var parts: [String] = []
+        if closed + refused > 0 {
+            parts.append(
+                "all \(settings.connectionsMax) for clients were taken: \(closed) idle closed for "
+                    + "others, \(refused) refused since none was idle")
+        }
+        if strangers > 0 {
+            parts.append(
+                "\(strangers) closed that did not say what they are, for others "
+                    + "(\(settings.strangersMax) may)")
+        }
+        print(.warning("places: " + parts.joined(separator: "; ")))
     }
 
     /// Stops serving: open connections are closed, what was acknowledged is on disk. `run` returns

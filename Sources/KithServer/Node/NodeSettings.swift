@@ -40,3 +40,28 @@ public struct NodeSettings: Sendable {
         self.software = software
     }
 }
+
+extension NodeSettings {
+    /// Links that the node itself opens to another node: one for requests, one for merges.
+    private static let linksToNode = 2
+
+    private var socketsForNodes: Int {
+        (configuration.nodes.count - 1) * (ConnectionPlaces.perNodeMax + Self.linksToNode)
+    }
+
+    /// Sockets that the node has open at most: of clients, of strangers and as many connections
+    /// that are about to end, and of links from and to all other nodes.
+    public var socketCount: Int { connectionsMax + 2 * strangersMax + socketsForNodes }
+
+    /// Takes as many places for clients and strangers as `room` sockets are enough for; false where
+    /// they are not even enough for one of each beside the other nodes.
+    public mutating func fit(intoSockets room: Int) -> Bool {
+        guard room < socketCount else { return true }
+        let rest = room - socketsForNodes
+        let strangers = min(strangersMax, max(1, rest / 8))
+        guard rest - 2 * strangers >= 1 else { return false }
+        strangersMax = strangers
+        connectionsMax = min(connectionsMax, rest - 2 * strangers)
+        return true
+    }
+}

@@ -234,6 +234,9 @@ struct SilentNode: Error, Sendable {
     var error: ErrorReply {
         switch code {
         case .tooLarge?, .internalError?: ErrorReply(code: code ?? .unavailable, text: text)
+        case .overloaded?:
+            ErrorReply(
+                code: .overloaded, text: text, retryAfterMillis: Group.retryAfterMillis)
         default: ErrorReply(code: .unavailable, text: text)
         }
     }

@@ -161,13 +161,16 @@ struct PeerService: Sendable {
                         code: .tooLarge,
                         text: "the profile has \(byteCount) bytes, more than a frame takes")
                 }
-                guard await room.lengthen(to: byteCount) else { return PeerReadReply.stopping }
+                guard case .done = await room.lengthen(to: byteCount, until: deadline) else {
+                    return PeerReadReply.stopping
+                }
                 most = byteCount
             case .absent: return PeerReadReply.absent
             case .moved(let parent): return PeerReadReply.moved(to: parent)
             case .waiting(let winner):
                 KithBytes.mark(.peerReadWaits)
                 return PeerReadReply.waiting(for: winner)
+            case .busy(let retryAfter): return tooMuchWaits(retryAfter)
             case nil:
                 KithBytes.mark(.peerReadWhileStopping)
                 return PeerReadReply.stopping
@@ -177,10 +180,18 @@ struct PeerService: Sendable {
 
     private func totals(_ request: PeerTotals) async -> any WireMessage {
         guard let group = group(request.group) else { return notLed(request.group) }
-        guard let totals = await group.totals() else {
+        switch await group.totals() {
+        case .success(let totals): return PeerTotalsReply(statistics: totals.statistics)
+        case .failure(.overloaded(let retryAfter)): return tooMuchWaits(retryAfter)
+        case .failure(.stopping):
             return ErrorReply(code: .unavailable, text: "it is stopping")
         }
-        return PeerTotalsReply(statistics: totals.statistics)
+    }
+
+    private func tooMuchWaits(_ retryAfterMillis: UInt32) -> ErrorReply {
+        ErrorReply(
+            code: .overloaded, text: "too much waits for its log",
+            retryAfterMillis: retryAfterMillis)
     }
 
     private func mark(_ request: PeerMark) async -> any WireMessage {

@@ -55,13 +55,22 @@ enum GroupPlace: Sendable {
         }
     }
 
-    /// The group's totals at one index and log time; nil where its node stops.
-    func totals(deadline: UInt64) async -> Result<Statistics?, SilentNode> {
+    /// The group's totals at one index and log time.
+    func totals(deadline: UInt64) async -> Result<Statistics, NoTotals> {
         switch self {
-        case .here(let group): return .success(await group.totals()?.statistics)
+        case .here(let group):
+            return await group.totals().map(\.statistics).mapError { .notLogged($0) }
         case .there(let peer, let id):
-            return await peer.totals(of: id, deadline: deadline).map(\.statistics)
+            return await peer.totals(of: id, deadline: deadline)
+                .map(\.statistics).mapError { .silent($0) }
         }
+    }
+
+    /// Why there are no totals.
+    enum NoTotals: Error {
+        /// At this node.
+        case notLogged(Group.NotLogged)
+        case silent(SilentNode)
     }
 
     /// The group's settled mark; nil where its node does not answer.

@@ -26,7 +26,10 @@ struct IngestPlan {
     /// Bytes of event bodies that one piece takes before it is sent on.
     static let pieceBytesGoal = 1 << 20
 
-    init(_ frame: Frame, _ service: Service) throws(ByteError) {
+    /// `arrivedAt`: what events have for their time that say none, or a later one.
+    init(
+        _ frame: Frame, arrivedAt arrival: LogTime, _ service: Service
+    ) throws(ByteError) {
         let view = try IngestView(decoding: frame.payload, limits: service.limits)
         space = Array(view.space.utf8)
         hasStamps = view.hasStamps
@@ -34,7 +37,7 @@ struct IngestPlan {
         results = Array(repeating: .unknown, count: count)
         rejected = Array(repeating: 0, count: RejectionReason.allCases.count + 1)
         names = service.noteNames
-        arrival = service.clock.wallTime().rawValue
+        self.arrival = arrival.rawValue
     }
 
     var isDone: Bool { next >= count }

@@ -166,7 +166,9 @@ struct Router: Sendable {
             case .success(.moved(let parent)):
                 record = parent
             case .success(.waiting(let winner)): return .waiting(for: table.group(of: winner))
-            case .success(nil): return .stopping
+            case .success(.busy(let retryAfter)):
+                return .notLogged(.overloaded(retryAfterMillis: retryAfter))
+            case .success(nil): return .notLogged(.stopping)
             case .failure(let silent):
                 // What a hint says may be long past: the home knows which node it takes.
                 guard isByHint else { return .silent(silent) }
@@ -189,8 +191,8 @@ struct Router: Sendable {
         case absent
         /// A merge into that group has not come through in time.
         case waiting(for: GroupID)
-        /// This node stops.
-        case stopping
+        /// This node could not log what the answer needs.
+        case notLogged(Group.NotLogged)
         /// More pointers than merges make.
         case endless
         case silent(SilentNode)
@@ -205,8 +207,11 @@ struct Router: Sendable {
         let answered = await perform(round, isIngest: false, isWaiting: false)
         if let silent = answered.silent.first { return .silent(silent) }
         for part in answered.round.parts {
-            guard case .answered(let outcomes, _, _, _) = part.answer, outcomes.count == 1 else {
-                return .refused
+            switch part.answer {
+            case .answered(let outcomes, _, _, _) where outcomes.count == 1: break
+            case .overloaded(let retryAfter, _):
+                return .notLogged(.overloaded(retryAfterMillis: retryAfter))
+            default: return .notLogged(.stopping)
             }
         }
         return nil
@@ -214,7 +219,7 @@ struct Router: Sendable {
 
     enum AdvanceFailure {
         case silent(SilentNode)
-        case refused
+        case notLogged(Group.NotLogged)
     }
 
     /// The settled mark of each group, as the group itself knows it; `none` of one that does not
@@ -227,20 +232,21 @@ struct Router: Sendable {
     }
 
     /// Totals of all groups, each at one index and log time; fails where one cannot answer.
-    func totals() async -> Result<Statistics?, SilentNode> {
+    func totals() async -> Result<Statistics, GroupPlace.NoTotals> {
         let deadline = deadline(inMillis: Self.totalsMillisMax)
-        return await withTaskGroup(of: (Int, Result<Statistics?, SilentNode>).self) { tasks in
+        return await withTaskGroup(of: (Int, Result<Statistics, GroupPlace.NoTotals>).self) {
+            tasks in
             for (index, place) in places.enumerated() {
                 tasks.addTask { (index, await place.totals(deadline: deadline)) }
             }
             var sum = Statistics()
-            var answers: [Int: Result<Statistics?, SilentNode>] = [:]
+            var answers: [Int: Result<Statistics, GroupPlace.NoTotals>] = [:]
             for await (index, answer) in tasks { answers[index] = answer }
             for index in places.indices {
                 switch answers[index] {
-                case .success(let statistics?)?: sum.add(statistics)
-                case .failure(let silent)?: return .failure(silent)
-                case .success(nil)?, nil: return .success(nil)
+                case .success(let statistics)?: sum.add(statistics)
+                case .failure(let reason)?: return .failure(reason)
+                case nil: return .failure(.notLogged(.stopping))
                 }
             }
             return .success(sum)

@@ -129,8 +129,18 @@ struct Service: Sendable {
                     code: .tooLarge,
                     text: "the profile has \(byteCount) bytes, more than a frame takes")
             }
-            guard await room.lengthen(to: byteCount) else { return isStopping }
-            most = byteCount
+            // As long again: what others do not take is not this client's fault.
+            let roomDeadline = router.deadline(inMillis: millis)
+            switch await room.lengthen(to: byteCount, until: roomDeadline) {
+            case .done: most = byteCount
+            case .ended: return isStopping
+            case .late:
+                return ErrorReply(
+                    code: .overloaded,
+                    text: "no room at node \(nodeID.rawValue) for an answer of \(byteCount) bytes: "
+                        + "others do not take theirs",
+                    retryAfterMillis: Group.shortageMillis)
+            }
         }
     }
 
@@ -151,8 +161,8 @@ struct Service: Sendable {
                     + "through in time")
         case .silent(let node):
             return node.error
-        case .stopping:
-            return isStopping
+        case .notLogged(let reason):
+            return error(reason)
         case .endless:
             return ErrorReply(
                 code: .internalError, text: "its records point on after \(Router.hopsMax) steps")
@@ -161,6 +171,16 @@ struct Service: Sendable {
 
     private var isStopping: ErrorReply {
         ErrorReply(code: .unavailable, text: "node \(nodeID.rawValue) is stopping")
+    }
+
+    private func error(_ reason: Group.NotLogged) -> ErrorReply {
+        switch reason {
+        case .stopping: isStopping
+        case .overloaded(let retryAfter):
+            ErrorReply(
+                code: .overloaded, text: "too much waits for the log of node \(nodeID.rawValue)",
+                retryAfterMillis: retryAfter)
+        }
     }
 
     private func leaderName(_ group: GroupID) -> String {
@@ -178,15 +198,15 @@ struct Service: Sendable {
         switch await router.advance(to: request.stamp) {
         case nil: return Done()
         case .silent(let node): return node.error
-        case .refused: return isStopping
+        case .notLogged(let reason): return error(reason)
         }
     }
 
     private func stats() async -> any WireMessage {
         switch await router.totals() {
-        case .success(let sum?): return StatsReply(map: sum.report.encoded())
-        case .success(nil): return isStopping
-        case .failure(let node): return node.error
+        case .success(let sum): return StatsReply(map: sum.report.encoded())
+        case .failure(.silent(let node)): return node.error
+        case .failure(.notLogged(let reason)): return error(reason)
         }
     }
 }

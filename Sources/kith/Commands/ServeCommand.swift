@@ -102,7 +102,7 @@ enum ServeCommand: Command {
         settings.processBytes = { MachineMemory.residentBytes() }
         let clock = LinuxClock()
         let log = NodeLog(form, node: number, console) { clock.wallTime().rawValue }
-        limitConnections(&settings, log)
+        guard limitConnections(&settings, log) else { return .failed }
         do {
             return try Runtime.run(loopCount: loops, dataFolder: data) { [settings] runtime in
                 await serve(settings, data: data, runtime, log)
@@ -162,20 +162,29 @@ enum ServeCommand: Command {
     /// more events.
     private static let descriptorsReserved = 128
 
-    /// Takes as many descriptors as the system gives, and serves no more connections than those are
-    /// for.
-    private static func limitConnections(_ settings: inout NodeSettings, _ log: NodeLog) {
+    /// Takes as many descriptors as the system gives, and has no more places than those are for;
+    /// false, after a word in the log, where they are too few.
+    private static func limitConnections(_ settings: inout NodeSettings, _ log: NodeLog) -> Bool {
         let limit = DescriptorLimit.raise(to: descriptorsMax)
         let room = max(limit - descriptorsReserved, limit / 4)
-        guard room < settings.connectionsMax else { return }
-        log.write(
-            LogLine(
-                .warning,
-                "the system allows \(Words.grouped(limit)) open files (ulimit -n): at most "
-                    + "\(Words.grouped(room)) connections are served, not "
-                    + Words.grouped(settings.connectionsMax)))
-        settings.connectionsMax = room
-        settings.strangersMax = min(settings.strangersMax, max(1, room / 4))
+        let wanted = settings.connectionsMax
+        let allowed = "the system allows \(Words.grouped(limit)) open files (ulimit -n)"
+        guard settings.fit(intoSockets: room) else {
+            log.write(
+                LogLine(
+                    .error,
+                    "\(allowed): too few for a node of a cluster of "
+                        + "\(settings.configuration.nodes.count)"))
+            return false
+        }
+        if settings.connectionsMax < wanted {
+            log.write(
+                LogLine(
+                    .warning,
+                    "\(allowed): at most \(Words.grouped(settings.connectionsMax)) clients are "
+                        + "served, not \(Words.grouped(wanted))"))
+        }
+        return true
     }
 
     private static func required(

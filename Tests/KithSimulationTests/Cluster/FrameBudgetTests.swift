@@ -22,7 +22,7 @@ import Testing
         let charge = await budget.take(Int.max)
 
         #expect(charge == 100 * Self.kilo)
-        budget.give(charge)
+        budget.give(charge ?? 0)
         #expect(budget.takenBytes == 0)
     }
 
@@ -52,6 +52,43 @@ import Testing
         try simulator.shutdown()
     }
 
+    @Test func `a wait ends when it is withdrawn or over its deadline, and those behind go on`()
+        throws
+    {
+        let simulator = Simulator(seed: 2)
+        let lane = simulator.lane(node: "n")
+        let budget = FrameBudget(bytesMax: 200 * Self.kilo)
+        let answers = Shared<[String]>([])
+        let withdrawn = budget.nextTurn()
+        for (name, kilobytes, turn, deadline) in [
+            ("a", 110, nil, UInt64.max), ("b", 180, withdrawn, .max), ("c", 170, nil, 1_000),
+            ("d", 80, nil, 2_000),
+        ] {
+            lane.start {
+                let charge = await budget.take(kilobytes * Self.kilo, in: turn, until: deadline)
+                answers.value.append("\(name) \(charge.map { $0 / Self.kilo } ?? 0)")
+            }
+            try simulator.runUntilIdle()
+        }
+        #expect(answers.value == ["a 110"])
+
+        try simulator.run(on: lane) {
+            budget.withdraw(withdrawn)
+            budget.expire(at: 999)
+        }
+        try simulator.runUntilIdle()
+        #expect(answers.value == ["a 110", "b 0"])
+        try simulator.run(on: lane) { budget.expire(at: 1_000) }
+        try simulator.runUntilIdle()
+        #expect(answers.value == ["a 110", "b 0", "c 0", "d 80"])
+        #expect(budget.takenBytes == 190 * Self.kilo)
+        #expect(budget.waitingCount == 0)
+        // What has ended is not ended again.
+        try simulator.run(on: lane) { budget.withdraw(withdrawn) }
+        #expect(budget.takenBytes == 190 * Self.kilo)
+        try simulator.shutdown()
+    }
+
     @Test(arguments: 1...20 as ClosedRange<UInt64>)
     func `no wake-up is lost between loops, and never more is taken than there is`(
         seed: UInt64
@@ -69,7 +106,7 @@ import Testing
                     let charge = await budget.take(size)
                     #expect(budget.takenBytes <= bytesMax, "seed \(seed)")
                     await simulator.wait(nanoseconds: random.nextUInt64() % 1000, subject: 0)
-                    budget.give(charge)
+                    budget.give(charge ?? 0)
                 }
                 finished.value += 1
             }

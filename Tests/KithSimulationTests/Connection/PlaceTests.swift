@@ -21,12 +21,15 @@ import Testing
         var farewells: [(number: Int, error: ErrorReply?)] = []
     }
 
-    private func cluster(seed: UInt64, nodes: Int = 1) throws -> SimulatedCluster {
+    private func cluster(
+        seed: UInt64, nodes: Int = 1, ingestBytesMax: Int? = nil
+    ) throws -> SimulatedCluster {
         var settings = ClusterSettings(seed: seed)
         settings.nodeCount = nodes
         settings.groups = nodes
         settings.clientsMax = Self.clientsMax
         settings.strangersMax = 4
+        settings.ingestBytesMax = ingestBytesMax
         let cluster = SimulatedCluster(settings)
         try cluster.startAll()
         return cluster
@@ -161,6 +164,82 @@ import Testing
         #expect(reply.results == [.ok])
         // No client had to go for a node.
         #expect(crowd.farewells.count - before <= 1)
+        try cluster.shutdown()
+    }
+
+    /// The beginning of a frame that takes all of a budget of as many bytes.
+    private static let large = 200 << 10
+    private static var beginning: [UInt8] { RawClient.beginning(of: large) }
+
+    @Test func `frames that wait for room keep out neither clients nor a node that returns`()
+        throws
+    {
+        let cluster = try cluster(seed: 86, nodes: 2, ingestBytesMax: Self.large)
+        try cluster.stop(2)
+        let crowd = Crowd()
+        // The first frame has all the room; those of the others wait, and none ever comes.
+        let rounds = 5
+        for round in 0..<rounds {
+            // All but the one that gets the room when the one before it has to go.
+            let count = round == 0 ? Self.clientsMax : Self.clientsMax - 1
+            try enter(count, cluster, crowd, asking: Self.beginning)
+            // After this they are half-way, no matter what they may still send.
+            try cluster.simulator.run(nanoseconds: 1_500_000_000, maxSteps: 5_000_000)
+        }
+
+        #expect(crowd.greeted == rounds * (Self.clientsMax - 1) + 1)
+        #expect(crowd.farewells.count == (rounds - 1) * (Self.clientsMax - 1))
+        // A connection that has not been read to its end may be reset before the word is read.
+        let told = crowd.farewells.compactMap(\.error)
+        #expect(told.count > Self.clientsMax)
+        for error in told { #expect(error.text.contains("in the middle of a request")) }
+        try cluster.start(2)
+        try cluster.reconnect()
+        let home = cluster.settings.homes(at: 1)
+        let reply = try cluster.run(at: 2) {
+            try await $0.ingest(
+                MergingEvents.payload(MergingEvents.event("there", ["userId": .text(home)])))
+        }
+        #expect(reply.results == [.ok])
+        #expect(try status(cluster, "clientsRefused") == 0)
+        try cluster.shutdown()
+    }
+
+    @Test func `a frame that waits for room does not make its client the first to go`() throws {
+        let cluster = try cluster(seed: 87, ingestBytesMax: Self.large)
+        let uploaders = Crowd()
+        try enter(2, cluster, uploaders, asking: Self.beginning)
+        let idle = Crowd()
+        try enter(Self.clientsMax - 2, cluster, idle)
+        try cluster.simulator.run(nanoseconds: 2_000_000_000, maxSteps: 5_000_000)
+        let late = Crowd()
+        try enter(3, cluster, late)
+        try cluster.simulator.run(nanoseconds: 100_000_000, maxSteps: 5_000_000)
+
+        #expect(late.greeted == 3)
+        #expect(uploaders.farewells.isEmpty)
+        #expect(idle.farewells.map(\.number) == [0, 1, 2])
+        try cluster.shutdown()
+    }
+
+    @Test func `what is said of those without a place is what became of them`() throws {
+        let cluster = try cluster(seed: 88)
+        let lane = cluster.simulator.lane(node: "mute")
+        let (simulator, network) = (cluster.simulator, cluster.network)
+        for _ in 0..<9 {
+            lane.start {
+                guard let client = try? await RawClient.connect(simulator, network, lane) else {
+                    return
+                }
+                await client.readToEnd()
+            }
+        }
+        try simulator.run(nanoseconds: 1_500_000_000, maxSteps: 1_000_000)
+
+        let lines = cluster.said().filter { $0.contains("places:") }
+        #expect(lines.count == 1)
+        #expect(lines.first?.contains("5 closed that did not say") == true, "\(lines)")
+        #expect(lines.first?.contains("for clients") == false, "\(lines)")
         try cluster.shutdown()
     }
 

@@ -85,6 +85,27 @@ import Testing
         try world.end()
     }
 
+    @Test(arguments: 1...3 as ClosedRange<UInt64>)
+    func `the first batch after a step of the clock is refused, by whomever it must be taken`(
+        seed: UInt64
+    ) throws {
+        let (world, cookies) = try visited(seed: seed)
+        // Nobody looks at the clock between the step and the batch.
+        world.cluster.advanceWallTime(ofNode: 2, milliseconds: 2 * Self.hour)
+        let reply = try world.ingest(cookies.map { page($0, "second") }, at: 1)
+        #expect(reply.results[1].wantsRetry, "seed \(seed): \(reply.results)")
+        #expect(reply.silentNodes == [NodeID(2)])
+        world.cluster.advanceWallTime(ofNode: 2, milliseconds: -2 * Self.hour)
+        try world.pass(milliseconds: 3_000)
+
+        world.cluster.advanceWallTime(ofNode: 3, milliseconds: 2 * Self.hour)
+        let refusal = try world.refusal { _ = try world.ingest([page(cookies[0], "third")], at: 3) }
+        #expect(refusal?.code == .clock, "seed \(seed)")
+        world.cluster.advanceWallTime(ofNode: 3, milliseconds: -2 * Self.hour)
+        try world.pass(milliseconds: 3_000)
+        try world.end()
+    }
+
     @Test(arguments: [2 * hour, -2 * hour, 29 * day] as [Int64], 1...2 as ClosedRange<UInt64>)
     func `a node that starts with a wrong clock does not serve, and moves no time`(
         off: Int64, seed: UInt64
@@ -137,12 +158,50 @@ import Testing
         #expect(try start(accepting: false) == .clock(wall: last + 30 * Self.day + 1, last: last))
         cluster.advanceWallTime(ofNode: 1, milliseconds: -1)
         #expect(try start(accepting: false) == nil)
+        // Noted once the others were asked, whether they answer or not.
+        try cluster.simulator.run(nanoseconds: 3_000_000_000, maxSteps: 5_000_000)
         cluster.crash(1)
         // What was started with is what is compared with from then on.
         cluster.advanceWallTime(ofNode: 1, milliseconds: 31 * Self.day)
         #expect(try start(accepting: false) != nil)
         #expect(try start(accepting: true) == nil)
         try cluster.stop(1)
+    }
+
+    @Test(arguments: [-60 * day, 29 * day] as [Int64])
+    func `what a clock astray shows at a start is not what the next start is judged by`(
+        off: Int64
+    ) throws {
+        var settings = ClusterSettings(seed: 8)
+        settings.nodeCount = 3
+        settings.groups = 3
+        settings.isEventClock = true
+        let cluster = SimulatedCluster(settings)
+        try cluster.startAll()
+        try cluster.simulator.run(nanoseconds: 3_000_000_000, maxSteps: 5_000_000)
+        func startAgain(aheadBy millis: Int64) throws -> NodeError? {
+            cluster.crash(2)
+            cluster.advanceWallTime(ofNode: 2, milliseconds: millis)
+            let life = cluster.begin(2) { $0.acceptsClock = false }
+            try cluster.simulator.run(until: { life.node != nil || life.end != nil })
+            try cluster.simulator.run(nanoseconds: 3_000_000_000, maxSteps: 5_000_000)
+            defer { if life.node == nil { cluster.bury(2) } }
+            guard case .failure(let error)? = life.end else { return nil }
+            return error
+        }
+
+        #expect(try startAgain(aheadBy: off) == nil)
+        #expect(cluster.said(2).contains { $0.contains("does not serve") })
+        if off < 0 {
+            // The right time is no surprise.
+            #expect(try startAgain(aheadBy: -off) == nil)
+            try cluster.shutdown()
+        } else {
+            // What was wrong once makes nothing more of it right.
+            let last = settings.start.rawValue
+            #expect(
+                try startAgain(aheadBy: off) == .clock(wall: last + 2 * off, last: last))
+        }
     }
 
     @Test func `a node that is alone follows its own clock over a suspension, and no step`() throws
