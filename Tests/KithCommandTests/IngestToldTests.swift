@@ -69,6 +69,42 @@ struct IngestToldTests {
     }
 
     @Test(arguments: [1, 3])
+    func `what is no object where one belongs is told by place and kind`(_ nodes: Int) throws {
+        let cluster = try TestCluster(nodes)
+
+        let result = try Self.ingest(
+            cluster,
+            [
+                #"{"type":"identify","userId":"1","messageId":"1","traits":"{\"email\":\"a@b.test\"}"}"#,
+                #"{"type":"identify","userId":"2","messageId":"2","traits":[{"email":"a@b.test"}]}"#,
+                #"{"type":"identify","userId":"3","messageId":"3","context":"{}","traits":"x"}"#,
+                #"{"type":"page","userId":"4","messageId":"4","context":{"device":"idfa-1"}}"#,
+                #"{"type":"page","messageId":"5","traits":"{}"}"#,
+                #"{"type":"identify","userId":"6","messageId":"6","traits":[],"context":null}"#,
+            ])
+
+        #expect(result.code == 1)
+        #expect(result.summary["accepted"] == 5)
+        #expect(
+            result.summary["wrongKinds"] == [
+                "context": ["text": 1], "context.device": ["text": 1],
+                "traits": ["array": 1, "text": 3],
+            ])
+        let lines = result.error.split(separator: "\n").compactMap {
+            $0.split(separator: "/").last.map(String.init)
+        }
+        #expect(
+            Set(lines) == [
+                "events.ndjson:1: traits ignored: a text, not an object",
+                "events.ndjson:2: traits ignored: an array, not an object",
+                "events.ndjson:3: context ignored: a text, not an object; "
+                    + "traits ignored: a text, not an object",
+                "events.ndjson:4: context.device ignored: a text, not an object",
+                "events.ndjson:5: no_identifier: no identifier that can be used: traits is a text",
+            ], "\(result.error)")
+    }
+
+    @Test(arguments: [1, 3])
     func `refused lines are told by field and kind`(_ nodes: Int) throws {
         let cluster = try TestCluster(nodes)
 

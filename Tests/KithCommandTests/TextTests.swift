@@ -270,7 +270,7 @@ import kith
                 "linksRefused":{},"linksVoid":{},"overloaded":0,"rejected":3,\
                 "rejectedByReason":{"invalid_json":2,"no_identifier":1},"seconds":0.5,\
                 "stoppedAt":null,"suppressed":0,"timesMoved":0,"traitsRefused":0,"unknown":0,\
-                "unsent":0,"withoutMessageId":0}
+                "unsent":0,"withoutMessageId":0,"wrongKinds":{}}
                 """)
     }
 
@@ -281,7 +281,8 @@ import kith
             .ignored(.invalid, namespace: "email", place: "traits.email", count: 1),
             .ignored(.unknownNamespace, namespace: nil, place: "context.externalIds", count: 3),
             .linkRefused(.twoAccounts, namespace: "email"), .linkVoid(.age, namespace: "device_id"),
-            .traitsRefused(44), .timeMoved, .noMessageID,
+            .traitsRefused(44), .timeMoved, .noMessageID, .wrongKind(place: "traits", .isOtherText),
+            .wrongKind(place: "traits", .isArray), .wrongKind(place: "context", .isOther),
         ])
 
         #expect(
@@ -292,6 +293,9 @@ import kith
                   refused                  0
                   ignored (unknown): unknown_namespace 3
                   ignored email: invalid   1
+                  ignored context: other   1
+                  ignored traits: array    1
+                  ignored traits: text     1
                   links refused: two_accounts 1
                   links void: age          1
                   traits over the limit   44

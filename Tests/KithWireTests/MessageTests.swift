@@ -200,6 +200,9 @@ import Testing
         EventNote.About.linkRefused(.limit, namespace: 1), .linkVoid(.age, namespace: 255),
         .ignored(.empty, namespace: 1, at: .externalIDs, count: 1),
         .ignored(.empty, namespace: 0, at: .path(1), count: 1), .isNull(at: .path(65_533)),
+        .wrongKind(.beginning(of: 1, steps: 1), .isArray),
+        .wrongKind(.beginning(of: 0, steps: 1), .isArray),
+        .wrongKind(.beginning(of: 3, steps: 0), .isArray),
     ])
     func `a note of what has no name is malformed`(about: EventNote.About) {
         let sent = IngestReply(

@@ -91,6 +91,9 @@ struct Sample: Sendable, CustomTestStringConvertible {
                     EventNote(position: 2, .linkVoid(.age, namespace: 0)),
                     EventNote(position: 2, .timeMoved), EventNote(position: 2, .noMessageID),
                     EventNote(position: 2, .traitsRefused(3)),
+                    EventNote(position: 2, .wrongKind(.traits, .isOtherText)),
+                    EventNote(
+                        position: 2, .wrongKind(.beginning(of: 0, steps: 1), .isArray)),
                 ], names: NoteNames(namespaces: ["email"], paths: ["traits.email"]))),
         Sample("advance-time", 4, AdvanceTime(stamp: LogTime(1_700_000_000_000))),
         Sample("done", 4, Done()),
@@ -145,6 +148,8 @@ struct Sample: Sendable, CustomTestStringConvertible {
                     EventNote(
                         position: 0, .ignored(.limit, namespace: nil, at: .externalIDs, count: 9)),
                     EventNote(position: 0, .isNull(at: .previousID)),
+                    EventNote(position: 0, .wrongKind(.context, .isOther)),
+                    EventNote(position: 0, .wrongKind(.contextTraits, .isNumber)),
                 ], notesLeftOut: 7)),
         Sample("stale get", 3, Get(space: "s", namespace: "n", value: "é", consistency: .stale)),
         Sample("empty profile", 4, ProfileReply(profile: [])),

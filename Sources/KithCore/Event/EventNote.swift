@@ -88,6 +88,15 @@ public enum IdentifierPlace: Hashable, Sendable {
     case previousID
 }
 
+/// An object of an event that the reader looks into for traits and identifiers.
+public enum EventContainer: Hashable, Sendable {
+    case context
+    case contextTraits
+    case traits
+    /// The first `steps` steps of a path that is numbered as in `IdentifierPlace`, not all of them.
+    case beginning(of: UInt16, steps: UInt8)
+}
+
 /// Something to tell about one event.
 public struct EventNote: Hashable, Sendable {
     /// What there is to tell.
@@ -107,6 +116,8 @@ public struct EventNote: Hashable, Sendable {
         case noMessageID
         /// So many of its traits were not kept, since the profile is full.
         case traitsRefused(UInt16)
+        /// Something else is where an object belongs, so that none of it was read.
+        case wrongKind(EventContainer, FieldProblem)
     }
 
     /// The event's place in the client's batch, from 0.

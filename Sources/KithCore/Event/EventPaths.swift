@@ -30,10 +30,18 @@ struct EventPaths: Sendable {
         var namespace: Int
     }
 
+    /// An object that paths lead through, or that holds traits.
+    struct Container: Sendable {
+        var node: Int
+        var name: EventContainer
+    }
+
     private(set) var nodes: [Node] = []
     private var names: [UInt8] = []
     /// By namespace, then in the order of `from`.
     private(set) var sources: [Source] = []
+    /// Each once, outer ones first. What a path ends at may be a value, so it is none of them.
+    private(set) var containers: [Container] = []
 
     let type: Int
     let messageID: Int
@@ -117,6 +125,25 @@ struct EventPaths: Sendable {
                 sources.append(Source(node: node(path), namespace: index))
             }
         }
+        containers = [
+            Container(node: node("context"), name: .context),
+            Container(node: contextTraits, name: .contextTraits),
+            Container(node: traits, name: .traits),
+        ]
+        var known = Set(fixed.map(node) + sources.map(\.node) + containers.map(\.node))
+        for (number, path) in rules.namespaces.flatMap(\.from).enumerated() {
+            let steps = path.split(separator: ".")
+            for count in steps.indices.dropFirst() {
+                let node = node(steps[..<count].joined(separator: "."))
+                guard known.insert(node).inserted else { continue }
+                containers.append(
+                    Container(
+                        node: node,
+                        name: .beginning(of: UInt16(number), steps: UInt8(count))))
+            }
+        }
+        let ends = Set(sources.map(\.node))
+        containers.removeAll { ends.contains($0.node) }
         self.nodes = nodes
         self.names = names
     }

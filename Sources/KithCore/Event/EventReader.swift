@@ -14,6 +14,8 @@ public import KithBytes
 /// - The first path of a namespace with a usable value gives the identifier; ignored ones before
 ///   it are counted.
 /// - The top-level `traits` of a `group` describe the group, so they name nobody.
+/// - Of what is no object where one is looked into, as JSON in a text, nothing is read, which is
+///   told.
 /// - Of the four times only those that the rule uses must be one (`EventTime`).
 /// - Event names are kept as they are and counted under their first 200 bytes, cut before a
 ///   character that would not fit. A name of blanks only is missing.
@@ -277,6 +279,7 @@ public struct EventReader: Sendable {
         }
         found.removeAll(keepingCapacity: true)
         values.removeAll(keepingCapacity: true)
+        noteWrongKinds(event, type: type, &batch)
         findIdentifiers(event, type: type, &batch)
         guard !found.isEmpty else {
             noteNulls(event, &batch)
@@ -366,6 +369,20 @@ public struct EventReader: Sendable {
             default: .isOther
             }
         default: .isOther
+        }
+    }
+
+    /// Tells of what stands where an object belongs that would be looked into. What is empty holds
+    /// nothing that could be missed: `[]` is what PHP makes of an object without members.
+    private func noteWrongKinds(_ event: RawSpan, type: EventType, _ batch: inout EventBatch) {
+        for container in paths.containers {
+            if type == .group, paths.nodes[container.node].isUnderTraits { continue }
+            guard let value = value(container.node, event), value[0] >> 5 != 5,
+                value.byteCount > 1 || value[0] != 0x60 && value[0] != 0x80
+            else { continue }
+            batch.note(
+                EventNote(
+                    position: position, .wrongKind(container.name, Self.kindProblem(value))))
         }
     }
 

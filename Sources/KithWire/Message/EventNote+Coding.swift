@@ -17,9 +17,11 @@ public import KithCore
 //     6 time moved
 //     7 no message id
 //     8 traits over the limit   count u16
+//     9 wrong kind     problem u8 · steps u8 · place u16
 //
 // Namespaces are numbered from 0, and so are the paths, which are places; beside these there are
-// 65534 context.externalIds and 65535 previousId.
+// 65534 context.externalIds and 65535 previousId. Of a wrong kind is what the first `steps` steps
+// of a path lead to; where `steps` is 0, the places are 0 context, 1 context.traits and 2 traits.
 
 /// The names that the notes of a reply speak of.
 public struct NoteNames: Hashable, Sendable {
@@ -47,6 +49,18 @@ public struct NoteNames: Hashable, Sendable {
         case .path(let path): paths[Int(path)]
         case .externalIDs: "context.externalIds"
         case .previousID: "previousId"
+        }
+    }
+
+    /// A place as people see it. One of a reply that was decoded has a name.
+    public subscript(container: EventContainer) -> String {
+        switch container {
+        case .context: "context"
+        case .contextTraits: "context.traits"
+        case .traits: "traits"
+        case .beginning(of: let path, let steps):
+            paths[Int(path)].split(separator: ".", omittingEmptySubsequences: false)
+                .prefix(Int(steps)).joined(separator: ".")
         }
     }
 
@@ -114,6 +128,18 @@ extension EventNote {
         case .traitsRefused(let count):
             writer.u8(8)
             writer.u16(count)
+        case .wrongKind(let container, let problem):
+            writer.u8(9)
+            writer.u8(problem.rawValue)
+            let (steps, place): (UInt8, UInt16) =
+                switch container {
+                case .context: (0, 0)
+                case .contextTraits: (0, 1)
+                case .traits: (0, 2)
+                case .beginning(of: let path, let steps): (steps, path)
+                }
+            writer.u8(steps)
+            writer.u16(place)
         }
     }
 
@@ -147,6 +173,9 @@ extension EventNote {
         case 6: about = .timeMoved
         case 7: about = .noMessageID
         case 8: about = .traitsRefused(try reader.u16())
+        case 9:
+            let problem: FieldProblem = try Self.named(&reader)
+            about = .wrongKind(try names.container(reading: &reader), problem)
         default: throw .unknownTag(kind, offset: start)
         }
         self.init(position: position, about)
@@ -177,6 +206,27 @@ extension NoteNames {
             throw .tooLong(length: Int(path) + 1, limit: paths.count)
         }
         return place
+    }
+
+    fileprivate func container(
+        reading reader: inout ByteReader
+    ) throws(ByteError) -> EventContainer {
+        let start = reader.offset
+        let steps = try reader.u8()
+        let place = try reader.u16()
+        switch (steps, place) {
+        case (0, 0): return .context
+        case (0, 1): return .contextTraits
+        case (0, 2): return .traits
+        case (0, _): throw .malformed(offset: start)
+        default:
+            guard Int(place) < paths.count else {
+                throw .tooLong(length: Int(place) + 1, limit: paths.count)
+            }
+            let count = paths[Int(place)].utf8.reduce(1) { $0 + ($1 == UInt8(ascii: ".") ? 1 : 0) }
+            guard Int(steps) < count else { throw .malformed(offset: start) }
+            return .beginning(of: place, steps: steps)
+        }
     }
 }
 

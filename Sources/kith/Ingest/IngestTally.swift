@@ -24,6 +24,8 @@ package struct IngestTally: Equatable, Sendable {
     package var linksRefused: [RefusalRule: Int] = [:]
     package var linksVoid: [LinkVoid: Int] = [:]
     package var traitsRefused = 0
+    /// Lines with something else where an object belongs, by place and kind.
+    package var wrongKinds: [String: [String: Int]] = [:]
     /// Events whose time was later than their arrival, and is their arrival now.
     package var timesMoved = 0
     /// Events without a message id of their own.
@@ -60,6 +62,8 @@ package struct IngestTally: Equatable, Sendable {
             case .traitsRefused(let count): traitsRefused += count
             case .timeMoved: timesMoved += 1
             case .noMessageID: withoutMessageID += 1
+            case .wrongKind(let place, let problem):
+                wrongKinds[place, default: [:]][problem.kind, default: 0] += 1
             case .fault, .isNull: break
             }
         }
@@ -140,6 +144,9 @@ package struct IngestTally: Equatable, Sendable {
                 rows.append(("ignored \(namespace): \(reason)", count))
             }
         }
+        for (place, kinds) in wrongKindsSorted {
+            for (kind, count) in kinds { rows.append(("ignored \(place): \(kind)", count)) }
+        }
         for (rule, count) in linksRefusedSorted { rows.append(("links refused: \(rule)", count)) }
         for (cause, count) in linksVoidSorted { rows.append(("links void: \(cause)", count)) }
         return rows + [
@@ -151,6 +158,12 @@ package struct IngestTally: Equatable, Sendable {
     private var ignoredSorted: [(String, [(String, Int)])] {
         ignored.sorted { $0.key < $1.key }.map { namespace, reasons in
             (namespace, reasons.map { ($0.key.name, $0.value) }.sorted { $0.0 < $1.0 })
+        }
+    }
+
+    private var wrongKindsSorted: [(String, [(String, Int)])] {
+        wrongKinds.sorted { $0.key < $1.key }.map { place, kinds in
+            (place, kinds.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
         }
     }
 
@@ -189,6 +202,8 @@ package struct IngestTally: Equatable, Sendable {
             "linksRefused": Self.object(linksRefusedSorted),
             "linksVoid": Self.object(linksVoidSorted),
             "traitsRefused": .integer(Int64(traitsRefused)),
+            "wrongKinds": .map(
+                wrongKindsSorted.map { CBORMember(.text($0.0), Self.object($0.1)) }),
             "timesMoved": .integer(Int64(timesMoved)),
             "withoutMessageId": .integer(Int64(withoutMessageID)),
             "lines": .array(lines.map(\.value)),

@@ -12,6 +12,8 @@ package enum ToldNote: Equatable, Sendable {
     case timeMoved
     case noMessageID
     case traitsRefused(Int)
+    /// No object is where one belongs: nothing of it was read.
+    case wrongKind(place: String, FieldProblem)
 
     /// `names` are those of the reply; decoding it has checked every number.
     package init(_ about: EventNote.About, _ names: NoteNames) {
@@ -30,6 +32,8 @@ package enum ToldNote: Equatable, Sendable {
             case .timeMoved: .timeMoved
             case .noMessageID: .noMessageID
             case .traitsRefused(let count): .traitsRefused(Int(count))
+            case .wrongKind(let container, let problem):
+                .wrongKind(place: names[container], problem)
             }
     }
 
@@ -55,6 +59,8 @@ package enum ToldNote: Equatable, Sendable {
             return "link to \(namespace) void: \(cause.text)"
         case .traitsRefused(let count):
             return "\(count) \(count == 1 ? "trait" : "traits") over the limit"
+        case .wrongKind(let place, let problem):
+            return "\(place) ignored: \(problem.kindWords), not an object"
         }
     }
 
@@ -67,12 +73,37 @@ package enum ToldNote: Equatable, Sendable {
             switch note {
             case .ignored(let reason, _, let place, _): "\(place) is \(reason.predicate)"
             case .isNull(let place): "\(place) is null"
+            case .wrongKind(let place, let problem): "\(place) is \(problem.kindWords)"
             default: nil
             }
         }
         return looked.isEmpty
             ? "no identifier is there"
             : "no identifier that can be used: " + looked.joined(separator: ", ")
+    }
+}
+
+extension FieldProblem {
+    /// The kind of what is there instead of another, as programs see it.
+    var kind: String {
+        switch self {
+        case .isBoolean: "boolean"
+        case .isNumber: "number"
+        case .isArray: "array"
+        case .isOtherText: "text"
+        default: "other"
+        }
+    }
+
+    /// The same for people.
+    var kindWords: String {
+        switch self {
+        case .isBoolean: "a boolean"
+        case .isNumber: "a number"
+        case .isArray: "an array"
+        case .isOtherText: "a text"
+        default: "no JSON value"
+        }
     }
 }
 

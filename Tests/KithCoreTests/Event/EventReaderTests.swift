@@ -598,6 +598,32 @@ import Testing
                 "type": "page", "userId": "u", "messageId": "m", "timestamp": 2_000_000_000_001,
             ],
             notes: [.timeMoved]),
+        Told(
+            event: [
+                "type": "identify", "userId": "u", "messageId": "m",
+                "traits": #"{"email":"a@b.test"}"#, "context": "{}",
+            ], notes: [.wrongKind(.context, .isOtherText), .wrongKind(.traits, .isOtherText)]),
+        Told(
+            event: [
+                "type": "identify", "userId": "u", "messageId": "m",
+                "traits": [["email": "a@b.test"]],
+                "context": ["traits": 5, "device": "idfa-1"],
+            ],
+            notes: [
+                .wrongKind(.contextTraits, .isNumber), .wrongKind(.traits, .isArray),
+                .wrongKind(.beginning(of: 6, steps: 2), .isOtherText),
+            ]),
+        Told(
+            event: ["type": "track", "event": "e", "traits": true],
+            notes: [.wrongKind(.traits, .isBoolean)]),
+        // What is empty holds nothing, and the traits of a group name nobody.
+        Told(
+            event: [
+                "type": "identify", "userId": "u", "messageId": "m", "traits": [],
+                "context": ["traits": "", "device": nil],
+            ], notes: []),
+        Told(
+            event: ["type": "group", "userId": "u", "messageId": "m", "traits": "x"], notes: []),
         Told(event: ["type": "page", "userId": "u", "messageId": "m"], notes: []),
     ])
     func `what is wrong with an event is noted by field, namespace and reason`(told: Told) {
