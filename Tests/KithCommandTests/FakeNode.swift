@@ -4,6 +4,7 @@
 import Foundation
 import Glibc
 import KithBytes
+import KithCore
 import KithWire
 import Synchronization
 import Testing
@@ -22,6 +23,9 @@ final class FakeNode: Sendable {
         case keepSilent
         /// Refuses the batch as a whole.
         case refuse(ErrorCode)
+        /// Answers so for every event that is sent for the first time, and tells of a link that was
+        /// void by age; refuses what is sent again.
+        case takeOnce(IngestResult, isVoid: Bool)
     }
 
     let port: UInt16
@@ -132,6 +136,8 @@ final class FakeNode: Sendable {
             case .refuse(let code):
                 FrameWriter.write(
                     ErrorReply(code: code, text: "as the test says"), requestID: id, into: &writer)
+            case .takeOnce(let result, let isVoid):
+                answerOnce(payload, result, isVoid, id, into: &writer)
             case .answer(let result):
                 // A payload that does not decode is reported where `batches` is read.
                 let count = (try? IngestView.itemCount(of: payload)) ?? 0
@@ -143,5 +149,32 @@ final class FakeNode: Sendable {
         default: return true
         }
         return nil
+    }
+
+    private func answerOnce(
+        _ payload: [UInt8], _ result: IngestResult, _ isVoid: Bool, _ id: UInt64,
+        into writer: inout ByteWriter
+    ) {
+        do {
+            let view = try IngestView(decoding: payload.span.bytes)
+            var items = view.items
+            guard let first = try items.next() else { return }
+            guard first.kind == .provisional else {
+                return FrameWriter.write(
+                    ErrorReply(code: .unavailable, text: "as the test says"), requestID: id,
+                    into: &writer)
+            }
+            let notes = (0..<view.count).map {
+                EventNote(position: UInt32($0), .linkVoid(.age, namespace: 0))
+            }
+            FrameWriter.write(
+                IngestReply(
+                    token: SessionToken(), results: Array(repeating: result, count: view.count),
+                    notes: isVoid ? notes : [],
+                    names: isVoid ? NoteNames(namespaces: ["device_id"], paths: []) : .none),
+                requestID: id, into: &writer)
+        } catch {
+            Issue.record("a batch that does not decode: \(error)")
+        }
     }
 }

@@ -196,6 +196,31 @@ import Testing
         #expect(node.batches.count == 3)
     }
 
+    @Test(arguments: [false, true])
+    func `where the patience ends between two sendings, what is left is told apart`(
+        isVoid: Bool
+    ) throws {
+        let node = try FakeNode(
+            Array(
+                repeating: .takeOnce(isVoid ? .ok : .expiredOnArrival, isVoid: isVoid), count: 1_000
+            ))
+        let file = try Self.file(Array(repeating: Self.old, count: 1_500))
+        defer { unlink(file) }
+
+        let outcome = try Ingest(file, into: node) { $0.patience = 0 }.end()
+
+        let tally = outcome.tally
+        #expect(tally.total == 1_500 && tally.expiredOnArrival == 0 && tally.linksVoid.isEmpty)
+        if isVoid {
+            #expect(tally.accepted == 1_500 && tally.linksLeft == 1_500)
+        } else {
+            #expect(tally.unsent == 1_000 && tally.leftProvisional == 500)
+        }
+        #expect(
+            outcome.errors.contains("stopped: from \(file):1 on, lines may not be stored"),
+            "\(outcome.errors)")
+    }
+
     @Test func `beyond the bound lines are counted as they come, and that is told once`() throws {
         let node = try FakeNode(Array(repeating: .answer(.expiredOnArrival), count: 1_000))
         let file = try Self.file(Array(repeating: Self.old, count: 5_000))
@@ -287,7 +312,7 @@ struct HeldLinesProcessTests {
     }
 
     @Test(arguments: [SIGINT, SIGTERM])
-    func `a signal counts what was kept, and says where it stopped`(_ signal: Int32) throws {
+    func `a signal tells what was kept apart, and says where it stopped`(_ signal: Int32) throws {
         let node = try FakeNode([.answer(.expiredOnArrival)])
         let pipe = Pipe()
         let ingest = try Run(
@@ -300,8 +325,10 @@ struct HeldLinesProcessTests {
 
         #expect(result.code == 130)
         let summary = try JSONTranscoder.tree(Array(result.output.utf8))
-        #expect(summary["events"] == 1 && summary["stoppedAt"] == "(standard input):2")
-        #expect(result.error.contains("stopped at (standard input):2"), "\(result.error)")
+        // The node has not counted it, and it is what comes next.
+        #expect(summary["expiredOnArrival"] == 0 && summary["leftProvisional"] == 1)
+        #expect(summary["events"] == 1 && summary["stoppedAt"] == "(standard input):1")
+        #expect(result.error.contains("stopped at (standard input):1"), "\(result.error)")
         try pipe.fileHandleForWriting.close()
     }
 

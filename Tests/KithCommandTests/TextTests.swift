@@ -266,8 +266,8 @@ import kith
         #expect(
             tally.json(fileCount: 2, seconds: 0.5, errors: []) == """
                 {"accepted":1500,"duplicate":1,"errors":[],"events":1505,"eventsPerSecond":3010.0,\
-                "expiredOnArrival":1,"files":2,"forgotten":0,"ignoredIdentifiers":{},"lines":[],\
-                "linksRefused":{},"linksVoid":{},"overloaded":0,"rejected":3,\
+                "expiredOnArrival":1,"files":2,"forgotten":0,"ignoredIdentifiers":{},"leftProvisional":0,"lines":[],\
+                "linksLeft":0,"linksRefused":{},"linksVoid":{},"overloaded":0,"rejected":3,\
                 "rejectedByReason":{"invalid_json":2,"no_identifier":1},"seconds":0.5,\
                 "stoppedAt":null,"suppressed":0,"timesMoved":0,"traitsRefused":0,"unknown":0,\
                 "unsent":0,"withoutMessageId":0,"wrongKinds":{}}

@@ -40,6 +40,8 @@ final class HeldLines {
     /// Lines that were not handed out, and of them those that were taken.
     private(set) var count = 0
     private(set) var takenCount = 0
+    /// The first line that was ever kept here, by its place in the input.
+    private(set) var firstPlace: LinePlace?
     /// Why the file took no more. What is under way by then is kept in memory.
     private(set) var failure: InputError?
 
@@ -84,6 +86,7 @@ final class HeldLines {
         pending += writer.bytes
         count += 1
         if line.isTaken { takenCount += 1 }
+        firstPlace = firstPlace.map { min($0, line.place) } ?? line.place
         if pending.count >= Self.chunkBytes, failure == nil { write() }
     }
 

@@ -21,36 +21,6 @@ import KithWire
 
 /// The driver of one ingest.
 actor IngestRun {
-    /// What does not change during a run.
-    struct Settings: Sendable {
-        var names: [String]
-        var space: String
-        /// Batches on their way at once; the event clock and spreading allow one.
-        var window: Int
-        /// Refused lines that are shown one by one.
-        var errorsShownMax: Int
-        var isQuiet: Bool
-        /// For how long all batches together are tried again, in seconds.
-        var patience: Int
-        var bytesTotal: UInt64?
-        /// Bytes of lines that are kept to be sent again, and the folder of their file.
-        var heldLinesBytesMax = HeldLines.bytesMax
-        var heldFolder: String?
-    }
-
-    /// How a run ended.
-    struct Outcome: Sendable {
-        var tally: IngestTally
-        var seconds: Double
-        var errors: [String]
-        /// Why it stopped before the end of the input.
-        var stop: ClientError?
-        /// Lines of which something is to be told, as many as are shown.
-        var lines: [LineNote]
-        /// Where a signal stopped it.
-        var stoppedAt: String?
-    }
-
     private static let pauseMillisMin: UInt64 = 50
     private static let pauseMillisMax: UInt64 = 2_000
     /// Sendings of a line, the first one with it.
@@ -76,7 +46,7 @@ actor IngestRun {
     private var tally = IngestTally()
     private var errors: [String] = []
     private var stop: ClientError?
-    /// The first line that has no certain answer.
+    /// The first line that has no certain answer, or was not sent to the end.
     private var firstUnsettled: LinePlace?
     private var shown = 0
     private var lines: [LineNote] = []
@@ -265,9 +235,8 @@ actor IngestRun {
 
     private func deliverAgain(_ lines: [HeldLine], isLast: Bool) async {
         if stop != nil || isInterrupted {
-            // Nothing more is sent: what is left was not taken.
             let takenCount = lines.reduce(0) { $0 + ($1.isTaken ? 1 : 0) }
-            countLeft(lines.count, takenCount)
+            countLeft(lines.count, takenCount, from: lines.map(\.place).min())
             return
         }
         // Where no more can be kept this is the last time.
@@ -288,18 +257,25 @@ actor IngestRun {
         (heldAgain ?? held)?.append(line)
     }
 
-    /// What is kept when nothing more is sent was not taken.
+    /// What is kept when nothing more is sent.
     private func countHeld() {
-        for lines in [held, heldAgain].compactMap({ $0 }) {
-            countLeft(lines.count, lines.takenCount)
+        for lines in [held, heldAgain].compactMap({ $0 }) where lines.count > 0 {
+            countLeft(lines.count, lines.takenCount, from: lines.firstPlace)
         }
         held = nil
         heldAgain = nil
     }
 
-    private func countLeft(_ count: Int, _ takenCount: Int) {
-        tally.expiredOnArrival += count - takenCount
-        if takenCount > 0 { tally.linksVoid[.age, default: 0] += takenCount }
+    /// Counts lines that would have been sent again, and are not: no node has judged them for the
+    /// last time, nor counted them.
+    private func countLeft(_ count: Int, _ takenCount: Int, from first: LinePlace?) {
+        tally.leftProvisional += count - takenCount
+        tally.linksLeft += takenCount
+        if let first { leave(first) }
+    }
+
+    private func leave(_ place: LinePlace) {
+        firstUnsettled = firstUnsettled.map { min($0, place) } ?? place
     }
 
     /// Whether the line is kept to be sent again, or was counted before: then there is nothing to
@@ -307,6 +283,15 @@ actor IngestRun {
     private func holds(_ line: BatchDelivery.Settled, of batch: LineBatch) -> Bool {
         guard batch.pass != .only else { return false }
         let isTaken = batch.taken.contains(line.item)
+        if isTaken {
+            switch line.outcome {
+            case .unsent, .answered(.unknown), .answered(.overloaded):
+                // It is stored, and counted; its links may not be made.
+                countLeft(1, 1, from: batch.places[line.item])
+                return true
+            case .answered: break
+            }
+        }
         let isVoid = line.told.contains {
             if case .linkVoid(.age, _) = $0 { true } else { false }
         }
@@ -370,7 +355,9 @@ actor IngestRun {
                     + "--errors all shows every one")
         }
         if let stoppedAt { report("stopped at \(stoppedAt)") }
-        guard stop != nil, let place = firstUnsettled else { return }
+        guard stop != nil || stoppedAt == nil && tally.isLeft, let place = firstUnsettled else {
+            return
+        }
         report("stopped: from \(name(place)) on, lines may not be stored")
     }
 
@@ -548,7 +535,7 @@ actor IngestRun {
             let text = batch.notes[item] ?? ToldNote.explanation(reason, line.told)
             show(place, reason: reason.name, "\(reason.name): \(text)", text)
         case .unsent, .answered(.unknown), .answered(.overloaded):
-            if firstUnsettled.map({ place < $0 }) ?? true { firstUnsettled = place }
+            leave(place)
         case .answered:
             if batch.assigned.contains(item) { tally.withoutMessageID += 1 }
             tell(line.told, of: item, in: batch)

@@ -17,12 +17,16 @@ package struct IngestTally: Equatable, Sendable {
     package var overloaded = 0
     /// Not stored, since they reached no node that would take them, also after trying again.
     package var unsent = 0
+    /// Old lines that were not kept the first time, and were not sent to the last time.
+    package var leftProvisional = 0
 
     // Of lines that were taken or not: what of them was not.
     /// Identifiers that were none, by namespace and reason.
     package var ignored: [String: [IgnoredIdentifier: Int]] = [:]
     package var linksRefused: [RefusalRule: Int] = [:]
     package var linksVoid: [LinkVoid: Int] = [:]
+    /// Lines that were taken, and whose links were not tried to the last time.
+    package var linksLeft = 0
     package var traitsRefused = 0
     /// Lines with something else where an object belongs, by place and kind.
     package var wrongKinds: [String: [String: Int]] = [:]
@@ -38,11 +42,14 @@ package struct IngestTally: Equatable, Sendable {
     /// Lines that have their outcome.
     package var total: Int {
         accepted + duplicate + refusedTotal + expiredOnArrival + forgotten + suppressed + unknown
-            + overloaded + unsent
+            + overloaded + unsent + leftProvisional
     }
 
     /// Lines that are not stored for certain, or may not be, and that might be another time.
-    package var unsettled: Int { unknown + overloaded + unsent }
+    package var unsettled: Int { unknown + overloaded + unsent + leftProvisional }
+
+    /// Whether lines were to be sent again, and were not.
+    package var isLeft: Bool { leftProvisional > 0 || linksLeft > 0 }
 
     package mutating func count(_ outcome: LineOutcome) {
         switch outcome {
@@ -129,6 +136,17 @@ package struct IngestTally: Equatable, Sendable {
                 "\n\(Self.events(unsent)) could not be sent: no node took them. "
                 + "Ingest them again later: events with a messageId count once."
         }
+        if leftProvisional > 0 {
+            text +=
+                "\n\(Self.events(leftProvisional)) older than retention "
+                + "\(leftProvisional == 1 ? "was" : "were") not sent to the end. "
+                + "Ingest them again: events with a messageId count once."
+        }
+        if linksLeft > 0 {
+            text +=
+                "\nThe links of \(Self.events(linksLeft)) older than retention were not tried to the "
+                + "end. Ingest them again: events with a messageId count once."
+        }
         return text
     }
 
@@ -197,6 +215,8 @@ package struct IngestTally: Equatable, Sendable {
             "forgotten": .integer(Int64(forgotten)), "suppressed": .integer(Int64(suppressed)),
             "unknown": .integer(Int64(unknown)), "overloaded": .integer(Int64(overloaded)),
             "unsent": .integer(Int64(unsent)),
+            "leftProvisional": .integer(Int64(leftProvisional)),
+            "linksLeft": .integer(Int64(linksLeft)),
             "ignoredIdentifiers": .map(
                 ignoredSorted.map { CBORMember(.text($0.0), Self.object($0.1)) }),
             "linksRefused": Self.object(linksRefusedSorted),
