@@ -45,6 +45,8 @@ public struct WireLimits: Hashable, Sendable {
     public static let errorTextBytesMax = 2 << 10
     /// The most nodes that an `IngestReply` names as silent.
     public static let silentNodesMax = 64
+    /// The longest reason of one, in bytes; a longer one is cut at a character.
+    public static let silenceBytesMax = 512
     /// The most groups in a token: there are never more groups than shards.
     public static let tokenGroupsMax = 256
     /// The most names of namespaces and places that an `IngestReply` carries.

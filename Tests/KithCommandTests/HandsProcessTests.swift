@@ -202,7 +202,12 @@ struct HandsProcessTests {
             }
         }
         let stats = try (1...2).map { try cluster.kith($0, "stats") }
+        let lines = (0..<20).map { #"{"type":"page","userId":"u-\#($0)"}"# }
+        let ingest = try cluster.kith(
+            1, "ingest", "-", "--patience", "1", input: lines.joined(separator: "\n"))
 
+        #expect(ingest.error.contains("node 2 refuses: wrongCluster: the cluster files"))
+        #expect(!ingest.error.contains("does not answer"), "\(ingest.error)")
         #expect(codes == [3, 4])
         #expect(!refusals.isEmpty)
         for text in refusals + stats.map(\.error) {

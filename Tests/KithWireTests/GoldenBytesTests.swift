@@ -46,6 +46,7 @@ import Testing
                 "valueBytesMax \(WireLimits.valueBytesMax)",
                 "errorTextBytesMax \(WireLimits.errorTextBytesMax)",
                 "silentNodesMax \(WireLimits.silentNodesMax)",
+                "silenceBytesMax \(WireLimits.silenceBytesMax)",
                 "tokenGroupsMax \(WireLimits.tokenGroupsMax)",
                 "noteTextsMax \(WireLimits.noteTextsMax)",
                 "noteTextBytesMax \(WireLimits.noteTextBytesMax)",

@@ -170,7 +170,11 @@ import Testing
         }
         let longest = IngestReply(
             token: token, results: Array(repeating: .rejected(.invalidJSON), count: count),
-            silentNodes: (1...64).map { NodeID($0) },
+            silentNodes: (1...64).map {
+                NodeSilence(
+                    NodeID($0),
+                    reason: String(repeating: "x", count: WireLimits.silenceBytesMax + 1))
+            },
             shortNodes: (1...64).map { ShortNode(NodeID($0), .disk) },
             notes: Array(repeating: note, count: EventBatch.notesMax), notesLeftOut: .max,
             names: NoteNames(

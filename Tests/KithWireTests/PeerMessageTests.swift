@@ -354,13 +354,14 @@ import Testing
     @Test(arguments: [[3, 3], [4, 3]] as [[UInt8]])
     func `silent nodes ascend`(_ nodes: [UInt8]) {
         var bytes = IngestReply(
-            token: SessionToken(), results: [], silentNodes: [NodeID(3), NodeID(4)]
+            token: SessionToken(), results: [],
+            silentNodes: [NodeSilence(NodeID(3)), NodeSilence(NodeID(4))]
         ).encoded()
         // The number of short nodes comes last.
-        bytes[bytes.count - 5] = nodes[0]
-        bytes[bytes.count - 3] = nodes[1]
+        bytes[bytes.count - 11] = nodes[0]
+        bytes[bytes.count - 6] = nodes[1]
 
-        #expect(throws: ByteError.malformed(offset: bytes.count - 3)) {
+        #expect(throws: ByteError.malformed(offset: bytes.count - 6)) {
             try IngestReply(decoding: bytes.span.bytes)
         }
     }

@@ -78,7 +78,7 @@ struct Sample: Sendable, CustomTestStringConvertible {
             "ingest-reply-silent", 4,
             IngestReply(
                 token: SessionToken(), retryAfterMillis: 500, results: [.unknown, .overloaded],
-                silentNodes: [NodeID(3)])),
+                silentNodes: [NodeSilence(NodeID(3), .refuses, reason: "clock: x")])),
         Sample(
             "ingest-reply-notes", 5,
             IngestReply(
@@ -138,7 +138,9 @@ struct Sample: Sendable, CustomTestStringConvertible {
             IngestReply(
                 token: token((0, 1), (1, .max), (65_535, 0)),
                 results: RejectionReason.allCases.map { .rejected($0) },
-                silentNodes: (1...64).map { NodeID($0) },
+                silentNodes: (1...64).map {
+                    NodeSilence(NodeID($0), $0 % 2 == 0 ? .doesNotAnswer : .isStarting)
+                },
                 shortNodes: (1...64).map { ShortNode(NodeID($0), .memory) })),
         Sample(
             "notes without names", 2,

@@ -229,6 +229,12 @@ struct SilentNode: Error, Sendable {
     /// It answered so; nil where it did not answer.
     var code: ErrorCode?
 
+    /// What a client is told that sent events.
+    var silence: NodeSilence {
+        NodeSilence(
+            id, isStarting ? .isStarting : code != nil ? .refuses : .doesNotAnswer, reason: reason)
+    }
+
     /// What a client is told: what it would be told by that node itself, where that concerns the
     /// question and not this node.
     var error: ErrorReply {

@@ -81,14 +81,16 @@ struct Router: Sendable {
 
     /// What kept events of a batch from being taken, by node.
     struct Trouble {
-        /// Nodes that did not answer, ascending.
-        var silent: [NodeID] = []
+        /// Nodes that did not answer, or refused, ascending.
+        var silent: [NodeSilence] = []
         /// Nodes that lack room, ascending.
         var short: [ShortNode] = []
 
-        mutating func add(_ node: NodeID) {
-            guard !silent.contains(node) else { return }
-            silent.insert(node, at: silent.firstIndex { node < $0 } ?? silent.count)
+        /// Keeps the first word of a node.
+        mutating func add(_ node: NodeSilence) {
+            guard !silent.contains(where: { $0.node == node.node }) else { return }
+            silent.insert(
+                node, at: silent.firstIndex { node.node < $0.node } ?? silent.count)
         }
 
         /// Keeps the first shortage of a node.
@@ -121,7 +123,7 @@ struct Router: Sendable {
             }
             let isIngest = !machine.isOnlyCounting
             let answered = await perform(round, isIngest: isIngest, isWaiting: true)
-            for node in answered.silent { trouble.add(node.id) }
+            for node in answered.silent { trouble.add(node.silence) }
             for part in answered.round.parts {
                 guard case .overloaded(_, let shortage) = part.answer, shortage != .busy else {
                     continue

@@ -100,8 +100,9 @@ public struct IngestReply: WireMessage, Hashable {
     public var retryAfterMillis: UInt32
     /// One for each item, in order.
     public var results: [IngestResult]
-    /// The nodes that did not answer where items are `unknown` or `overloaded`, ascending.
-    public var silentNodes: [NodeID]
+    /// The nodes that did not answer, or refused, where items are `unknown` or `overloaded`,
+    /// ascending.
+    public var silentNodes: [NodeSilence]
     /// The nodes that took no events for want of room where items are `overloaded`, ascending.
     public var shortNodes: [ShortNode]
     /// What there is to tell of items, ascending by item; most batches have nothing.
@@ -116,7 +117,7 @@ public struct IngestReply: WireMessage, Hashable {
     /// node once, ascending; `notes` at most `EventBatch.notesMax`.
     public init(
         token: SessionToken, retryAfterMillis: UInt32 = 0, results: [IngestResult],
-        silentNodes: [NodeID] = [], shortNodes: [ShortNode] = [], notes: [EventNote] = [],
+        silentNodes: [NodeSilence] = [], shortNodes: [ShortNode] = [], notes: [EventNote] = [],
         notesLeftOut: UInt32 = 0, names: NoteNames = .none
     ) {
         precondition(silentNodes.count <= WireLimits.silentNodesMax)
@@ -145,18 +146,7 @@ public struct IngestReply: WireMessage, Hashable {
         results = []
         results.reserveCapacity(count)
         for _ in 0..<count { results.append(try IngestResult(reading: &reader)) }
-        let silent = Int(try reader.u8())
-        guard silent <= WireLimits.silentNodesMax else {
-            throw .tooLong(length: silent, limit: WireLimits.silentNodesMax)
-        }
-        silentNodes = []
-        for _ in 0..<silent {
-            let node = NodeID(try reader.u16())
-            if let last = silentNodes.last, last >= node {
-                throw .malformed(offset: reader.offset - 2)
-            }
-            silentNodes.append(node)
-        }
+        silentNodes = try reader.silentNodes()
         shortNodes = try reader.shortNodes()
         notes = []
         notesLeftOut = 0
@@ -197,7 +187,7 @@ public struct IngestReply: WireMessage, Hashable {
     /// Bytes of an answer to so many items at most, whatever there is to tell of them.
     public static func bytesMax(itemCount: Int) -> Int {
         let names = WireLimits.noteTextsMax * (2 + WireLimits.noteTextBytesMax)
-        let nodes = 2 + WireLimits.silentNodesMax * (2 + 3)
+        let nodes = 2 + WireLimits.silentNodesMax * (5 + WireLimits.silenceBytesMax + 3)
         return 2 + 10 * WireLimits.tokenGroupsMax + 12 + resultBytesMax * itemCount + nodes
             + 4 + 3 + names + EventNote.bytesMax * EventBatch.notesMax
     }
@@ -211,8 +201,7 @@ public struct IngestReply: WireMessage, Hashable {
             writer.u8(result.code)
             if case .rejected(let reason) = result { writer.u8(reason.rawValue) }
         }
-        writer.u8(UInt8(silentNodes.count))
-        for node in silentNodes { writer.u16(node.rawValue) }
+        writer.silentNodes(silentNodes)
         writer.shortNodes(shortNodes)
         guard !notes.isEmpty else { return }
         writer.u32(notesLeftOut)

@@ -73,8 +73,8 @@ actor IngestRun {
     private var troubledNanoseconds: UInt64 = 0
     /// Whether people were told that nothing is answered at present.
     private var isTold = false
-    /// Nodes that people were told of as not answering.
-    private var silentNodes: Set<NodeID> = []
+    /// Nodes that people were told of as not answering or refusing, without the reasons.
+    private var silentNodes: Set<NodeSilence> = []
     /// Nodes that people were told of as having no room.
     private var shortNodes: Set<ShortNode> = []
     private var progress: IngestProgress
@@ -466,22 +466,21 @@ actor IngestRun {
                 + "\(settings.patience) s")
     }
 
-    /// What the nodes that did not answer mean, if there are any: said once, and what stops the run
-    /// when the patience is at an end.
-    private func silence(_ nodes: [NodeID], _ client: Client) async -> ClientError? {
+    /// What the nodes that did not answer, or refused, mean, if there are any: said once for each
+    /// and what it did, and what stops the run when the patience is at an end.
+    private func silence(_ nodes: [NodeSilence], _ client: Client) async -> ClientError? {
         guard !nodes.isEmpty else { return nil }
-        let names = nodes.map { "node \($0.rawValue)" }.joined(separator: ", ")
-        let verb = nodes.count == 1 ? "does" : "do"
-        if !silentNodes.isSuperset(of: nodes) {
-            silentNodes.formUnion(nodes)
+        for node in nodes
+        where silentNodes.insert(NodeSilence(node.node, node.conduct)).inserted {
             if !settings.isQuiet { console.drawLive("") }
             console.complain(
-                "kith ingest: \(names) \(verb) not answer; its events are sent again for up to "
+                "kith ingest: \(node.text); its events are sent again for up to "
                     + "\(settings.patience) s")
         }
         let address = await client.address ?? client.addresses[0]
         return .refused(
-            address: address.description, code: .unavailable, text: "\(names) \(verb) not answer",
+            address: address.description, code: .unavailable,
+            text: nodes.map(\.text).joined(separator: "; "),
             retryAfterMillis: 0)
     }
 

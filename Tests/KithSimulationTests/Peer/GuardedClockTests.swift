@@ -69,7 +69,9 @@ import Testing
         #expect(refusal?.text.contains("days ahead") ?? false, "\(refusal?.text ?? "")")
         // Through another node: what the wrong one keeps is not stored, and it is named.
         let reply = try world.ingest(cookies.map { page($0, "second") }, at: 1)
-        #expect(reply.silentNodes == [NodeID(2)])
+        #expect(reply.silentNodes.map(\.node) == [NodeID(2)])
+        #expect(reply.silentNodes.first?.conduct == .refuses)
+        #expect(reply.silentNodes.first?.reason.contains("days ahead") ?? false)
         #expect(reply.results[0] == .ok)
         #expect(reply.results[1].wantsRetry)
         #expect(reply.results[2] == .ok)
@@ -94,7 +96,7 @@ import Testing
         world.cluster.advanceWallTime(ofNode: 2, milliseconds: 2 * Self.hour)
         let reply = try world.ingest(cookies.map { page($0, "second") }, at: 1)
         #expect(reply.results[1].wantsRetry, "seed \(seed): \(reply.results)")
-        #expect(reply.silentNodes == [NodeID(2)])
+        #expect(reply.silentNodes.map(\.node) == [NodeID(2)])
         world.cluster.advanceWallTime(ofNode: 2, milliseconds: -2 * Self.hour)
         try world.pass(milliseconds: 3_000)
 

@@ -65,7 +65,8 @@ import Testing
             #expect(asked.replies.count == 2 && asked.refusals.count == 3, comment)
             for reply in asked.replies {
                 #expect(reply.results.allSatisfy { $0.wantsRetry }, comment)
-                #expect(reply.silentNodes == (conduct.refuses ? [] : [NodeID(2)]), comment)
+                #expect(
+                    reply.silentNodes.map(\.node) == (conduct.refuses ? [] : [NodeID(2)]), comment)
             }
             for text in asked.refusals { #expect(text.contains("node 2 "), comment) }
         }

@@ -18,7 +18,8 @@ import Testing
 
         let reply = try world.ingest(events.map(\.event), at: 1)
 
-        #expect(reply.silentNodes == [NodeID(2)])
+        #expect(reply.silentNodes.map(\.node) == [NodeID(2)])
+        #expect(reply.silentNodes.first?.conduct == .doesNotAnswer)
         for ((event, nodes), result) in zip(events, reply.results) {
             #expect(
                 nodes.contains(2) ? result.wantsRetry : result == .ok,
@@ -95,7 +96,7 @@ import Testing
         let person = world.person("far", cookieAt: 1, accountAt: 2)
         world.cluster.pause(2)
         let reply = try world.ingest(person.events.map(\.event), at: 1)
-        #expect(reply.silentNodes == [NodeID(2)])
+        #expect(reply.silentNodes.map(\.node) == [NodeID(2)])
         world.cluster.resume(2)
 
         let results = try world.ingestAll(person.events.map(\.event), at: 1)
@@ -152,7 +153,7 @@ import Testing
 
         #expect(world.milliseconds - began <= 10_000, "seed \(seed)")
         let reply = try #require(waiting.reply)
-        #expect(reply.silentNodes == [NodeID(2)])
+        #expect(reply.silentNodes.map(\.node) == [NodeID(2)])
         #expect(reply.results[2].wantsRetry)
         guard case .refused(_, .unavailable, let text, _)? = waiting.readError else {
             Issue.record("seed \(seed): \(String(describing: waiting.readError))")
@@ -195,7 +196,7 @@ import Testing
 
         #expect(reply.results[0] == .overloaded && reply.results[2].wantsRetry)
         #expect(reply.results[1] == .ok)
-        #expect(reply.silentNodes == [NodeID(2)])
+        #expect(reply.silentNodes.map(\.node) == [NodeID(2)])
         #expect(refusal?.code == .unavailable)
         #expect(refusal?.text.contains("node 2") ?? false)
         #expect(refusal?.text.contains(" \(key)") ?? false, "\(refusal?.text ?? "")")
