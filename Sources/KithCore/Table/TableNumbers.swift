@@ -10,9 +10,3 @@ public enum RecordState: UInt8, Sendable {
     case sealed = 1
     case forward = 2
 }
-
-/// A trait or event name, interned in one table. Never leaves it: encodings spell names out.
-public struct NameID: RawRepresentable, Hashable, Sendable {
-    public let rawValue: UInt16
-    @inlinable public init(rawValue: UInt16) { self.rawValue = rawValue }
-}

@@ -117,8 +117,8 @@ struct FolderEntrance {
         }
     }
 
-    /// Whether this folder is the one that others have seen. Who is not what this one has seen is
-    /// believed only where it is outvoted.
+    /// Whether this folder is the one that others have seen. Whoever is not what this one has seen
+    /// does not decide that by itself, only where more nodes contradict this one than agree.
     private mutating func judge(
         _ answers: [(by: NodeID, word: FolderWord)], by node: NodeID
     ) throws(NodeError) {

@@ -79,7 +79,7 @@ public actor Node {
                 loop: ports.loops[place % ports.loops.count],
                 clock: clock,
                 entryClock: configuration.retention.clock == .event ? .event : .wall,
-                retentionMillis: Int64(configuration.retention.anonymousDays) * 86_400_000,
+                retentionMillis: configuration.retention.anonymousMillis,
                 tuning: settings.tuning, memory: (gate, place),
                 onFailure: { failure.fail($0) })
         }
