@@ -36,26 +36,31 @@ public struct EventBody: ~Escapable {
 
     static let flagsOffset = 1
     static let messageHashOffset = 2
+    static let timeOffset = 10
+    static let stampOffset = 18
     static let messageIDOffset = 26
 
     let bytes: RawSpan
-    public let type: EventType
-    public let flags: UInt8
     public let messageHash: UInt64
     /// Event time in milliseconds since 1970.
     public let time: Int64
-    /// As `EventHead.stamp`; nil for none.
-    public let stamp: Int64?
-    /// Identifiers of the event, at least 1.
-    public let identifierCount: Int
-    public let traitCount: Int
+    private let stampOrNone: Int64
+    // A view is handed on with each event, so places are no larger than they must be.
+    private let counterNameStart: UInt32
+    private let spaceStart: UInt32
+    private let identifiersStart: UInt32
+    private let traitsStart: UInt32
+    private let restStart: UInt32
+    private let traitCount16: UInt16
+    private let identifierCount8: UInt8
+    public let type: EventType
+    public let flags: UInt8
 
-    private let messageIDRange: Range<Int>
-    private let counterNameRange: Range<Int>
-    private let spaceRange: Range<Int>
-    private let identifiersStart: Int
-    private let traitsStart: Int
-    private let restRange: Range<Int>
+    /// As `EventHead.stamp`; nil for none.
+    public var stamp: Int64? { stampOrNone == EventHead.noStamp ? nil : stampOrNone }
+    /// Identifiers of the event, at least 1.
+    public var identifierCount: Int { Int(identifierCount8) }
+    public var traitCount: Int { Int(traitCount16) }
 
     /// Checks the frame. O(identifiers + traits).
     @_lifetime(copy span)
@@ -76,22 +81,25 @@ public struct EventBody: ~Escapable {
         }
         messageHash = try reader.u64()
         time = try reader.i64()
-        let stamp = try reader.i64()
-        self.stamp = stamp == EventHead.noStamp ? nil : stamp
-        messageIDRange = try Self.range8(&reader)
+        stampOrNone = try reader.i64()
+        try reader.skip(Int(try reader.u8()))
         let nameCount = Int(try reader.u16())
-        counterNameRange = try Self.range(&reader, nameCount)
-        spaceRange = try Self.range8(&reader)
-        guard spaceRange.count <= IdentityRules.nameBytesMax else {
-            throw .tooLong(length: spaceRange.count, limit: IdentityRules.nameBytesMax)
+        counterNameStart = UInt32(reader.offset)
+        try reader.skip(nameCount)
+        let spaceCount = Int(try reader.u8())
+        spaceStart = UInt32(reader.offset)
+        try reader.skip(spaceCount)
+        guard spaceCount <= IdentityRules.nameBytesMax else {
+            throw .tooLong(length: spaceCount, limit: IdentityRules.nameBytesMax)
         }
 
-        identifierCount = Int(try reader.u8())
+        identifierCount8 = try reader.u8()
+        let identifierCount = Int(identifierCount8)
         guard identifierCount >= 1 else { throw .malformed(offset: reader.offset - 1) }
         guard identifierCount <= EventReader.identifiersMax else {
             throw .tooLong(length: identifierCount, limit: EventReader.identifiersMax)
         }
-        identifiersStart = reader.offset
+        identifiersStart = UInt32(reader.offset)
         for _ in 0..<identifierCount {
             try reader.skip(16)
             let flags = try reader.u8()
@@ -104,27 +112,16 @@ public struct EventBody: ~Escapable {
             try reader.skip(16)
         }
 
-        traitCount = Int(try reader.u16())
-        traitsStart = reader.offset
-        for _ in 0..<traitCount {
+        traitCount16 = try reader.u16()
+        traitsStart = UInt32(reader.offset)
+        for _ in 0..<traitCount16 {
             try reader.skip(Int(try reader.u16()))
             try reader.skip(Int(try reader.u32()))
         }
         let restCount = Int(try reader.u32())
-        restRange = try Self.range(&reader, restCount)
+        restStart = UInt32(reader.offset)
+        try reader.skip(restCount)
         guard reader.isAtEnd else { throw .malformed(offset: reader.offset) }
-    }
-
-    private static func range8(_ reader: inout ByteReader) throws(ByteError) -> Range<Int> {
-        try range(&reader, Int(try reader.u8()))
-    }
-
-    private static func range(
-        _ reader: inout ByteReader, _ count: Int
-    ) throws(ByteError) -> Range<Int> {
-        let start = reader.offset
-        try reader.skip(count)
-        return start..<reader.offset
     }
 
     /// Whether the event is an alias that names what the person was called before.
@@ -134,26 +131,35 @@ public struct EventBody: ~Escapable {
 
     /// The message id, UTF-8.
     public var messageID: RawSpan {
-        @_lifetime(copy self) get { bytes.extracting(messageIDRange) }
+        @_lifetime(copy self) get {
+            let start = Self.messageIDOffset + 1
+            return bytes.extracting(start..<(start + Int(bytes[start - 1])))
+        }
     }
     /// The name under which the event is counted, UTF-8.
     public var counterName: RawSpan {
-        @_lifetime(copy self) get { bytes.extracting(counterNameRange) }
+        @_lifetime(copy self) get {
+            let start = Int(counterNameStart)
+            return bytes.extracting(start..<(start + bytes.length16(at: start - 2)))
+        }
     }
     /// The space, ASCII.
     public var space: RawSpan {
-        @_lifetime(copy self) get { bytes.extracting(spaceRange) }
+        @_lifetime(copy self) get {
+            let start = Int(spaceStart)
+            return bytes.extracting(start..<(start + Int(bytes[start - 1])))
+        }
     }
     /// The members without a field of their own: a CBOR map.
     public var rest: RawSpan {
-        @_lifetime(copy self) get { bytes.extracting(restRange) }
+        @_lifetime(copy self) get { bytes.extracting(Int(restStart)..<bytes.byteCount) }
     }
 
     /// The identifier at `index`, from 0; the event counts at the first. O(index).
     @_lifetime(copy self)
     public func identifier(at index: Int) -> EventBodyIdentifier {
         precondition(0..<identifierCount ~= index, "identifier \(index) of \(identifierCount)")
-        var offset = identifiersStart
+        var offset = Int(identifiersStart)
         for _ in 0..<index { offset = EventBodyIdentifier.end(bytes, offset) }
         return EventBodyIdentifier(bytes, offset)
     }
@@ -163,7 +169,7 @@ public struct EventBody: ~Escapable {
     public func forEachTrait<Failure: Error>(
         _ apply: (_ key: RawSpan, _ value: RawSpan) throws(Failure) -> Void
     ) throws(Failure) {
-        var offset = traitsStart
+        var offset = Int(traitsStart)
         for _ in 0..<traitCount {
             let keyStart = offset + 2
             let valueStart = keyStart + bytes.length16(at: offset) + 4

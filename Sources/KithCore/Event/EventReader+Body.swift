@@ -12,11 +12,11 @@ extension EventReader {
         let identifierStart = batch.identifiers.count
         let hasAlias = found.contains { $0.flags != 0 }
 
-        batch.body.u8(type.rawValue)
-        batch.body.u8(0)
-        batch.body.u64(0)
-        batch.body.i64(time)
-        batch.body.i64(stamp)
+        var fixed = ByteBlock(byteCount: 26)
+        fixed.store(type.rawValue, at: 0)
+        fixed.store(time, at: EventBody.timeOffset)
+        fixed.store(stamp, at: EventBody.stampOffset)
+        batch.body.raw(fixed)
         let isAssigned = appendMessageID(event, to: &batch.body, assignMessageID: assignMessageID)
         if isAssigned { batch.note(EventNote(position: position, .noMessageID)) }
         let idStart = bodyStart + EventBody.messageIDOffset + 1
@@ -100,9 +100,11 @@ extension EventReader {
             let identifierClass = namespaces[identifier.namespace].identifierClass
             let limit = namespaces[identifier.namespace].limit
             let place = identifier.valueStart..<(identifier.valueStart + identifier.valueCount)
-            batch.body.u64(identifier.leaf.high)
-            batch.body.u64(identifier.leaf.low)
-            batch.body.u8(identifier.flags)
+            var head = ByteBlock(byteCount: 17)
+            head.store(identifier.leaf.high, at: 0)
+            head.store(identifier.leaf.low, at: 8)
+            head.store(identifier.flags, at: 16)
+            batch.body.raw(head)
             batch.body.raw(namespaces[identifier.namespace].bodyBytes)
             batch.body.u16(UInt16(place.count))
             batch.identifiers.append(
@@ -111,16 +113,15 @@ extension EventReader {
                     namespaceIndex: UInt8(identifier.namespace), limit: limit,
                     valueStart: batch.body.count, valueCount: place.count))
             unsafe batch.body.raw(values.span.bytes.extracting(place))
+            var quarantine = ByteBlock(byteCount: 16)
             if identifierClass == .anonymous {
-                let quarantine = unsafe LeafHasher.leaf(
+                let leaf = unsafe LeafHasher.leaf(
                     class: .anonymous, prefix: quarantinePrefixes[identifier.namespace],
                     value: values.span.bytes.extracting(place))
-                batch.body.u64(quarantine.high)
-                batch.body.u64(quarantine.low)
-            } else {
-                batch.body.u64(0)
-                batch.body.u64(0)
+                quarantine.store(leaf.high, at: 0)
+                quarantine.store(leaf.low, at: 8)
             }
+            batch.body.raw(quarantine)
         }
     }
 

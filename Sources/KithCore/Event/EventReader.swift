@@ -223,8 +223,10 @@ public struct EventReader: Sendable {
         for node in nodes { slots[node] = Slot() }
     }
 
-    /// The value of `node`; nil where it is absent or null.
+    /// The value of `node`; nil where it is absent or null. Inlined, or the whole reader would be
+    /// copied for each call.
     @_lifetime(copy event)
+    @inline(__always)
     func value(_ node: Int, _ event: RawSpan) -> RawSpan? {
         let slot = slots[node]
         guard slot.count > 0 else { return nil }
@@ -235,6 +237,7 @@ public struct EventReader: Sendable {
 
     /// The value of `node` where it is a text.
     @_lifetime(copy event)
+    @inline(__always)
     func text(_ node: Int, _ event: RawSpan) -> RawSpan? {
         guard let value = value(node, event) else { return nil }
         return Self.text(value)

@@ -195,14 +195,18 @@ private struct TimestampParser: ~Escapable {
     }
 
     /// So many digits; where the number is out of `range`, it goes wrong at its first digit.
+    @inline(__always)
     private mutating func number(
         digits: Int, in range: ClosedRange<Int64> = 0...9_999
     ) -> Int64? {
         let start = offset
         var value: Int64 = 0
-        for _ in 0..<digits {
-            guard let digit = digit() else { return nil }
-            value = value * 10 + digit
+        while offset &- start < digits {
+            guard offset < text.byteCount else { return nil }
+            let digit = text[offset] &- 0x30
+            guard digit <= 9 else { return nil }
+            value = value &* 10 &+ Int64(digit)
+            offset &+= 1
         }
         if range.contains(value) { return value }
         offset = start

@@ -47,7 +47,7 @@ extension RecordTable {
         _ facet: inout FacetRef, name: RawSpan, namesMax: Int = FacetLimits.eventNamesMax
     ) {
         let shape = shape(facet)
-        let known = events.find(name)
+        let known = events.findAndRemember(name)
         if let known {
             let (index, isThere) = place(of: known, shape)
             if isThere { return increment(facet, index, shape) }
@@ -59,7 +59,7 @@ extension RecordTable {
             Rules.isCountedApart(isReserved)
             || hasRoom(forCounterIn: facet, shape)
                 && (isCounted || hasRoom(forEventName: name, facet.slot, namesMax: namesMax))
-        guard mayAdd, let id = events.retain(name) else {
+        guard mayAdd, let id = events.retain(name, knownAs: known) else {
             mark(.eventNameOther)
             return countOther(facet, shape)
         }

@@ -5,28 +5,40 @@ internal import KithBytes
 /// `-` and `.`, a UUID of one repeated digit, or a template that nobody filled in (`{{…}}`, `${…}`,
 /// `%%…%%`, `<%…%>`).
 struct BlockedValues: Sendable {
-    /// The words in lower case and NFC, one after another.
+    /// The words in lower case and NFC, one after another, the shortest first.
     private var bytes: [UInt8] = []
     private var words: [Range<Int>] = []
+    /// The places in `words` of those that have 0, 1, … 62 bytes, and of all that have more.
+    private var wordsByLength: [Range<Int>] = []
     /// Bit n: some word has n bytes; bit 63: some word has 63 or more.
     private var lengths: UInt64 = 0
     private var hasWordsBeyondASCII = false
 
     init(_ values: [String]) {
-        for value in values {
-            let start = bytes.count
-            value.lowercased().appendNFC(to: &bytes)
-            words.append(start..<bytes.count)
-            lengths |= 1 << UInt64(min(bytes.count - start, 63))
-            if bytes[start...].contains(where: { $0 >= 0x80 }) { hasWordsBeyondASCII = true }
+        var folded = values.map { value in
+            var word: [UInt8] = []
+            value.lowercased().appendNFC(to: &word)
+            return word
+        }
+        folded.sort { $0.count < $1.count }
+        for word in folded {
+            words.append(bytes.count..<(bytes.count + word.count))
+            bytes += word
+            lengths |= 1 << UInt64(min(word.count, 63))
+            if word.contains(where: { $0 >= 0x80 }) { hasWordsBeyondASCII = true }
+        }
+        for length in 0...63 {
+            let start = folded.firstIndex { $0.count >= length } ?? folded.count
+            let end = length == 63 ? nil : folded.firstIndex { $0.count > length }
+            wordsByLength.append(start..<(end ?? folded.count))
         }
     }
 
     /// Why `text`, which is UTF-8, is blocked; nil where it is not. O(n).
     ///
     /// What nobody sees around it does not hide it, nor do quotes, single or double, any number of
-    /// pairs.
-    func reason(_ text: RawSpan) -> IgnoredIdentifier? {
+    /// pairs. `isOdd` is what `kindOfBytes` says of the text.
+    func reason(_ text: RawSpan, isOdd: Bool) -> IgnoredIdentifier? {
         var text = text.trimmed()
         while text.byteCount >= 2 {
             let first = text[0]
@@ -39,7 +51,7 @@ struct BlockedValues: Sendable {
         if count == 0 { return .empty }
         if Self.isZeros(text) { return .zeros }
         if Self.isRepeatedUUID(text) { return .blocked }
-        if text.hasOddASCII() || Self.opensTag(text), Self.isTemplate(text) { return .blocked }
+        if isOdd, Self.isTemplate(text) { return .blocked }
         guard lengths & 1 << UInt64(min(count, 63)) != 0 || hasWordsBeyondASCII else {
             return nil
         }
@@ -69,11 +81,6 @@ struct BlockedValues: Sendable {
             }
         }
         return true
-    }
-
-    private static func opensTag(_ text: RawSpan) -> Bool {
-        for place in 0..<text.byteCount where text[place] == UInt8(ascii: "<") { return true }
-        return false
     }
 
     /// Whether a template is in the text that nobody filled in.
@@ -109,15 +116,18 @@ struct BlockedValues: Sendable {
             let folded = text.repairedText().lowercased().nfc
             return words.contains { bytes[$0].elementsEqual(folded) }
         }
-        for word in words where word.count == text.byteCount {
+        let count = text.byteCount
+        for index in wordsByLength[min(count, 63)] {
+            let word = words[index]
+            guard word.count == count else { continue }
             var place = 0
-            while place < word.count {
+            while place < count {
                 let byte = text[place]
                 let lower = 0x41...0x5a ~= byte ? byte | 0x20 : byte
-                if lower != bytes[word.lowerBound + place] { break }
-                place += 1
+                if lower != bytes[word.lowerBound &+ place] { break }
+                place &+= 1
             }
-            if place == word.count { return true }
+            if place == count { return true }
         }
         return false
     }

@@ -40,16 +40,18 @@ public struct IdentifierNormaliser: Sendable {
         _ text: RawSpan, rule: IdentityRules.Normalisation, to value: inout [UInt8]
     ) throws(IgnoredIdentifier) {
         let start = value.count
-        let isASCII = text.isASCII()
+        var kind = text.kindOfBytes()
+        let isASCII = kind.isASCII
         if isASCII {
             // NFC changes nothing here, so the length is known before anything is copied.
             guard text.byteCount <= Self.valueBytesMax else { throw .tooLong }
             unsafe text.withUnsafeBytes { unsafe value.append(contentsOf: $0) }
         } else {
             try Self.appendNFC(text, to: &value)
+            kind = unsafe value.span.bytes.extracting(start..<value.count).kindOfBytes()
         }
         guard value.count - start <= Self.valueBytesMax else { throw .tooLong }
-        if let reason = judge(value, from: start, rule: rule) { throw reason }
+        if let reason = judge(value, from: start, kind, rule: rule) { throw reason }
         switch rule {
         case .none: break
         case .email: try Self.makeEmail(&value, from: start, isASCII: isASCII)
@@ -59,19 +61,21 @@ public struct IdentifierNormaliser: Sendable {
 
     /// Why the value from `start` on is no identifier whatever its namespace.
     private func judge(
-        _ value: [UInt8], from start: Int, rule: IdentityRules.Normalisation
+        _ value: [UInt8], from start: Int, _ kind: (isASCII: Bool, isOdd: Bool),
+        rule: IdentityRules.Normalisation
     ) -> IgnoredIdentifier? {
         let text = unsafe value.span.bytes.extracting(start..<value.count)
-        if let reason = blocked.reason(text) { return reason }
+        if let reason = blocked.reason(text, isOdd: kind.isOdd) { return reason }
         // Of a phone number nothing stays but its digits, a tab inside no more than a blank.
-        guard rule != .phone, !text.isASCII() || text.hasOddASCII() else { return nil }
+        guard rule != .phone, !kind.isASCII || kind.isOdd else { return nil }
         return text.hasControlOrLost() ? .invalid : nil
     }
 
     /// Whether `text`, which is UTF-8, can tell one message from another: it is not blocked as an
     /// identifier would be, and nothing of it was lost. O(n).
     public func isMessageID(_ text: RawSpan) -> Bool {
-        blocked.reason(text) == nil && (text.isASCII() || !text.hasLost())
+        let kind = text.kindOfBytes()
+        return blocked.reason(text, isOdd: kind.isOdd) == nil && (kind.isASCII || !text.hasLost())
     }
 
     private static func appendNFC(

@@ -14,6 +14,7 @@ extension RawSpan {
     func trimmed() -> RawSpan {
         var start = 0
         var end = byteCount
+        if end > 0, 0x21...0x7e ~= self[0], 0x21...0x7e ~= self[end &- 1] { return self }
         while start < end {
             let length = unseenLength(at: start, limit: end)
             if length == 0 { break }
@@ -87,30 +88,50 @@ extension RawSpan {
         return 0
     }
 
-    /// Whether any byte is a control character of ASCII, `{` or `%`: what only a bad value or an
-    /// open template has. O(n), eight bytes at a time.
-    func hasOddASCII() -> Bool {
-        let ones: UInt64 = 0x0101_0101_0101_0101
+    /// Whether all bytes are ASCII, and whether any is odd: a control character of ASCII, `{`, `%`
+    /// or `<`, what only a bad value or an open template has. O(n), eight bytes at a time.
+    func kindOfBytes() -> (isASCII: Bool, isOdd: Bool) {
+        var tops: UInt64 = 0
+        var odd: UInt64 = 0
         var offset = 0
         while offset &+ 8 <= byteCount {
-            let word = UInt64(
-                littleEndian: unsafe unsafeLoadUnaligned(
-                    fromByteOffset: offset, as: UInt64.self))
-            var found = (word &- ones &* 0x20) & ~word
-            for odd: UInt64 in [0x7f, 0x7b, 0x25] {
-                let difference = word ^ (ones &* odd)
-                found |= (difference &- ones) & ~difference
-            }
-            // A top bit tells; a borrow can only mark bytes behind one that is right.
-            if found & 0x8080_8080_8080_8080 != 0 { return true }
+            let word = unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            tops |= word
+            odd |= Self.oddBytes(word)
             offset &+= 8
         }
-        while offset < byteCount {
-            let byte = self[offset]
-            if byte < 0x20 || byte == 0x7f || byte == 0x7b || byte == 0x25 { return true }
-            offset &+= 1
+        if offset < byteCount {
+            var last: UInt64 = 0x3030_3030_3030_3030
+            if byteCount >= 8 {
+                // Some of it for the second time.
+                last = unsafe unsafeLoadUnaligned(
+                    fromByteOffset: byteCount &- 8, as: UInt64.self)
+            } else {
+                // The digits beside it are not odd.
+                for place in 0..<byteCount { last = last << 8 | UInt64(self[place]) }
+            }
+            tops |= last
+            odd |= Self.oddBytes(last)
         }
-        return false
+        return (tops & Self.topBits == 0, odd & Self.topBits != 0)
+    }
+
+    private static var topBits: UInt64 { 0x8080_8080_8080_8080 }
+
+    /// A word that has a top bit where any byte is odd; which one is not said, since a borrow may
+    /// mark the byte above one that is.
+    @inline(__always)
+    private static func oddBytes(_ word: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        var found = (word &- ones &* 0x20) & ~word
+        let delete = word ^ (ones &* 0x7f)
+        found |= (delete &- ones) & ~delete
+        let brace = word ^ (ones &* 0x7b)
+        found |= (brace &- ones) & ~brace
+        let percent = word ^ (ones &* 0x25)
+        found |= (percent &- ones) & ~percent
+        let less = word ^ (ones &* 0x3c)
+        return found | (less &- ones) & ~less
     }
 
     /// Whether a control character is among the text, or one was lost. The bytes are UTF-8. O(n).

@@ -111,15 +111,14 @@ public struct GroupMachine: Sendable {
                 if clock == .event, stamp > now.rawValue, time > now {
                     now = LogTime(min(stamp, time.rawValue))
                 }
-                if reader.type != .event { step.runStands = false }
-                let operation: Operation
-                do throws(ByteError) {
-                    operation = try Operation(reader.type, payload)
-                } catch {
-                    throw reader.fault(.malformed(error))
+                if reader.type == .event {
+                    let event = try reader.event(payload, of: group, table)
+                    outcomes.append(apply(event, &step, shards))
+                } else {
+                    step.runStands = false
+                    let operation = try reader.operation(payload, of: group, table)
+                    outcomes.append(apply(operation, &step, shards))
                 }
-                guard operation.belongs(to: group, table) else { throw reader.fault(.otherGroup) }
-                outcomes.append(apply(operation, &step, shards))
             }
         } catch {
             outcomes.append(.malformed)
@@ -152,18 +151,22 @@ public struct GroupMachine: Sendable {
     }
 
     private mutating func apply(
-        _ operation: Operation, _ step: inout Step, _ shards: some ShardAccess
+        _ event: borrowing EventOperation, _ step: inout Step, _ shards: some ShardAccess
+    ) -> Outcome {
+        let target = event.target
+        guard Rules.isCarriedOut(target.place, runStands: step.runStands) else {
+            mark(.runDependsInVain)
+            return .again
+        }
+        let outcome = applyEvent(target, event.body, &step, shards)
+        step.runStands = outcome.isSettledEvent && (target.place == .alone || step.runStands)
+        return outcome
+    }
+
+    private mutating func apply(
+        _ operation: borrowing Operation, _ step: inout Step, _ shards: some ShardAccess
     ) -> Outcome {
         switch operation {
-        case .event(let target, let body):
-            guard Rules.isCarriedOut(target.place, runStands: step.runStands) else {
-                mark(.runDependsInVain)
-                return .again
-            }
-            let outcome = applyEvent(target, body, &step, shards)
-            step.runStands =
-                outcome.isSettledEvent && (target.place == .alone || step.runStands)
-            return outcome
         case .seal(let order): return seal(order, &step, shards)
         case .absorb(let order): return absorb(order, &step, shards)
         case .forward(let loser, let version, let parent):

@@ -184,10 +184,22 @@ public struct IngestMachine {
             active.removeAll { tracks[Int($0)].phase == .settled }
             if isStamped { startStamped() }
             var run = Run()
+            reserve(&round)
             for index in active.indices { ask(Int(active[index]), &run, &round) }
             // Where all that was active has been given up, what comes after may start.
         } while round.isEmpty && isStamped && unsettled > 0
         return round
+    }
+
+    /// Room for what many events will ask, so that it is not copied again and again as it grows.
+    private func reserve(_ round: inout Round) {
+        guard active.count >= 32 else { return }
+        let eventBytes = batch.bytes.count / batch.heads.count + OperationWriter.eventHeadBytes
+        // Groups get about as many each; a tenth more than that is seldom not enough.
+        let bytes = active.count * eventBytes / round.parts.count
+        for part in round.parts.indices {
+            round.parts[part].operations.reserve(bytes + bytes / 10)
+        }
     }
 
     private mutating func ask(_ event: Int, _ run: inout Run, _ round: inout Round) {

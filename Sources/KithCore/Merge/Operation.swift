@@ -49,10 +49,36 @@ public enum OperationType: UInt8, Sendable, CaseIterable {
     case reopen = 16
 }
 
-/// One operation, decoded: everything about it that can be told without looking at a record. A
-/// view, since an event's body stays where it is; making one of an event allocates nothing.
+/// An event's operation, decoded: everything about it that can be told without looking at a
+/// record. A view, since the body stays where it is; making one allocates nothing. Nearly all
+/// operations are events, so they are not a case of `Operation`, which would be moved and destroyed
+/// for each.
+struct EventOperation: ~Escapable {
+    let target: ShardMachine.EventTarget
+    let body: EventBody
+
+    /// Decodes a payload, all of it.
+    @_lifetime(copy payload)
+    init(_ payload: RawSpan) throws(ByteError) {
+        var reader = ByteReader(payload)
+        let record = try reader.leaf()
+        let proof = OperationIndex(rawValue: try reader.u64())
+        let ordinal = Int(try reader.u8())
+        let flags = try reader.u8()
+        body = try EventBody(payload.extracting(reader.offset..<payload.byteCount))
+        guard ordinal < body.identifierCount, let attempt = EventTry(rawValue: flags >> 5) else {
+            throw .malformed(offset: 24)
+        }
+        target = ShardMachine.EventTarget(
+            record: record, ordinal: ordinal, isQuarantine: flags & 1 != 0,
+            evenIfContested: flags & 2 != 0, aliasJoinsAccounts: flags & 4 == 0,
+            proof: proof, place: ShardMachine.RunPlace(flags: flags), attempt: attempt)
+    }
+}
+
+/// One operation that is no event, decoded: everything about it that can be told without looking at
+/// a record. A view, since lists of counts stay where they are.
 enum Operation: ~Escapable {
-    case event(ShardMachine.EventTarget, EventBody)
     case seal(SealOrder)
     case absorb(AbsorbOrder)
     case forward(loser: LeafID, version: OperationIndex, parent: LeafID)
@@ -70,28 +96,12 @@ enum Operation: ~Escapable {
     case answered(root: LeafID, Ledger.Release)
     case reopen(loser: LeafID, version: OperationIndex)
 
-    /// Decodes a payload, all of it.
+    /// Decodes a payload, all of it; that of an event is none.
     @_lifetime(copy payload)
     init(_ type: OperationType, _ payload: RawSpan) throws(ByteError) {
         var reader = ByteReader(payload)
         switch type {
-        case .event:
-            let record = try reader.leaf()
-            let proof = OperationIndex(rawValue: try reader.u64())
-            let ordinal = Int(try reader.u8())
-            let flags = try reader.u8()
-            let body = try EventBody(payload.extracting(reader.offset..<payload.byteCount))
-            guard ordinal < body.identifierCount, let attempt = EventTry(rawValue: flags >> 5)
-            else {
-                throw .malformed(offset: 24)
-            }
-            self = .event(
-                ShardMachine.EventTarget(
-                    record: record, ordinal: ordinal, isQuarantine: flags & 1 != 0,
-                    evenIfContested: flags & 2 != 0, aliasJoinsAccounts: flags & 4 == 0,
-                    proof: proof, place: ShardMachine.RunPlace(flags: flags), attempt: attempt),
-                body)
-            return
+        case .event: throw .malformed(offset: 0)
         case .seal: self = .seal(try SealOrder(decoding: &reader))
         case .absorb: self = .absorb(try AbsorbOrder(decoding: &reader))
         case .forward:
@@ -152,7 +162,6 @@ enum Operation: ~Escapable {
     /// Whether the record that it is about, if it is about one, is one of the group's.
     func belongs(to group: GroupID, _ table: GroupTable) -> Bool {
         switch self {
-        case .event(let target, _): table.group(of: target.record) == group
         case .seal(let order): table.group(of: order.loser) == group
         case .absorb(let order): table.group(of: order.target) == group
         case .release(let order): table.group(of: order.leaf) == group
@@ -237,7 +246,37 @@ struct OperationReader: ~Escapable {
         }
     }
 
-    func fault(_ reason: OperationFault.Reason) -> OperationFault {
+    /// The event whose payload was read last, if it is one of the group's.
+    @_lifetime(copy payload)
+    func event(
+        _ payload: RawSpan, of group: GroupID, _ table: GroupTable
+    ) throws(OperationFault) -> EventOperation {
+        let event: EventOperation
+        do throws(ByteError) {
+            event = try EventOperation(payload)
+        } catch {
+            throw fault(.malformed(error))
+        }
+        guard table.group(of: event.target.record) == group else { throw fault(.otherGroup) }
+        return event
+    }
+
+    /// The operation whose payload was read last, no event, if it is one of the group's.
+    @_lifetime(copy payload)
+    func operation(
+        _ payload: RawSpan, of group: GroupID, _ table: GroupTable
+    ) throws(OperationFault) -> Operation {
+        let operation: Operation
+        do throws(ByteError) {
+            operation = try Operation(type, payload)
+        } catch {
+            throw fault(.malformed(error))
+        }
+        guard operation.belongs(to: group, table) else { throw fault(.otherGroup) }
+        return operation
+    }
+
+    private func fault(_ reason: OperationFault.Reason) -> OperationFault {
         OperationFault(ordinal: ordinal, tag: type.rawValue, reason: reason)
     }
 }
@@ -249,13 +288,11 @@ extension OperationFault {
         var reader = OperationReader(operations)
         do throws(OperationFault) {
             while let payload = try reader.next() {
-                let operation: Operation
-                do throws(ByteError) {
-                    operation = try Operation(reader.type, payload)
-                } catch {
-                    throw reader.fault(.malformed(error))
+                if reader.type == .event {
+                    _ = try reader.event(payload, of: group, table)
+                } else {
+                    _ = try reader.operation(payload, of: group, table)
                 }
-                guard operation.belongs(to: group, table) else { throw reader.fault(.otherGroup) }
             }
             return nil
         } catch {

@@ -8,6 +8,10 @@ public struct OperationWriter: Sendable {
 
     /// Bytes before an operation's payload.
     public static let headerBytes = 13
+    /// Bytes of an event's payload before its body.
+    static let eventBytes = 26
+    /// Bytes of an event's operation before its body.
+    static let eventHeadBytes = headerBytes + eventBytes
     /// No stamp.
     public static let noStamp = Int64.min
 
@@ -26,6 +30,9 @@ public struct OperationWriter: Sendable {
     public var bytes: [UInt8] { writer.bytes }
     public var byteCount: Int { writer.count }
     public var isEmpty: Bool { count == 0 }
+
+    /// Room for `byteCount` bytes in all.
+    mutating func reserve(_ byteCount: Int) { writer.bytes.reserveCapacity(byteCount) }
 
     public mutating func removeAll() {
         writer.removeAll()
@@ -56,16 +63,20 @@ public struct OperationWriter: Sendable {
     public mutating func event(
         _ target: ShardMachine.EventTarget, body: RawSpan, stamp: Int64
     ) {
-        writer.u8(OperationType.event.rawValue)
-        writer.u32(UInt32(26 + body.byteCount))
-        writer.i64(stamp)
-        writer.leaf(target.record)
-        writer.u64(target.proof.rawValue)
-        writer.u8(UInt8(target.ordinal))
-        writer.u8(
+        let flags: UInt8 =
             (target.isQuarantine ? 1 : 0) | (target.evenIfContested ? 2 : 0)
-                | (target.aliasJoinsAccounts ? 0 : 4) | target.place.rawValue
-                | target.attempt.rawValue << 5)
+            | (target.aliasJoinsAccounts ? 0 : 4) | target.place.rawValue
+            | target.attempt.rawValue << 5
+        var head = ByteBlock(byteCount: Self.eventHeadBytes)
+        head.store(OperationType.event.rawValue, at: 0)
+        head.store(UInt32(Self.eventBytes + body.byteCount), at: 1)
+        head.store(stamp, at: 5)
+        head.store(target.record.high, at: 13)
+        head.store(target.record.low, at: 21)
+        head.store(target.proof.rawValue, at: 29)
+        head.store(UInt8(target.ordinal), at: 37)
+        head.store(flags, at: 38)
+        writer.raw(head)
         writer.raw(body)
         count += 1
     }

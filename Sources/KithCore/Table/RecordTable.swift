@@ -29,6 +29,7 @@ public struct RecordTable: ~Copyable, Sendable {
     var scopes: NameTable
     /// One for each day on which something is filed, by day.
     var buckets: [ExpiryBucket] = []
+    private let inPlace = InPlace()
 
     /// An empty table, whose names are hashed with `key`. It interns at most `namesMax` names of
     /// traits, and of spaces and namespaces together.

@@ -11,7 +11,8 @@ internal import KithBytes
 /// has the next free number in place of its offset, and no uses. Texts lie one after another and
 /// are rewritten when half of them is unused. The index is linear probing with shift-back removal,
 /// as in `RecordIndex`. Texts come from strangers, so they are hashed with the cluster's key:
-/// nobody who does not hold it can make them meet.
+/// nobody who does not hold it can make them meet. Before it hashes, a search looks at the text
+/// that was found last among those of the same length and ends: names come again and again.
 struct TextTable: ~Copyable, Sendable {
     /// Bytes of one text.
     static let textBytesMax = Int(UInt16.max)
@@ -34,6 +35,9 @@ struct TextTable: ~Copyable, Sendable {
     private var textsUsed = 0
     private var textsUnused = 0
     private var held = 0
+    /// Numbers found lately, by `recentPlace`. Numbers of other texts, and of none, are possible.
+    private var recent = MemoryRegion()
+    private static let recentCount = 16
 
     /// Texts in use; reserved ones are not counted.
     var count: Int { max(0, held - reserved.count) }
@@ -46,7 +50,9 @@ struct TextTable: ~Copyable, Sendable {
         self.reserved = reserved
     }
 
-    var memoryBytes: Int { entries.byteCount + texts.byteCount + places.byteCount }
+    var memoryBytes: Int {
+        entries.byteCount + texts.byteCount + places.byteCount + recent.byteCount
+    }
 
     private func hash(_ text: RawSpan) -> UInt32 {
         UInt32(truncatingIfNeeded: SipHash64.hash(text, key: key))
@@ -68,7 +74,31 @@ struct TextTable: ~Copyable, Sendable {
     /// How many bytes the text of a number in use has.
     func byteCount(_ id: UInt32) -> Int { Int(entries.u16(at: entry(id) &+ 4)) }
 
-    func find(_ text: RawSpan) -> UInt32? { placeCount == 0 ? nil : find(text, hash(text)) }
+    func find(_ text: RawSpan) -> UInt32? {
+        if placeCount == 0 { return nil }
+        return findRecent(text) ?? find(text, hash(text))
+    }
+
+    /// As `find`; a search for the same text finds it sooner.
+    mutating func findAndRemember(_ text: RawSpan) -> UInt32? {
+        if placeCount == 0 { return nil }
+        if let id = findRecent(text) { return id }
+        guard let id = find(text, hash(text)) else { return nil }
+        recent.store(id, at: Self.recentPlace(text) &* 4)
+        return id
+    }
+
+    private static func recentPlace(_ text: RawSpan) -> Int {
+        let count = text.byteCount
+        if count == 0 { return 0 }
+        return (Int(text[0] &+ text[count &- 1] &* 5) &+ count) & (recentCount &- 1)
+    }
+
+    private func findRecent(_ text: RawSpan) -> UInt32? {
+        let id = recent.u32(at: Self.recentPlace(text) &* 4)
+        guard id < entryCount, uses(id) > 0, self.text(id).isEqual(to: text) else { return nil }
+        return id
+    }
 
     private func find(_ text: RawSpan, _ hash: UInt32) -> UInt32? {
         guard placeCount > 0 else { return nil }
@@ -96,11 +126,23 @@ struct TextTable: ~Copyable, Sendable {
 
     /// The number of `text` with one more use; `nil` when the table is full or the text too long.
     mutating func retain(_ text: RawSpan) -> UInt32? {
-        let hash = hash(text)
         if entryCount == 0 { addReserved() }
+        if placeCount > 0, let id = findRecent(text) {
+            retain(id)
+            return id
+        }
+        let hash = hash(text)
         guard let id = find(text, hash) ?? add(text, hash) else { return nil }
+        recent.store(id, at: Self.recentPlace(text) &* 4)
         retain(id)
         return id
+    }
+
+    /// As `retain`, of a text that `find` gave that number, or none.
+    mutating func retain(_ text: RawSpan, knownAs known: UInt32?) -> UInt32? {
+        guard let known else { return retain(text) }
+        retain(known)
+        return known
     }
 
     /// One more use of a text.
@@ -172,6 +214,7 @@ struct TextTable: ~Copyable, Sendable {
 
     /// Doubles the index. O(texts).
     private mutating func growPlaces() {
+        if placeCount == 0 { recent.resize(to: Self.recentCount * 4) }
         placeCount = max(8, placeCount * 2)
         places = MemoryRegion(byteCount: placeCount * 4)
         for index in 0..<placeCount { places.store(Self.none, at: index * 4) }

@@ -55,6 +55,8 @@ actor Group {
     let tuning: NodeTuning
     /// The node's, and this group's place in it.
     let memory: (gate: MemoryGate, place: Int)
+    /// Bytes of events applied since the gate was told what the group holds.
+    private var unnotedBytes = 0
     /// Why the log took no events when it last refused some.
     private var logShortage = Shortage.busy
 
@@ -67,6 +69,9 @@ actor Group {
     static let entryBytesGoal = 2 << 20
     /// Bytes of entries that one append takes beside events; what is more waits for the next.
     static let appendBytesGoal = 8 << 20
+    /// Bytes of events that are applied at most before the gate is told what the group holds: to
+    /// add it up takes as long as a few events.
+    static let unnotedBytesMax = 256 << 10
     /// What a client is told to wait where the log refused.
     static let retryAfterMillis: UInt32 = 200
     /// The same where memory or disk must become free first.
@@ -348,12 +353,17 @@ actor Group {
             }
             start = end
         }
-        afterApply()
+        afterApply(events: batch.eventCount == 0 ? nil : batch.operations.byteCount)
     }
 
-    /// What applying may have set free or begun.
-    private func afterApply() {
-        noteMemory()
+    /// What applying may have set free or begun. `events` are the bytes of an entry of events,
+    /// which set nothing free.
+    private func afterApply(events: Int?) {
+        unnotedBytes += events ?? Self.unnotedBytesMax
+        if unnotedBytes >= Self.unnotedBytesMax {
+            unnotedBytes = 0
+            noteMemory()
+        }
         if hasNewMergeWork { mergeBell.ring() }
         if machine.absorbsSinceMarks > 0 { marksBell.ring() }
         if !waits.isEmpty { answerWaits() }

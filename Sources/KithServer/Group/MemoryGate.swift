@@ -2,7 +2,8 @@ internal import KithBytes
 internal import Synchronization
 
 /// Whether a node's profiles have room in memory: what its groups say that they hold, against the
-/// limit. Groups write after each entry, on their loops; whoever takes events asks.
+/// limit. Groups write after each entry, of events after each 256 KiB, on their loops; whoever
+/// takes events asks.
 ///
 /// Events are refused above the limit, and while the reserve that the last growth has spent is not
 /// back (`MemoryReserve`). Nothing else is: reads go on, merges are finished, expiry makes room.

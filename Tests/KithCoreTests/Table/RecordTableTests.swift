@@ -18,7 +18,7 @@ import Testing
         var facet = table.addFacet(table.insert(testLeaf(1)), testLeaf(1))
         table.count(&facet, "page")
 
-        #expect(table.memoryBytes < 1_700)
+        #expect(table.memoryBytes < 1_900)
         table.checkInvariants()
     }
 
