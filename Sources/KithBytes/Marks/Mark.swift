@@ -244,6 +244,10 @@ public enum Mark: UInt16, CaseIterable, Sendable {
     case clockRefuses
     /// A node did not start, since its clock was too far beyond what its folder had seen.
     case clockTooFarAtStart
+    /// A node started more than an hour behind what its folder had seen: its events wait.
+    case clockBehindAtStart
+    /// The same, and that was accepted.
+    case clockBehindAccepted
 
     // MARK: Expiry
     /// An overdue profile is dropped by the operation that met it.

@@ -10,7 +10,11 @@ public import KithBytes
 //
 // Believed time rises with the boot clock, which nobody sets, and follows the wall clock as long as
 // that is within an hour of it. At a start there is nothing to compare with but what the data
-// folder noted: `StartClock`.
+// folder has seen: a clock far beyond that is refused before (`ClockNote`), one behind it is
+// believed, and takes no events where that is more than an hour and nobody has accepted it.
+//
+//     seen by the folder  ──────────────┬───   log time never goes back, so that whatever is taken
+//     believed            ...........╱         here is judged up to so much too late
 //
 // Not chosen: to believe the median instead of the own clock. Three clocks that agree to a second
 // need no correcting, and a node that is alone has no median.
@@ -53,6 +57,8 @@ public struct ClockGuard: Sendable {
         case astray(byMillis: Int64, clocks: Int)
         /// The wall clock made a step that nobody confirms: believed time does not follow.
         case unconfirmed(byMillis: Int64)
+        /// Behind the last time that the folder had seen at the start.
+        case behind(byMillis: Int64, isAccepted: Bool)
         /// More than 10 s off the median, or, of two clocks, off the other.
         case apart(byMillis: Int64, clocks: Int)
     }
@@ -66,6 +72,9 @@ public struct ClockGuard: Sendable {
     /// Steps of more than an hour that were not followed at once.
     public private(set) var steps: UInt64 = 0
     private var isHolding = false
+    /// The last time that the data folder had seen when the node started.
+    private var seen: LogTime?
+    private var isBehindAccepted = false
 
     /// How far believed time follows the wall clock by itself, and may be from the median.
     private let stepMillisMax: Int64
@@ -75,6 +84,13 @@ public struct ClockGuard: Sendable {
         anchor = first
         last = first
         self.stepMillisMax = stepMillisMax
+    }
+
+    /// Has the clock compared with the last time that the data folder has seen. `isAccepted`: the
+    /// clock is right all the same.
+    public mutating func compare(with seen: LogTime?, isAccepted: Bool) {
+        self.seen = seen
+        isBehindAccepted = isAccepted
     }
 
     /// Believed time at this reading. O(1) while the wall clock is believed, else O(nodes).
@@ -110,19 +126,35 @@ public struct ClockGuard: Sendable {
         isHolding ? Self.difference(last.wall, anchor.advanced(to: last.boot)) : 0
     }
 
-    /// More than an hour behind the own wall clock: events would be moved to an arrival that is too
-    /// early, so they are refused.
-    public var refusesEvents: Bool { heldBackMillis > stepMillisMax }
+    /// How far believed time is behind the last time that the folder had seen at the start, in
+    /// milliseconds; 0 where it is not.
+    public var behindMillis: Int64 {
+        guard let seen else { return 0 }
+        return max(0, Self.difference(seen.rawValue, believed))
+    }
+
+    /// More than an hour behind the own wall clock, or behind what the folder has seen: events
+    /// would be moved to an arrival that is too early, so they are refused.
+    public var refusesEvents: Bool {
+        heldBackMillis > stepMillisMax || behindMillis > stepMillisMax && !isBehindAccepted
+    }
+
+    /// Believed time at the last reading.
+    private var believed: Int64 { isHolding ? anchor.advanced(to: last.boot) : last.wall }
 
     /// What is wrong at the last reading; nil where nothing is.
     public var problem: Problem? {
-        let believed = isHolding ? anchor.advanced(to: last.boot) : last.wall
+        let believed = believed
         let clocks = shown(last)
         if clocks.count >= Self.clocksMin {
             let off = Self.difference(believed, Self.median(clocks))
             if abs(off) > stepMillisMax { return .astray(byMillis: off, clocks: clocks.count) }
         }
         if isHolding { return .unconfirmed(byMillis: heldBackMillis) }
+        let behind = behindMillis
+        if behind > Self.warnMillis {
+            return .behind(byMillis: behind, isAccepted: isBehindAccepted)
+        }
         let off =
             clocks.count >= Self.clocksMin
             ? Self.difference(believed, Self.median(clocks))
@@ -134,7 +166,6 @@ public struct ClockGuard: Sendable {
     /// node, ascending.
     public var differences: [(node: NodeID, millis: Int64)] {
         heard.filter { isFresh($0.reading, at: last.boot) }.map { entry in
-            let believed = isHolding ? anchor.advanced(to: last.boot) : last.wall
             return (entry.node, Self.difference(entry.reading.advanced(to: last.boot), believed))
         }.sorted { $0.node < $1.node }
     }

@@ -77,6 +77,12 @@ final class GuardedClock: Clock {
         look()
     }
 
+    /// Has the clock compared with the last time that the data folder has seen, and looks at it.
+    func compare(with seen: LogTime?, isAccepted: Bool) {
+        read { guarded, _ in guarded.compare(with: seen, isAccepted: isAccepted) }
+        look()
+    }
+
     /// Why the node does not take a request now; nil where it does. `ofEvents`: whether it brings
     /// some, which has the clock read. At a start suspends until the others were asked, a second at
     /// most.
@@ -129,7 +135,8 @@ final class GuardedClock: Clock {
             let believed = guarded.time(reading)
             let report = Report(
                 believed: believed, shown: LogTime(reading.wall), problem: guarded.problem,
-                heldBackMillis: guarded.heldBackMillis, steps: guarded.steps,
+                heldBackMillis: guarded.heldBackMillis, behindMillis: guarded.behindMillis,
+                steps: guarded.steps,
                 refusesEvents: guarded.refusesEvents, differences: guarded.differences)
             if haveHeard || self.now != .unheard {
                 let standing = report.standing
@@ -163,6 +170,8 @@ final class GuardedClock: Clock {
         let shown: LogTime
         let problem: ClockGuard.Problem?
         let heldBackMillis: Int64
+        /// How far believed time is behind the last time that the folder had seen at the start.
+        let behindMillis: Int64
         let steps: UInt64
         let refusesEvents: Bool
         /// By node, how far its clock is ahead of believed time.
@@ -184,6 +193,9 @@ final class GuardedClock: Clock {
                 "its wall clock is suddenly \(Self.span(millis)) what it was, and is not followed"
                     + (refusesEvents ? ", and events are refused" : "")
                     + ": set it right, or start the node again if it is right now"
+            case .behind(let millis, let isAccepted):
+                "its clock is \(Self.span(-millis)) the last time that its data folder has seen"
+                    + Self.consequence(isAccepted: isAccepted, refusesEvents: refusesEvents)
             case .apart(let millis, let clocks):
                 "its clock is \(Self.span(millis)) "
                     + (clocks < ClockGuard.clocksMin
@@ -191,6 +203,16 @@ final class GuardedClock: Clock {
                     + ": look at both"
             case nil: nil
             }
+        }
+
+        private static func consequence(isAccepted: Bool, refusesEvents: Bool) -> String {
+            if refusesEvents {
+                return ", and events are refused: set it right and start the node again; or, if it "
+                    + "is right now, start it once with --accept-clock"
+            }
+            return isAccepted
+                ? ", as was accepted: until it has come so far, anonymous profiles end so much earlier"
+                : ": look at its time service"
         }
 
         /// "3 h ahead of", "12 s behind".

@@ -41,6 +41,9 @@ extension Group {
     /// Where the group's log ends, as far as it is durable and applied.
     var appliedIndex: LogIndex { machine.applied }
 
+    /// The group's log time; nil where nothing has set it.
+    var logTime: LogTime? { machine.now == LogTime(0) ? nil : machine.now }
+
     /// Has the group's log go on above `floor`, where it ends below: everything up to there may be
     /// in use at other nodes, from a log that was lost. After `open`, before `run`.
     func rise(to floor: LogIndex) async throws(LogError) {

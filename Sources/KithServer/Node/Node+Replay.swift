@@ -51,6 +51,15 @@ extension Node {
         return try result.get()
     }
 
+    /// The latest log time of the groups; nil before a first start.
+    static func logTime(of groups: [Group]) async -> LogTime? {
+        var latest: LogTime?
+        for group in groups {
+            if let time = await group.logTime { latest = max(latest ?? time, time) }
+        }
+        return latest
+    }
+
     /// Nanoseconds of replaying after which other work of the loop has its turn.
     static let replayTurnNanoseconds: UInt64 = 20_000_000
     /// Nanoseconds between two lines of the log that say how far it is.

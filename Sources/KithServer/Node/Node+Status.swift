@@ -152,6 +152,7 @@ extension Node {
             ("wallTime", .integer(time.shown.rawValue)),
             ("believedTime", .integer(time.believed.rawValue)),
             ("clockSteps", .unsigned(time.steps)),
+            ("clockBehindMillis", .integer(time.behindMillis)),
             (
                 "clockDifferences",
                 .object(time.differences.map { ("\($0.node.rawValue)", .integer($0.millis)) })

@@ -111,10 +111,13 @@ public actor Node {
         }
         let clockNote = ClockNote(disk: ports.disk, loop: loop)
         do throws(NodeError) {
-            try await clockNote.judgeStart(
+            let seen = try await clockNote.judgeStart(
                 at: clock.shown,
                 lastEntry: configuration.retention.clock == .wall ? lastEntry : nil,
+                logTime: await logTime(of: groups),
+                stepMillisMax: settings.tuning.clockStepMillisMax,
                 isAccepted: settings.acceptsClock)
+            clock.compare(with: seen.time, isAccepted: seen.isBehindAccepted)
         } catch {
             await listener.close()
             await log.close()
@@ -133,6 +136,7 @@ public actor Node {
         }
         do throws(NodeError) {
             try await entrance.store(settings, disk: ports.disk, loop: loop)
+            try await clockNote.storeAccepted()
             for floor in entrance.starts.floors {
                 guard let group = groups.first(where: { $0.id == floor.group }) else { continue }
                 do throws(LogError) {
@@ -397,8 +401,10 @@ public actor Node {
 
     private static func kind(_ problem: ClockGuard.Problem?) -> Int {
         switch problem {
-        case .astray: 3
-        case .unconfirmed: 2
+        case .astray: 5
+        case .unconfirmed: 4
+        case .behind(_, isAccepted: false): 3
+        case .behind(_, isAccepted: true): 2
         case .apart: 1
         case nil: 0
         }
@@ -407,7 +413,11 @@ public actor Node {
     /// Has the folder remember the time, at a start and then each hour, where nobody doubts it: the
     /// next start is judged by it.
     private func noteClock() async {
-        guard clock.now == .sound, clock.look().problem == nil else { return }
+        guard clock.now == .sound else { return }
+        switch clock.look().problem {
+        case nil, .behind(_, isAccepted: true): break
+        default: return
+        }
         do throws(NodeError) {
             try await clockNote.storeIfDue(clock.shown, boot: ports.clock.bootNanoseconds())
         } catch {

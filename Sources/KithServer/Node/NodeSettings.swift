@@ -25,7 +25,7 @@ public struct NodeSettings: Sendable {
     /// Bytes of clients' frames above 64 KiB that are being read or wait for their answer, over all
     /// connections; beyond it connections with such frames are not read on.
     public var ingestBytesMax = 256 << 20
-    /// The wall clock is right, however far it is beyond what the folder has seen.
+    /// The wall clock is right, however far it is beyond or behind what the folder has seen.
     public var acceptsClock = false
     /// Bytes of profiles, as `status` counts them, above which events are refused.
     public var memoryBytesMax = UInt64.max

@@ -83,7 +83,10 @@ extension ClusterRun {
                 number, keeper.storm.removeFirst(), of: nil, nil, down: Self.restartNanoseconds)
         }
         keeper.adjustedBy = keeper.adjusts.last?.fault
+        keeper.hasAcceptedClock = isHealed || plan.acceptsClocks || keeper.acceptsClock
+        keeper.acceptsClock = false
         let life = cluster.begin(number) { [adjust = keeper.adjusts.last?.body] settings in
+            settings.acceptsClock = keeper.hasAcceptedClock
             adjust?(&settings)
             if let use = keeper.wrongFolder?.use { settings.folder = use }
         }
@@ -120,7 +123,11 @@ extension ClusterRun {
             || (keeper.isExcused || cluster.node(number).disk.hasFailed)
                 && failure.map(Self.isOfDisk) ?? true
         cluster.bury(number)
-        if let failure, refuses(keeper, failure) {
+        if case .clock? = failure, !keeper.hasAcceptedClock {
+            // Whoever looks after the node reads that, and says that the clock is right.
+            note("n\(number) does not believe its clock")
+            keeper.acceptsClock = true
+        } else if let failure, refuses(keeper, failure) {
             note("n\(number) refuses the folder: \(failure)")
         } else if let failure {
             note("n\(number) \(keeper.isServing ? "ended" : "did not start"): \(failure)")

@@ -34,6 +34,10 @@ final class NodeKeeper {
     var adjusts: [(fault: Int, body: Adjustment)] = []
     /// The fault that adjusted its present life.
     var adjustedBy: Int?
+    /// Its next life has its clock accepted: the last one was refused for it.
+    var acceptsClock = false
+    /// Its present life was started so.
+    var hasAcceptedClock = false
     /// So many operations of the disk of its next lives, then the power fails.
     var storm: [Int] = []
     /// Power failures that wait for an operation.

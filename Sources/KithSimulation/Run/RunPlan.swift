@@ -13,6 +13,9 @@ struct RunPlan {
     var hasRunningClocks: Bool
     /// When all is healed, wall clocks stay as wrong as they are.
     var keepsClocks: Bool
+    /// Whoever starts a node says that its clock is right, at each start; else only after the node
+    /// has refused it, and once all is healed.
+    var acceptsClocks: Bool
 
     /// What the seed says, but for what the options say.
     init(_ options: RunOptions) {
@@ -30,6 +33,8 @@ struct RunPlan {
         let isGuarded = guarding.oneIn(2)
         if !isGuarded { settings.tuning.clockStepMillisMax = .max }
         keepsClocks = Self.drawsKeepingClocks(options.seed) && !isGuarded
+        var accepting = Xoshiro256(seed: options.seed, label: "accepted clocks")
+        acceptsClocks = !isGuarded || accepting.oneIn(2)
         var choice = options.faults
         choice.isBeyond = choice.isBeyond || random.oneIn(12)
         // In part of the runs all that goes wrong waits for merges, and merges take their time.

@@ -38,7 +38,8 @@ enum ServeCommand: Command {
                 "restored", help: "the data folder is an older state that was put back"),
             CommandSyntax.Option(
                 "accept-clock",
-                help: "start though the clock is over 30 days beyond what the folder has seen"),
+                help: "the clock is right, though over 30 days beyond or an hour behind what the "
+                    + "folder has seen"),
             CommandSyntax.Option(
                 "memory-share", value: "N", standard: "1",
                 help: "nodes that share this machine: without memory.limitMiB in the cluster file, "

@@ -163,4 +163,36 @@ import Testing
         _ = node.clock.time(ClockGuard.Reading(wall: LogTime(.max), boot: 0))
         _ = node.clock.problem
     }
+
+    @Test(arguments: [false, true])
+    func `a clock behind what the folder has seen refuses events where nobody accepts it`(
+        isAccepted: Bool
+    ) {
+        var node = Node()
+        node.clock.compare(
+            with: LogTime(node.right + 1_000 + 30 * Self.day), isAccepted: isAccepted)
+
+        #expect(node.error() == 0, "the clock is believed")
+        #expect(node.clock.behindMillis == 30 * Self.day)
+        #expect(node.clock.problem == .behind(byMillis: 30 * Self.day, isAccepted: isAccepted))
+        #expect(node.clock.refusesEvents == !isAccepted)
+        #expect(node.error(after: 30 * Self.day - Self.hour) == 0)
+        #expect(node.clock.behindMillis == Self.hour)
+        #expect(!node.clock.refusesEvents)
+        _ = node.error(after: Self.hour - 10_000)
+        #expect(node.clock.problem == nil)
+        _ = node.error(after: 20_000)
+        #expect(node.clock.behindMillis == 0)
+    }
+
+    @Test func `a clock that jumps to what the folder has seen is a step like any other`() {
+        var node = Node()
+        node.clock.compare(with: LogTime(node.right + 30 * Self.day), isAccepted: false)
+        _ = node.error()
+        node.off = 30 * Self.day
+
+        #expect(node.error() == 0)
+        #expect(node.clock.problem == .unconfirmed(byMillis: 30 * Self.day))
+        #expect(node.clock.refusesEvents)
+    }
 }
