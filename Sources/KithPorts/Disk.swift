@@ -9,6 +9,17 @@ public struct DiskError: Error, Equatable, Sendable {
     /// Whether somebody else holds the lock that was to be taken: EWOULDBLOCK.
     public var isLockHeld: Bool { code == 11 }
 
+    /// Whether the file was removed, or cut short, by somebody else while it was in use: ESTALE.
+    public var isTakenAway: Bool { code == Self.takenAwayCode }
+    private static let takenAwayCode: Int32 = 116
+
+    /// Somebody has removed the file, or made it shorter than it was.
+    public static func takenAway(_ path: String) -> DiskError {
+        DiskError(
+            operation: "look", path: path, code: takenAwayCode,
+            message: "removed, moved or cut short by somebody else while it was in use")
+    }
+
     public init(operation: String, path: String, code: Int32, message: String) {
         self.operation = operation
         self.path = path
@@ -31,6 +42,8 @@ public protocol Disk: Sendable {
     /// directory entry is durable only after `syncDirectory`).
     func open(_ path: String, create: Bool, lane: DiskLane) async throws(DiskError) -> any DiskFile
     func exists(_ path: String) async throws(DiskError) -> Bool
+    /// How long each of the files is; nil for one that is absent. One trip to the disk thread.
+    func sizes(of paths: [String]) async throws(DiskError) -> [UInt64?]
     /// Names in a directory, sorted. An absent directory is empty.
     func list(_ directory: String) async throws(DiskError) -> [String]
     func makeDirectory(_ path: String) async throws(DiskError)
@@ -53,6 +66,12 @@ public protocol DiskFile: Sendable {
     /// Writes all of `bytes`, and with `sync` returns only after `fdatasync`. One call, one trip to
     /// the disk thread.
     func write(_ bytes: [UInt8], at offset: UInt64, sync: Bool) async throws(DiskError)
+    /// The same in a file that somebody may take away meanwhile: once the bytes are written it
+    /// must have a name, and at least `size` bytes, which this must lie in. Throws
+    /// `DiskError.takenAway` where it has not: what was written is lost when it is closed.
+    func overwrite(
+        _ bytes: [UInt8], at offset: UInt64, ofSize size: UInt64, sync: Bool
+    ) async throws(DiskError)
     func sync() async throws(DiskError)
     /// Makes the file `size` bytes of written zeros from its present end, and syncs it, so that
     /// later writes inside need no change of metadata.

@@ -88,6 +88,19 @@ struct FolderProcessTests {
         try Self.ingest(cluster, "two")
     }
 
+    @Test func `a node whose folder is removed acknowledges nothing more, and ends`() throws {
+        let cluster = try TestCluster(1)
+        try Self.ingest(cluster, "one")
+        try FileManager.default.removeItem(at: cluster.data(1))
+
+        let result = try cluster.kith(
+            1, "ingest", "-", "--quiet", "--patience", "1", input: Self.events("two"))
+        #expect(result.code != 0, "\(result.output)")
+        let end = try #require(cluster.wait(1))
+        #expect(end.code == 1)
+        #expect(end.error.contains("was removed, moved or cut short while the node ran"))
+    }
+
     @Test func `a foreign folder is refused`() throws {
         let cluster = try Self.cluster()
         #expect(cluster.stop(2) == 0)

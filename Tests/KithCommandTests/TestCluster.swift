@@ -86,6 +86,12 @@ final class TestCluster {
         return runs[number - 1]?.end()
     }
 
+    /// Waits until a node has ended by itself, and gives what it said.
+    func wait(_ number: Int) -> (code: Int32, output: String, error: String)? {
+        defer { runs[number - 1] = nil }
+        return runs[number - 1]?.end()
+    }
+
     /// Has a node stand still, or go on.
     func signal(_ number: Int, _ signal: Int32) { runs[number - 1]?.signal(signal) }
 

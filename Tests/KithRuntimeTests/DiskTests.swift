@@ -77,6 +77,45 @@ struct DiskTests {
         }
     }
 
+    @Test(arguments: ["removed", "emptied", "shortened", "replaced", "left"])
+    func `a file that was taken away is noticed when it is overwritten`(
+        how: String
+    ) async throws {
+        try await withDisk { disk in
+            let file = try await disk.open("log", create: true, lane: .log)
+            try await file.extendWithZeros(to: 10_000)
+            try await file.overwrite([1], at: 9_000, ofSize: 10_000, sync: true)
+            let path = disk.root + "/log"
+            switch how {
+            case "removed": unlink(path)
+            case "emptied": truncate(path, 0)
+            case "shortened": truncate(path, 9_999)
+            case "replaced":
+                let other = try await disk.open("other", create: true, lane: .log)
+                try await other.extendWithZeros(to: 10_000)
+                try await disk.rename("other", to: "log")
+            default: break
+            }
+
+            do {
+                try await file.overwrite([2], at: 9_000, ofSize: 10_000, sync: true)
+                #expect(how == "left")
+            } catch let error as DiskError {
+                #expect(how != "left")
+                #expect(error.isTakenAway)
+                #expect(error.path == path)
+            }
+        }
+    }
+
+    @Test func `sizes of files are known, and that there is none`() async throws {
+        try await withDisk { disk in
+            let file = try await disk.open("one", create: true, lane: .log)
+            try await file.write([1, 2, 3], at: 0, sync: false)
+            #expect(try await disk.sizes(of: ["two", "one", "one/x"]) == [nil, 3, nil])
+        }
+    }
+
     @Test func `directories list their names in order`() async throws {
         try await withDisk { disk in
             #expect(try await disk.list("a") == [])

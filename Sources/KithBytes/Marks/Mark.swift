@@ -376,6 +376,8 @@ public enum Mark: UInt16, CaseIterable, Sendable {
     case logHandedOver
     /// A write or a sync of the log failed.
     case logWriteFailed
+    /// A file of the log was removed or cut short by somebody else.
+    case logTakenAway
     /// Others waited for a write that failed.
     case logFailedOthers
 
@@ -394,6 +396,8 @@ public enum Mark: UInt16, CaseIterable, Sendable {
     case folderInUse
     /// A folder without namespaces.
     case folderNew
+    /// A file of the folder was removed while the node ran.
+    case folderTakenAway
     /// An empty folder that this start did not make: refused.
     case folderEmpty
     /// Another node has seen this one with another folder: this node ends.

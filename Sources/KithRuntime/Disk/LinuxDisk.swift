@@ -69,6 +69,23 @@ public final class LinuxDisk: Disk {
         }
     }
 
+    public func sizes(of paths: [String]) async throws(DiskError) -> [UInt64?] {
+        var resolved: [String] = []
+        for path in paths { resolved.append(try resolve("stat", path)) }
+        return try await other.perform("stat", root) { [resolved] () throws(DiskError) in
+            var sizes: [UInt64?] = []
+            for full in resolved {
+                var status = Glibc.stat()
+                switch systemCall({ stat(full, &status) }) {
+                case .success: sizes.append(UInt64(clamping: status.st_size))
+                case .failure(ENOENT), .failure(ENOTDIR): sizes.append(nil)
+                case .failure(let code): throw DiskError("stat", full, code)
+                }
+            }
+            return sizes
+        }
+    }
+
     public func list(_ directory: String) async throws(DiskError) -> [String] {
         let full = try resolve("list", directory)
         return try await other.perform("list", full) { () throws(DiskError) in

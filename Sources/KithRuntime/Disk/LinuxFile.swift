@@ -37,6 +37,21 @@ final class LinuxFile: DiskFile {
         }
     }
 
+    func overwrite(
+        _ bytes: [UInt8], at offset: UInt64, ofSize size: UInt64, sync: Bool
+    ) async throws(DiskError) {
+        try await perform("write") { raw throws(DiskError) in
+            try self.write(raw, bytes, bytes.count, offset)
+            if sync { try self.sync(raw) }
+            // A file without a name, or a hole, takes bytes as well as any; only this tells.
+            var status = Glibc.stat()
+            try diskCall("stat", self.path) { fstat(raw, &status) }
+            guard status.st_nlink > 0, UInt64(clamping: status.st_size) >= size else {
+                throw .takenAway(self.path)
+            }
+        }
+    }
+
     func sync() async throws(DiskError) {
         try await perform("sync") { raw throws(DiskError) in try self.sync(raw) }
     }

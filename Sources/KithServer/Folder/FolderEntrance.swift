@@ -249,6 +249,17 @@ struct FolderEntrance {
         return list
     }
 
+    /// Which of the files that every used folder has is not there; nil where all are, or the disk
+    /// does not answer.
+    static func missing(_ disk: any Disk) async -> String? {
+        let paths = [
+            FolderIdentity.file.path, FolderNamespaces.file.path, FolderStarts.file.path,
+        ]
+        // A disk that does not answer proves nothing.
+        guard let sizes = try? await disk.sizes(of: paths) else { return nil }
+        return zip(paths, sizes).first { $0.1 ?? 0 == 0 }?.0
+    }
+
     /// Has the folder remember what is new; durable when it returns.
     func store(
         _ settings: NodeSettings, disk: any Disk, loop: any Loop

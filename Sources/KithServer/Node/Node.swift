@@ -38,6 +38,8 @@ public actor Node {
     private var toldPlaces = ConnectionPlaces.Counts()
     private var isStopping = false
     let startedAt: UInt64
+    /// Of the monotonic clock, when the files of the folder were last looked at.
+    private var checkedAt: UInt64
 
     /// The port that clients reach the node at.
     public nonisolated let port: UInt16
@@ -208,6 +210,7 @@ public actor Node {
         loop = ports.loops[0].forActor()
         port = listener.port
         startedAt = ports.clock.monotonicNanoseconds()
+        checkedAt = startedAt
     }
 
     // MARK: Running
@@ -294,6 +297,7 @@ public actor Node {
             shared.longReplies.expire(at: ports.clock.monotonicNanoseconds())
             tellPlaces()
             await log.refreshFreeBytes()
+            await checkFolder()
             await hearOthers()
             await saveFolder()
             await noteClock()
@@ -335,6 +339,21 @@ public actor Node {
     }
 
     static let watchNanoseconds: UInt64 = 1_000_000_000
+    /// From one look at the files of the folder to the next.
+    private static let checkNanoseconds: UInt64 = 10_000_000_000
+
+    /// Looks now and then whether somebody has taken files of the folder away. What is in them is
+    /// in memory too, so nothing would show until the next start finds it lost.
+    private func checkFolder() async {
+        let now = ports.clock.monotonicNanoseconds()
+        guard now - checkedAt >= Self.checkNanoseconds else { return }
+        checkedAt = now
+        await log.checkFiles()
+        if let missing = await FolderEntrance.missing(ports.disk) {
+            mark(.folderTakenAway)
+            await log.end(by: .takenAway(missing))
+        }
+    }
 
     /// Closes connections whose client owes something for too long. O(connections).
     private func closeOverdue() {

@@ -89,6 +89,16 @@ public final class SimulatedDisk: Disk {
         }
     }
 
+    public func sizes(of paths: [String]) async throws(DiskError) -> [UInt64?] {
+        await pause?()
+        return try operate(.look, paths.first ?? ".") { state, fault throws(DiskError) in
+            if let fault { throw fault }
+            return paths.map { path in
+                state.names.seen[path].map { UInt64(state.files[$0].seen.count) }
+            }
+        }
+    }
+
     public func list(_ directory: String) async throws(DiskError) -> [String] {
         await pause?()
         return try operate(.look, directory) { state, fault throws(DiskError) in

@@ -43,6 +43,16 @@ final class SimulatedFile: DiskFile {
         }
     }
 
+    func overwrite(
+        _ bytes: [UInt8], at offset: UInt64, ofSize size: UInt64, sync: Bool
+    ) async throws(DiskError) {
+        try await write(bytes, at: offset, sync: sync)
+        let isWhole = disk.state.withLock { [id] state in
+            state.names.seen.values.contains(id) && state.files[id].seen.count >= Int(size)
+        }
+        guard isWhole else { throw .takenAway(path) }
+    }
+
     func sync() async throws(DiskError) {
         await disk.pause?()
         try syncNow()

@@ -186,7 +186,9 @@ public actor DurableCell {
         do throws(DiskError) {
             let file = try await openForWriting()
             for slot in order {
-                try await file.write(bytes, at: UInt64(slot * slotBytes), sync: true)
+                try await file.overwrite(
+                    bytes, at: UInt64(slot * slotBytes), ofSize: UInt64(2 * slotBytes),
+                    sync: true)
                 slots[slot] = .value(sequence: sequence, value)
             }
         } catch {

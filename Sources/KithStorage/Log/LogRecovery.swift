@@ -25,6 +25,8 @@ struct SegmentSummary {
     /// The greatest index of each group in it.
     var greatest: [GroupID: LogIndex] = [:]
 
+    var path: String { LogFormat.path(of: segment) }
+
     mutating func include(_ other: [GroupID: LogIndex]) {
         greatest.merge(other) { max($0, $1) }
     }

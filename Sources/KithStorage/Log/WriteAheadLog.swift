@@ -166,6 +166,28 @@ public actor WriteAheadLog {
         await closeFiles()
     }
 
+    /// Looks whether the files of all segments are there and as long as they were made. Ends the
+    /// log where one is not: what it held is lost to the next start. Of the segment in use each
+    /// write looks by itself, but at the file that it has, not at the name. A disk that does not
+    /// answer proves nothing.
+    public func checkFiles() async {
+        let looked = segments
+        guard state == .open, let sizes = try? await disk.sizes(of: looked.map(\.path)) else {
+            return
+        }
+        for (segment, size) in zip(looked, sizes) where size ?? 0 < segment.byteCount {
+            // An old one may have been removed by now.
+            guard segments.contains(where: { $0.segment == segment.segment }), !isRemoving else {
+                continue
+            }
+            mark(.logTakenAway)
+            return fail(.takenAway(segment.path))
+        }
+    }
+
+    /// Ends the log for a reason that lies beside it: nothing is acknowledged from now on.
+    public func end(by error: DiskError) { fail(error) }
+
     // MARK: Gathering
 
     private func admit(_ entries: [LogEntry], isIngest: Bool) throws(LogError) {
@@ -248,6 +270,8 @@ public actor WriteAheadLog {
         }
         while durable < last {
             do throws(DiskError) {
+                // The log may be ended between two writes (`end`).
+                if case .failed(let error) = state { throw error }
                 try await writeFirst()
             } catch {
                 fail(error)
@@ -285,11 +309,14 @@ public actor WriteAheadLog {
             bytes = header.encode() + bytes
         }
         do throws(DiskError) {
-            try await file.write(bytes, at: UInt64(offset), sync: Rules.syncsFrames)
+            try await file.overwrite(
+                bytes, at: UInt64(offset), ofSize: segment.byteCount, sync: Rules.syncsFrames)
         } catch {
-            mark(.logWriteFailed)
+            mark(error.isTakenAway ? .logTakenAway : .logWriteFailed)
             try Rules.writeFailed(error)
         }
+        // The log was ended meanwhile: nobody is told that anything is stored.
+        if case .failed(let error) = state { throw error }
 
         offset += bytes.count
         segments[segments.count - 1].include(greatest)
@@ -321,6 +348,7 @@ public actor WriteAheadLog {
     }
 
     private func fail(_ error: DiskError) {
+        if case .failed = state { return }
         state = .failed(error)
         gathering.removeAll()
         waitingBytes = 0

@@ -47,6 +47,9 @@ enum NodeFailure {
             "the data folder is no folder: \(what); give another --data"
         case EIO, ENXIO, ENODEV:
             "the disk is failing: \(what); look at the kernel's log (dmesg) before it is started again"
+        case ESTALE:
+            "\(error.path) was removed, moved or cut short while the node ran, so nothing is "
+                + "acknowledged any more: put the data folder back from a copy, or begin anew with --new"
         case EMFILE, ENFILE:
             "no more files can be opened: \(what); raise ulimit -n"
         default: what
