@@ -376,6 +376,10 @@ public enum Mark: UInt16, CaseIterable, Sendable {
     case logHandedOver
     /// A write or a sync of the log failed.
     case logWriteFailed
+    /// Frames are missing that were there when the log was closed.
+    case logEndCorrupt
+    /// Where a log was closed could not be stored.
+    case logEndNotNoted
     /// A file of the log was removed or cut short by somebody else.
     case logTakenAway
     /// Others waited for a write that failed.

@@ -254,7 +254,9 @@ public actor Node {
             for group in groups { await group.stop() }
             for link in peers.flatMap({ [$0.requests, $0.merges] }) { await link.close() }
             failure.finish()
-            await log.close()
+            if let error = await log.close() {
+                print(.warning("log: where it ends could not be noted in the folder: \(error)"))
+            }
             await closeFolder()
             tasks.cancelAll()
         }

@@ -22,6 +22,8 @@ public enum LogError: Error, Equatable, Sendable {
     case outOfOrder(OrderFault)
     /// Bytes that were once durable are damaged or gone. Nothing on the disk was changed.
     case corrupt(segment: SegmentID, offset: UInt64, reason: Corruption)
+    /// The file that says where the log was closed cannot be read. Nothing was changed.
+    case end(CellError)
     /// There is no log where one must be.
     case missing
     /// The log has entries, and must have none.
@@ -43,6 +45,8 @@ public enum Corruption: Error, Equatable, Sendable {
     /// No valid first frame here, yet `later` exists, and a segment is made only after the first
     /// frame of the one before it was synced.
     case frameBeforeSegment(expected: LogSequence, later: SegmentID)
+    /// No valid frame with sequence `expected` here, yet the log was closed behind frame `closed`.
+    case frameBeforeEnd(expected: LogSequence, closed: LogSequence)
     /// A valid frame or header that belongs to another segment: a misdirected write or a stale
     /// block.
     case wrongSegment(found: SegmentID)

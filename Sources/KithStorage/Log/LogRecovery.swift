@@ -11,6 +11,8 @@
 // So a bad place is a torn write only if nothing later was ever written; any later frame, header or
 // file proves that what is bad was durable once, and the log is corrupt.
 //
+// And no frame may be missing up to where the log was last closed cleanly (`LogEnd`).
+//
 // The last frame may be in the page cache only, if the process died because a sync had failed. So
 // it is written once more before anything is promised on top of it, and a prepared segment is made
 // anew.
@@ -49,8 +51,11 @@ struct RecoveredLog: Sendable {
 
 struct LogRecovery {
     let disk: any Disk
+    let loop: any Loop
     let options: LogOptions
 
+    /// Where the log was closed last.
+    private var closed: LogEnd?
     private var log: RecoveredLog
     /// The segments' files, ascending and without a gap.
     private var files: [SegmentID] = []
@@ -63,19 +68,22 @@ struct LogRecovery {
     /// The file after the last segment in use: prepared, or torn.
     private var spare: SegmentID?
 
-    init(disk: any Disk, randomness: any Randomness, options: LogOptions) {
+    init(disk: any Disk, loop: any Loop, randomness: any Randomness, options: LogOptions) {
         log = RecoveredLog(logID: LogID(drawnFrom: randomness))
         self.disk = disk
+        self.loop = loop
         self.options = options
     }
 
     /// Reads, judges, repairs. Entries go to `onEntry` in log order while reading, so a throw may
     /// come after some of them. Holds one segment in memory at a time.
     mutating func run(_ onEntry: (LogEntry) async -> Void) async throws(LogError) -> RecoveredLog {
+        closed = try await LogEnd.load(disk, loop)
         try await findSegments()
         var place = 0
         while place < files.count, try await readSegment(at: place, onEntry) { place += 1 }
         try judgeOldest()
+        try judgeEnd()
         try await repair()
         return log
     }
@@ -89,7 +97,7 @@ struct LogRecovery {
         }
         files = names.compactMap(LogFormat.segment(named:)).sorted()
         guard let first = files.first else {
-            guard Rules.mayMakeLog(options) else {
+            guard Rules.mayMakeLog(options, wasClosed: closed != nil) else {
                 mark(.logMissing)
                 throw .missing
             }
@@ -331,6 +339,16 @@ struct LogRecovery {
             mark(.logSegmentMissing)
             throw .corrupt(segment: log.oldestSegment, offset: 0, reason: .missingSegment)
         }
+    }
+
+    /// All that there was at the last clean close must be there: behind it nothing was being
+    /// written, so whatever looks like a torn write before it is none.
+    private func judgeEnd() throws(LogError) {
+        guard let closed, log.nextSequence <= closed.sequence else { return }
+        mark(.logEndCorrupt)
+        throw .corrupt(
+            segment: log.segments.last?.segment ?? SegmentID(1), offset: UInt64(log.offset),
+            reason: .frameBeforeEnd(expected: log.nextSequence, closed: closed.sequence))
     }
 
     // MARK: Repairing

@@ -102,7 +102,8 @@ public actor WriteAheadLog {
         onEntry: (LogEntry) async -> Void
     ) async throws(LogError) -> (log: WriteAheadLog, report: RecoveryReport) {
         options.checkInvariants()
-        var recovery = LogRecovery(disk: disk, randomness: randomness, options: options)
+        var recovery = LogRecovery(
+            disk: disk, loop: loop, randomness: randomness, options: options)
         let recovered = try await recovery.run(onEntry)
         let log = WriteAheadLog(
             recovered, disk: disk, loop: loop, options: options, onFailure: onFailure)
@@ -156,14 +157,33 @@ public actor WriteAheadLog {
         try await settle(upTo: lastGathered)
     }
 
-    /// Waits until all appends so far are durable, writes a seal and closes the files. Later
-    /// appends throw `closed`. Safe to call twice.
-    public func close() async {
-        guard state == .open else { return await closeFiles() }
+    /// Waits until all appends so far are durable, writes a seal, notes where the log ends and
+    /// closes the files. Later appends throw `closed`. Safe to call twice. What kept the end from
+    /// being noted: the log is as well closed, but the next open cannot tell that its end is gone.
+    @discardableResult
+    public func close() async -> CellError? {
+        guard state == .open else {
+            await closeFiles()
+            return nil
+        }
         state = .closed
         // The entries that the seal would vouch for are durable, or the log failed and said so.
         try? await seal()
+        let error = await noteEnd()
         await closeFiles()
+        return error
+    }
+
+    private func noteEnd() async -> CellError? {
+        guard state == .closed, let last = segments.last else { return nil }
+        let end = LogEnd(segment: last.segment, offset: UInt64(offset), sequence: durable)
+        do throws(CellError) {
+            try await end.store(disk, loop)
+            return nil
+        } catch {
+            mark(.logEndNotNoted)
+            return error
+        }
     }
 
     /// Looks whether the files of all segments are there and as long as they were made. Ends the

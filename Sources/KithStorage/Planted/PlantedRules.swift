@@ -14,8 +14,8 @@ enum PlantedRules {
         planted(.checksumIgnored) || PlainRules.isIntact(stored, computed)
     }
 
-    static func mayMakeLog(_ options: LogOptions) -> Bool {
-        planted(.lostLogForgiven) || PlainRules.mayMakeLog(options)
+    static func mayMakeLog(_ options: LogOptions, wasClosed: Bool) -> Bool {
+        planted(.lostLogForgiven) || PlainRules.mayMakeLog(options, wasClosed: wasClosed)
     }
 
     static func proofOfDamage(_ later: LogFrame?) -> LogFrame? {

@@ -18,8 +18,10 @@ enum PlainRules {
         stored == computed
     }
 
-    /// A log that was lost is not a first start.
-    static func mayMakeLog(_ options: LogOptions) -> Bool { options.mayCreate }
+    /// A log that was lost is not a first start: somebody knows, or it was closed once.
+    static func mayMakeLog(_ options: LogOptions, wasClosed: Bool) -> Bool {
+        options.mayCreate && !wasClosed
+    }
 
     /// A frame written later, behind bytes that are none, proves damage: that is no torn tail.
     static func proofOfDamage(_ later: LogFrame?) -> LogFrame? { later }

@@ -12,14 +12,15 @@ enum NodeFailure {
             "the data folder is used by another process, which holds \(error.path); stop it first, or "
                 + "give another --data"
         case .disk(let error): disk(error)
-        case .log(let error): log(error)
         case .identity(.disk(let error)), .identity(.failed(let error)): disk(error)
-        case .identity(.corrupt(let path)):
+        case .identity(.corrupt(let path)), .log(.end(.corrupt(let path))):
             "the file \(path) of the data folder is damaged; nothing was changed: put the data folder "
                 + "back from a copy"
-        case .identity(.unsupportedVersion(let version, let path)):
+        case .identity(.unsupportedVersion(let version, let path)),
+            .log(.end(.unsupportedVersion(let version, let path))):
             "the file \(path) of the data folder has format version \(version), which this version of "
                 + "kith does not read; nothing was changed"
+        case .log(let error): log(error)
         case .network(.cannotListen(let address, let message)):
             "cannot listen on \(address): \(message)"
                 + (message == String(cString: strerror(EADDRINUSE))
@@ -81,6 +82,7 @@ enum NodeFailure {
                 + Words.bytes(UInt64(limit))
         case .outOfOrder(let fault): order(fault)
         case .closed: "the log is closed"
+        case .end(let error): "where the log ends cannot be read (\(error)); nothing was changed"
         case .notEmpty: "the log has entries, and must have none"
         }
     }
@@ -96,6 +98,9 @@ enum NodeFailure {
         case .frameBeforeSegment(let expected, let later):
             "frame \(expected.rawValue) is not there, though segment \(later.rawValue), which was made "
                 + "after it, is"
+        case .frameBeforeEnd(let expected, let closed):
+            "frame \(expected.rawValue) is not there, though the log was closed cleanly behind frame "
+                + "\(closed.rawValue)"
         case .wrongSegment(let found):
             "what lies there belongs to segment \(found.rawValue)"
         case .wrongSequence(let found, let expected):
