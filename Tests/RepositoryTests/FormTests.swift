@@ -17,7 +17,6 @@ import Testing
 
     /// Larger files, each with the reason why it is one thing.
     static let largeFiles: [String: String] = [
-        "Tests/KithCoreTests/Event/EventReaderTests.swift": "one table of cases for one reader",
         "Tests/KithCoreTests/MergeModel/ModelOracle.swift":
             "one oracle: its checks share its books",
         "Tests/KithWireTests/Client/ClientTests.swift": "one client against one scripted network",

@@ -11,12 +11,7 @@ import Testing
     /// A person of two identifiers, a device that two accounts claim, a visitor, and a bad event.
     private static func story(passing: Int64? = nil) -> SimpleRun {
         let settings = ClusterSettings(seed: 1)
-        var random = Xoshiro256(seed: 1)
-        let times = WorkloadTimes(
-            .anything, end: 1_000_000_000, start: settings.start.rawValue,
-            retention: 90 * 86_400_000, &random)
-        var plan = PlanWriter(settings: settings, times: times, random: random)
-        plan.begin("p")
+        var plan = PlanWriter.ofStory(settings)
         let (u0, a0, a1, d0) = (plan.user(0), plan.cookie(0), plan.cookie(1), plan.device(0))
         let list: [[PlannedIdentifier]] = [
             [a0], [u0, a0], [a1], [plan.user(2), d0], [plan.user(3), d0], [d0], [a0],
@@ -308,12 +303,7 @@ import Testing
         }.filter { places.home(of: "user_id", $0.value, space: "default") == 1 }
         let cookie = identifiers("anonymous_id", at: 1)[0]
         let device = identifiers("device_id", at: 3)[0]
-        var random = Xoshiro256(seed: 1)
-        let times = WorkloadTimes(
-            .anything, end: 1_000_000_000, start: settings.start.rawValue,
-            retention: 90 * 86_400_000, &random)
-        var plan = PlanWriter(settings: settings, times: times, random: random)
-        plan.begin("p")
+        var plan = PlanWriter.ofStory(settings)
         let list = [
             [accounts[0], cookie], isContested ? [accounts[1], cookie] : [accounts[1]],
             [cookie, device],
@@ -344,12 +334,7 @@ import Testing
     func `a value that a deletion took back does not outlive that`(days: Int64, isEnded: Bool) {
         let settings = ClusterSettings(seed: 1)
         let day: Int64 = 86_400_000
-        var random = Xoshiro256(seed: 1)
-        let times = WorkloadTimes(
-            .anything, end: 1_000_000_000, start: settings.start.rawValue,
-            retention: 90 * day, &random)
-        var plan = PlanWriter(settings: settings, times: times, random: random)
-        plan.begin("p")
+        var plan = PlanWriter.ofStory(settings)
         for (place, value) in ["older", "newer", nil].enumerated() {
             let at = UInt64(place) * 100_000_000
             let event = plan.event(
@@ -375,12 +360,7 @@ import Testing
     /// Found by `kith simulate --seed 22556489403014`.
     @Test func `an event that counts again in a later life has the time of that`() {
         let settings = ClusterSettings(seed: 1)
-        var random = Xoshiro256(seed: 1)
-        let times = WorkloadTimes(
-            .anything, end: 1_000_000_000, start: settings.start.rawValue,
-            retention: 90 * 86_400_000, &random)
-        var plan = PlanWriter(settings: settings, times: times, random: random)
-        plan.begin("p")
+        var plan = PlanWriter.ofStory(settings)
         let event = plan.event(
             [plan.cookie(0)], at: 0, time: settings.start.rawValue, kind: .track, traits: [])
         plan.ingest(client: 0, at: 0, [event])

@@ -22,12 +22,7 @@ import Testing
 
     private static func violations(_ writes: [Write], _ reads: [Read]) -> [String] {
         let settings = ClusterSettings(seed: 1)
-        var random = Xoshiro256(seed: 1)
-        let times = WorkloadTimes(
-            .anything, end: 1_000_000_000, start: settings.start.rawValue,
-            retention: 90 * 86_400_000, &random)
-        var plan = PlanWriter(settings: settings, times: times, random: random)
-        plan.begin("p")
+        var plan = PlanWriter.ofStory(settings)
         let user = plan.user(0)
         for write in writes {
             plan.ingest(

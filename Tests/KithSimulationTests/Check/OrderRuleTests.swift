@@ -16,12 +16,7 @@ import Testing
         isApart: Bool = false, clients: Int = 1,
         _ list: (PlanWriter) -> [[PlannedIdentifier]]
     ) -> PlannedWork {
-        var random = Xoshiro256(seed: 1)
-        let times = WorkloadTimes(
-            .anything, end: 1_000_000_000, start: settings.start.rawValue,
-            retention: 90 * 86_400_000, &random)
-        var plan = PlanWriter(settings: settings, times: times, random: random)
-        plan.begin("p")
+        var plan = PlanWriter.ofStory(settings)
         for (place, identifiers) in list(plan).enumerated() {
             let at = UInt64(place) * (isApart ? 10_000_000 : 1)
             let event = plan.event(identifiers, at: at, time: settings.start.rawValue)

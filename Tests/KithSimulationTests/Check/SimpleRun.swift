@@ -1,3 +1,4 @@
+import KithBytes
 import KithCore
 import KithServer
 import KithWire
@@ -92,5 +93,18 @@ struct SimpleRun {
             profiles.append(profile)
         }
         return profiles
+    }
+}
+
+extension PlanWriter {
+    /// A plan of a second, begun, whose clocks show what `settings` say.
+    static func ofStory(_ settings: ClusterSettings = ClusterSettings(seed: 1)) -> PlanWriter {
+        var random = Xoshiro256(seed: 1)
+        let times = WorkloadTimes(
+            .anything, end: 1_000_000_000, start: settings.start.rawValue,
+            retention: 90 * 86_400_000, &random)
+        var plan = PlanWriter(settings: settings, times: times, random: random)
+        plan.begin("p")
+        return plan
     }
 }

@@ -20,17 +20,6 @@ import Testing
         return world
     }
 
-    private func index(_ world: PeerWorld, _ node: Int) throws -> LogIndex {
-        let map = try world.cluster.run(at: 1) { try await $0.status() }
-        guard case .array(let groups)? = try CBORValue(decoding: map.span.bytes)["groups"] else {
-            return .zero
-        }
-        for group in groups where group["leader"] == .unsigned(UInt64(node)) {
-            if case .unsigned(let index)? = group["applied"] { return LogIndex(index) }
-        }
-        return .zero
-    }
-
     /// Starts the nodes at once, each with an empty volume, and waits until they serve.
     private func beginAnew(_ cluster: SimulatedCluster, _ numbers: [Int]) throws {
         for number in numbers {
@@ -91,7 +80,7 @@ import Testing
     @Test func `whenever beginning anew is cut short, a plain start goes on above all`() throws {
         let world = try world(5)
         defer { try? world.cluster.shutdown() }
-        let before = try index(world, 2)
+        let before = try world.applied(at: 2)
         try world.cluster.stop(2)
         var goneOn = 0
         for k in 1...300 {
@@ -112,7 +101,8 @@ import Testing
             try world.pass(milliseconds: 1_500)
             #expect(world.cluster.isUp(2), "cut short at operation \(k)")
             #expect(
-                try index(world, 2) > LogIndex(before.rawValue + FolderStarts.unheardEntriesMax),
+                try world.applied(at: 2)
+                    > LogIndex(before.rawValue + FolderStarts.unheardEntriesMax),
                 "cut short at operation \(k)")
             try world.cluster.stop(2)
             if !hasFailed {

@@ -82,7 +82,7 @@ import Testing
         let later = world.person("later", cookieAt: 2, accountAt: 2)
         #expect(try world.ingestAll(later.events.map(\.event), at: 1).allSatisfy { $0 == .ok })
         try world.pass(milliseconds: 2_500)
-        let applied = try index(world, 2)
+        let applied = try world.applied(at: 2)
         try world.cluster.stop(2)
         world.cluster.setDisk(old, 2)
 
@@ -90,7 +90,7 @@ import Testing
 
         world.cluster.setDisk(image(world, 2), 2)
         try restart(world, .restored)
-        #expect(try index(world, 2) > applied)
+        #expect(try world.applied(at: 2) > applied)
         let kept = try #require(persons.first { $0.cookieNode == 2 && $0.accountNode == 2 })
         #expect(try world.profile("user_id", kept.account, at: 1) != nil)
         #expect(try world.ingestAll(later.events.map(\.event), at: 3).allSatisfy { $0 == .ok })
@@ -120,13 +120,14 @@ import Testing
     func `a node begins anew above all that others have heard of it`(seed: UInt64) throws {
         let (world, persons) = try world(seed)
         defer { shutdown(world) }
-        let before = try index(world, 2)
+        let before = try world.applied(at: 2)
         try world.cluster.stop(2)
         world.cluster.setDisk(SimulatedDisk(), 2)
 
         try restart(world, .new)
 
-        #expect(try index(world, 2) > LogIndex(before.rawValue + FolderStarts.unheardEntriesMax))
+        #expect(
+            try world.applied(at: 2) > LogIndex(before.rawValue + FolderStarts.unheardEntriesMax))
         let fresh = world.person("fresh", cookieAt: 1, accountAt: 2)
         #expect(try world.ingestAll(fresh.events.map(\.event), at: 3).allSatisfy { $0 == .ok })
         // Those whose account was lost are known anew by the next event that names it.
@@ -167,7 +168,7 @@ import Testing
     @Test func `whenever beginning anew is cut short, it can be done again`() throws {
         let (world, _) = try world(6)
         defer { shutdown(world) }
-        let before = try index(world, 2)
+        let before = try world.applied(at: 2)
         try world.cluster.stop(2)
         for k in 1...300 {
             world.cluster.setDisk(SimulatedDisk(), 2)
@@ -186,7 +187,8 @@ import Testing
             try world.pass(milliseconds: 1_500)
             #expect(world.cluster.isUp(2), "cut short at operation \(k)")
             #expect(
-                try index(world, 2) > LogIndex(before.rawValue + FolderStarts.unheardEntriesMax))
+                try world.applied(at: 2)
+                    > LogIndex(before.rawValue + FolderStarts.unheardEntriesMax))
             try world.cluster.stop(2)
             if !hasFailed { return }
         }
@@ -377,16 +379,6 @@ import Testing
     // MARK: Support
 
     /// Where the log of node 2's group ends.
-    private func index(_ world: PeerWorld, _ node: Int) throws -> LogIndex {
-        let map = try world.cluster.run(at: 1) { try await $0.status() }
-        let tree = try CBORValue(decoding: map.span.bytes)
-        guard case .array(let groups)? = tree["groups"] else { return .zero }
-        for group in groups where group["leader"] == .unsigned(UInt64(node)) {
-            if case .unsigned(let index)? = group["applied"] { return LogIndex(index) }
-        }
-        return .zero
-    }
-
     /// Starts node 2 and has all nodes speak to each other again.
     private func restart(_ world: PeerWorld, _ folder: FolderUse) throws {
         try world.cluster.start(2, folder: folder)

@@ -148,6 +148,18 @@ struct PeerWorld {
         }
     }
 
+    /// How far the log of the group that the node leads is applied, as node 1 says.
+    func applied(at node: Int) throws -> LogIndex {
+        let bytes = try cluster.run(at: 1) { try await $0.status() }
+        guard case .array(let groups)? = try CBORValue(decoding: bytes.span.bytes)["groups"] else {
+            return .zero
+        }
+        for group in groups where group["leader"] == .unsigned(UInt64(node)) {
+            if case .unsigned(let index)? = group["applied"] { return LogIndex(index) }
+        }
+        return .zero
+    }
+
     /// Sealed records of all groups of nodes that answer, as `node` says.
     func sealed(at node: Int) throws -> UInt64 {
         let bytes = try cluster.run(at: node) { try await $0.status(retries: 5) }
