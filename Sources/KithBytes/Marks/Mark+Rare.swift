@@ -16,8 +16,6 @@ extension Mark {
         case .dropContested, .sealContested:
             "a contested leaf lies in an account's profile: that ends by erasing only, and is sealed "
                 + "by the link between two user ids only"
-        case .eventLinksAgain:
-            "clients of worlds send nothing again at the end of an import; tests come here"
         case .traitDeletionGone, .traitDeletionEnded:
             "a profile full of deleted traits, or a value older than a deletion of 90 days ago: more "
                 + "than a world's clients send; tests come here"
@@ -50,13 +48,9 @@ extension Mark {
             "worlds start a node once; tests of processes come here"
         case .folderOtherWrong:
             "a node that can be reached is asked before anybody is told; tests of folders come here"
-        case .folderAsks, .groupRisen, .logUnowned, .groupMalformed, .groupOtherGroup,
-            .groupEntryUnknown:
-            "worlds give a node its own folder again; tests of folders come here"
-        case .nodeRunsAlready:
-            "worlds have no second port for a node; tests of processes come here"
-        case .folderOfAnotherCluster, .logOfAnotherCluster:
-            "worlds give each node its own folder; tests come here"
+        case .logUnowned, .groupMalformed, .groupOtherGroup, .groupEntryUnknown,
+            .logOfAnotherCluster:
+            "worlds give a node no folder of which a part is another's; tests of folders come here"
         case .folderOtherClass, .nodeEntryMisplaced, .peerOtherNodeAnswers, .peerFileDiffers:
             "worlds have one cluster file; tests come here"
         case .groupMemoryFull:

@@ -1,4 +1,5 @@
 internal import KithBytes
+internal import KithConsensus
 internal import KithCore
 
 // What a simulation reads of a group.
@@ -6,6 +7,14 @@ internal import KithCore
 extension Group {
     /// Traps where a rule of the group's records is broken. O(records).
     func checkInvariants() { machine.checkInvariants(on: shards) }
+
+    /// Whether there is no record, none was ever counted, and nothing is on its way to the log.
+    /// O(shards).
+    var holdsNothing: Bool {
+        let totals = snapshot()
+        return totals.records == 0 && totals.statistics == Statistics()
+            && consensus.last == machine.applied && unloggedOperations.allSatisfy(\.isEmpty)
+    }
 
     /// Whether there may be any: a record is sealed, or an operation waits for the log. O(1).
     var mayHaveOpenMerges: Bool {

@@ -36,6 +36,12 @@ extension Node {
         return FolderWord(starts: folder.starts, news: NodeNews(words: [own]))
     }
 
+    /// Whether the logs of this node's groups say nothing but that they began. Only where nothing
+    /// of the node runs at the moment. O(shards).
+    public nonisolated func inspectHoldsNothing() -> Bool {
+        groups.allSatisfy { group in group.assumeIsolated { $0.holdsNothing } }
+    }
+
     /// What this node has heard of another's folder; nil where that is nothing. Only where nothing
     /// of the node runs at the moment.
     public nonisolated func inspectHeard(of other: NodeID) -> NodeWord? {

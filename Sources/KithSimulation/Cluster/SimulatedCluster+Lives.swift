@@ -14,10 +14,17 @@ extension SimulatedCluster {
     func begin(
         _ number: Int, adjusting adjust: (inout NodeSettings) -> Void = { _ in }
     ) -> SimulatedNode.Life {
-        let place = node(number)
-        precondition(!place.isUp, "node \(number) is up")
+        begin(node(number), adjusting: adjust)
+    }
+
+    /// The same of one process of a node.
+    @discardableResult
+    func begin(
+        _ place: SimulatedNode, adjusting adjust: (inout NodeSettings) -> Void = { _ in }
+    ) -> SimulatedNode.Life {
+        precondition(!place.isUp, "\(place.name) is up")
         var nodeSettings = NodeSettings(
-            configuration: settings.configuration(), nodeID: NodeID(UInt16(number)),
+            configuration: settings.configuration(), nodeID: NodeID(UInt16(place.number)),
             software: "kith simulation")
         nodeSettings.log = settings.log
         nodeSettings.tuning = settings.tuning
@@ -88,6 +95,32 @@ extension SimulatedCluster {
             keeping: { _ in .everything }, pause: waits(of: number), onOperation: watch(number))
     }
 
+    // MARK: Second processes
+
+    /// A second process of that node, which is down, on a machine of its own with a disk in the
+    /// state of `disk`, at another port. One at a time.
+    func copy(of number: Int, on disk: SimulatedDisk) -> SimulatedNode {
+        let lanes = (0..<settings.loopCount).map {
+            simulator.lane(node: SimulatedNode.nameOfCopy(number), loop: $0)
+        }
+        return SimulatedNode(
+            number: number, asCopy: true, lanes: lanes, clock: node(number).clock,
+            disk: disk.copy(pause: waits(of: number)), trouble: SimulatedNode.DiskTrouble())
+    }
+
+    /// Takes away the life of a second process that has ended; its files stay as they are.
+    func bury(_ copy: SimulatedNode) {
+        copy.life = nil
+        copy.disk = copy.disk.crash(
+            keeping: { _ in .everything }, pause: waits(of: copy.number))
+    }
+
+    /// The second process dies, where it runs.
+    func kill(_ copy: SimulatedNode) {
+        network.crash(copy.name)
+        cutOff(copy)
+    }
+
     /// The node's process dies and its machine loses power: of what was not synced, the disk keeps
     /// what `keeping` says, or the seed. The old life is cut off and unwinds in the background.
     public func crash(_ number: Int = 1, keeping: ((UnsyncedWrite) -> KeptPart)? = nil) {
@@ -107,6 +140,10 @@ extension SimulatedCluster {
             place.disk = place.disk.crash(
                 using: &random, pause: waits(of: number), onOperation: watch(number))
         }
+        cutOff(place)
+    }
+
+    private func cutOff(_ place: SimulatedNode) {
         guard let life = place.life else { return }
         place.life = nil
         life.isCutOff = true

@@ -157,14 +157,18 @@ public final class SimulatedCluster {
     /// A client that speaks to that node only.
     public func client(at node: Int) -> Client { client(-node, places: [self.node(node)]) }
 
+    /// A client that speaks to a second process of a node only.
+    func client(atCopy copy: SimulatedNode) -> Client {
+        client(-nodes.count - copy.number, places: [copy])
+    }
+
     private func client(_ key: Int, places: [SimulatedNode]) -> Client {
         if let client = clients[key] { return client }
         var options = ClientOptions()
         options.clusterName = settings.name
         let client = Client(
-            addresses: places.map {
-                NodeAddress(host: "127.0.0.1", port: UInt16(7100 + $0.number))
-            }, options: options, network: network.host("client"), clock: clientClock,
+            addresses: places.map { NodeAddress(host: "127.0.0.1", port: $0.port) },
+            options: options, network: network.host("client"), clock: clientClock,
             loop: clientLane)
         clients[key] = client
         clientLane.start { await client.run() }

@@ -49,7 +49,10 @@ final class SimulatedNode {
     }
 
     let number: Int
+    /// Of its host.
     let name: String
+    /// Where its process is reached.
+    let port: UInt16
     let lanes: [Lane]
     let clock: SimulatedClock
     var disk: SimulatedDisk {
@@ -60,18 +63,23 @@ final class SimulatedNode {
     /// What the node said, over all lives.
     let said = SaidLines()
 
+    /// `asCopy`: a second process of the node, on another machine and at another port.
     init(
-        number: Int, lanes: [Lane], clock: SimulatedClock, disk: SimulatedDisk,
-        trouble: DiskTrouble
+        number: Int, asCopy: Bool = false, lanes: [Lane], clock: SimulatedClock,
+        disk: SimulatedDisk, trouble: DiskTrouble
     ) {
         self.number = number
-        name = "n\(number)"
+        name = asCopy ? Self.nameOfCopy(number) : "n\(number)"
+        port = UInt16((asCopy ? 7200 : 7100) + number)
         self.lanes = lanes
         self.clock = clock
         self.disk = disk
         self.trouble = trouble
         trouble.disk = disk
     }
+
+    /// The host of a second process of that node.
+    static func nameOfCopy(_ number: Int) -> String { "n\(number)-copy" }
 
     /// True from `start` until the life has ended.
     var isUp: Bool { life.map { $0.end == nil } ?? false }

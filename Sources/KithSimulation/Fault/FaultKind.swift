@@ -45,9 +45,14 @@ public enum FaultKind: String, CaseIterable, Sendable {
     case slowDisk = "slow-disk"
     case cellRot = "cell-rot"
     case unknownRoom = "unknown-room"
-    // Folder: while a node is down, its data folder becomes another; the right one is put back.
+    // Folder: a node's data folder becomes another; the right one is put back.
     case emptyFolder = "empty-folder"
     case olderFolder = "older-folder"
+    case foreignFolder = "foreign-folder"
+    case copiedFolder = "copied-folder"
+    // The same, and the other one stays: that is meant, and what is lost is nothing.
+    case newFolder = "new-folder"
+    case restoredFolder = "restored-folder"
     // Time.
     case skew
     case drift
@@ -82,7 +87,9 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .tornWrite, .lostWrites, .reorderedWrites, .syncError, .writeError, .readError,
             .fullDisk, .slowDisk, .cellRot, .unknownRoom:
             .disk
-        case .emptyFolder, .olderFolder: .folder
+        case .emptyFolder, .olderFolder, .foreignFolder, .copiedFolder, .newFolder,
+            .restoredFolder:
+            .folder
         case .skew, .drift, .jumpForward, .jumpBack, .freeze, .swing: .time
         case .bitRot, .lostLog, .lostSegment, .headerRot, .cellLost: .beyond
         }
@@ -135,6 +142,16 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .olderFolder:
             "a node starts with an older copy of its folder, which others know to be older, then "
                 + "with its own again"
+        case .foreignFolder:
+            "a node starts with a copy of another node's folder, which must be refused, then with "
+                + "its own again"
+        case .copiedFolder:
+            "a second process of a node starts elsewhere, with a copy of its folder; the node or "
+                + "others know better, so it must end, and the node must not"
+        case .newFolder: "a node that holds nothing yet loses its folder, and is started with --new"
+        case .restoredFolder:
+            "a node's folder becomes a copy that lacks nothing but starts, and it is started with "
+                + "--restored"
         case .skew: "a node's wall clock is wrong by up to a minute, until all is healed"
         case .drift: "a node's wall clock goes too fast, or too slow, for a while"
         case .jumpForward: "a node's wall clock goes 91 days ahead, until all is healed"

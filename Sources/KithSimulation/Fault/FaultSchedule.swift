@@ -142,9 +142,11 @@ public struct FaultSchedule: Sendable {
             let kinds = kinds.filter { choice.allows($0) }
             if kinds.isEmpty { return }
             for _ in 0...random.below(3) {
-                let at = random.below(max(1, stepTimes[stepTimes.count - 1]))
+                var at = random.below(max(1, stepTimes[stepTimes.count - 1]))
                 let node = 1 + random.below(nodeCount)
                 let kind = kinds.count == 1 ? kinds[0] : kinds[random.below(kinds.count)]
+                // Early, while there are nodes that hold nothing.
+                if kind == .newFolder { at = min(at, stepTimes[stepTimes.count / 16]) }
                 faults.append(
                     Fault(
                         number: number + faults.count, kind: kind, at: at, node: node, other: 0,
@@ -168,7 +170,8 @@ public struct FaultSchedule: Sendable {
             random.logarithmic(1_000_000...5_000_000_000)
         case .reset, .resetMidFrame, .halfOpen, .bitFlip, .lostAccept, .roughStart: 0
         // Long enough that the node tries to start.
-        case .bitRot, .lostLog, .lostSegment, .headerRot, .cellLost, .emptyFolder, .olderFolder:
+        case .bitRot, .lostLog, .lostSegment, .headerRot, .cellLost, .emptyFolder, .olderFolder,
+            .foreignFolder, .copiedFolder, .newFolder, .restoredFolder:
             random.logarithmic(1_000_000_000...15_000_000_000)
         // Within the time that a plan takes: what was seen before is asked for again.
         case .swing: random.logarithmic(1_000_000...2_000_000_000)

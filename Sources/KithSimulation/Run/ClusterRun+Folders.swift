@@ -18,25 +18,45 @@ internal import KithWire
 
 extension ClusterRun {
     /// Virtual time in which a node that serves with a wrong folder has ended.
-    private static let refusalNanosecondsMax: UInt64 = 5_000_000_000
+    static let refusalNanosecondsMax: UInt64 = 5_000_000_000
     /// Between two looks at whether somebody knows better.
-    private static let lookNanoseconds: UInt64 = 1_000_000
+    static let folderLookNanoseconds: UInt64 = 1_000_000
 
     /// What a node says where its folder is not its own.
     func refuses(_ keeper: NodeKeeper, _ failure: NodeError) -> Bool {
         guard let wrong = keeper.wrongFolder else { return false }
         switch failure {
-        case .folderEmpty: guard wrong.isKnownAtHome else { return false }
-        case .folderRefused, .folderReplaced: break
+        case .folderEmpty: guard wrong.isKnownAtHome, !wrong.isForeign else { return false }
+        case .otherCluster(key: "node", _, _): guard wrong.isForeign else { return false }
+        case .folderRefused, .folderReplaced: guard !wrong.isForeign else { return false }
         default: return false
         }
         countInjected(wrong.fault)
         return true
     }
 
+    /// What is done by hand is done to one node at a time, and what is meant to no other then.
+    var isHandFree: Bool {
+        copies.isEmpty
+            && keepers.allSatisfy { $0.hasOwnFolder && $0.use == nil && $0.restoring == nil }
+    }
+
     func injectFolder(_ fault: Fault) {
         var chance = Xoshiro256(seed: fault.chance)
+        guard keepers.allSatisfy({ $0.use == nil && $0.restoring == nil }) else { return }
         switch fault.kind {
+        case .copiedFolder: copyFolder(fault, &chance)
+        case .newFolder: beginAnew(fault, &chance)
+        case .restoredFolder: restore(fault)
+        case .foreignFolder:
+            let others = cluster.nodes.map(\.number).filter {
+                $0 != fault.node && keeper($0).hasOwnFolder && keeper($0).isServing
+            }
+            let isPowerLoss = chance.oneIn(2)
+            guard !others.isEmpty else { return }
+            let other = others[chance.below(others.count)]
+            let disk = cluster.node(other).disk.crash(keeping: { _ in .everything })
+            replaceFolder(fault, disk, nil, nil, isPowerLoss: isPowerLoss)
         case .emptyFolder:
             let mayMake = chance.oneIn(2)
             replaceFolder(
@@ -65,7 +85,7 @@ extension ClusterRun {
         isPowerLoss: Bool
     ) {
         let keeper = keeper(fault.node)
-        guard keeper.hasOwnFolder else { return }
+        guard keeper.hasOwnFolder, keeper.use == nil, keeper.restoring == nil else { return }
         crash(
             fault.node, down: 0, isSilent: false,
             keeping: isPowerLoss ? nil : { _ in .everything })
@@ -73,7 +93,7 @@ extension ClusterRun {
             fault: fault, right: cluster.node(fault.node).disk, content: content, use: use)
         cluster.setDisk(disk, fault.node)
         cluster.node(fault.node).disk.setFreeBytes(Self.roomBytes)
-        note("n\(fault.node): \(content == nil ? "an empty folder" : "an older folder")")
+        note("n\(fault.node) has another folder: \(fault.kind.rawValue)")
         atEnd(of: fault) { run, keeper in
             if keeper.wrongFolder?.fault.number == fault.number { run.putBack(fault.node) }
         }
@@ -83,7 +103,8 @@ extension ClusterRun {
     private func watchFolder(_ fault: Fault) {
         guard !isOver, keeper(fault.node).wrongFolder?.fault.number == fault.number else { return }
         putBackUnlessKnown(fault.node)
-        simulator.schedule(after: Self.lookNanoseconds, subject: UInt64(fault.number)) { [self] in
+        simulator.schedule(after: Self.folderLookNanoseconds, subject: UInt64(fault.number)) {
+            [self] in
             watchFolder(fault)
         }
     }
@@ -107,6 +128,7 @@ extension ClusterRun {
         for place in cluster.nodes where keeper(place.number).wrongFolder != nil {
             putBackUnlessKnown(place.number)
         }
+        for copy in copies { endUnlessKnown(copy) }
     }
 
     func putBackUnlessKnown(_ number: Int) {
@@ -117,22 +139,29 @@ extension ClusterRun {
     /// Whether the node itself, or another that it reaches, knows that the folder is wrong.
     private func isKnown(_ wrong: WrongFolder, _ number: Int) -> Bool {
         if wrong.isKnownAtHome { return true }
-        return cluster.nodes.contains { other in
-            guard other.number != number, let node = witness(other, of: number) else {
+        return hasWitness(of: cluster.node(number), wrong.isRefused)
+    }
+
+    /// Whether another node that this process reaches has heard of its node what `isRefused` says
+    /// is more than its folder has.
+    func hasWitness(of process: SimulatedNode, _ isRefused: (NodeWord) -> Bool) -> Bool {
+        cluster.nodes.contains { other in
+            guard other.number != process.number, let node = reached(other, by: process) else {
                 return false
             }
-            let heard = simulator.inspect { node.inspectHeard(of: NodeID(UInt16(number))) }
-            return heard.flatMap { $0 }.map(wrong.isRefused) ?? false
+            let id = NodeID(UInt16(process.number))
+            let heard = simulator.inspect { node.inspectHeard(of: id) }
+            return heard.flatMap { $0 }.map(isRefused) ?? false
         }
     }
 
-    /// The other node where nothing keeps it from answering this one.
-    private func witness(_ other: SimulatedNode, of number: Int) -> Node? {
+    /// The node where nothing keeps it from answering that process.
+    func reached(_ other: SimulatedNode, by process: SimulatedNode) -> Node? {
         let keeper = keeper(other.number)
         guard keeper.isServing, !keeper.isStopping, keeper.pauses.isEmpty, keeper.fulls.isEmpty,
             !other.disk.hasFailed, let life = other.life, life.end == nil,
             cluster.network.weather.isFine(
-                between: other.name, cluster.node(number).name, now: simulator.nanoseconds)
+                between: other.name, process.name, now: simulator.nanoseconds)
         else { return nil }
         return life.node
     }
@@ -151,7 +180,9 @@ extension ClusterRun {
             return now.fault.number == wrong.fault.number && now.lives == life
                 && cluster.node(number).isUp && isKnown(now, number)
         }
-        if wrong.isKnownAtHome { broke("17 folders are known", "n\(number) takes an empty folder") }
+        if wrong.isKnownAtHome {
+            broke("17 folders are known", "n\(number) takes a folder that is empty or foreign")
+        }
         if let value = cluster.nobody(at: number) {
             let get = Get(
                 space: "nobody", namespace: plan.settings.identity.namespaces[0].name, value: value)

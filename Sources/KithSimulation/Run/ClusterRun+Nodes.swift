@@ -88,7 +88,7 @@ extension ClusterRun {
         let life = cluster.begin(number) { [adjust = keeper.adjusts.last?.body] settings in
             settings.acceptsClock = keeper.hasAcceptedClock
             adjust?(&settings)
-            if let use = keeper.wrongFolder?.use { settings.folder = use }
+            if let use = keeper.wrongFolder?.use ?? keeper.use { settings.folder = use }
         }
         life.onServing = { [self] in serves(number, mustRefuse && disk.hasFailed(.read)) }
         life.onEnd = { [self] failure in ended(number, failure) }
@@ -97,6 +97,7 @@ extension ClusterRun {
     private func serves(_ number: Int, _ readsFailed: Bool) {
         if keeper(number).wrongFolder != nil { return servesWrongFolder(number) }
         keeper(number).isServing = true
+        keeper(number).use = nil
         note("n\(number) serves")
         cluster.noteServing(number)
         if readsFailed {
@@ -112,6 +113,7 @@ extension ClusterRun {
             // What it was started with was over, or another came, before it served.
             stop(number, down: 0)
         }
+        servesAgain(number)
     }
 
     private func ended(_ number: Int, _ failure: NodeError?) {
@@ -129,6 +131,8 @@ extension ClusterRun {
             keeper.acceptsClock = true
         } else if let failure, refuses(keeper, failure) {
             note("n\(number) refuses the folder: \(failure)")
+        } else if let failure, isToBeStartedAgain(keeper, failure) {
+            note("n\(number) did not begin: \(failure)")
         } else if let failure {
             note("n\(number) \(keeper.isServing ? "ended" : "did not start"): \(failure)")
             if !isExcused {
@@ -138,6 +142,7 @@ extension ClusterRun {
             note("n\(number) stopped")
             if !keeper.isStopping { broke("1 nodes go on", "n\(number) ended without a reason") }
         }
+        keepCopy(number, isClean: failure == nil)
         let pause = keeper.isServing ? Self.restartNanoseconds : Self.refusedNanoseconds
         keeper.isServing = false
         keeper.isStopping = false
@@ -175,6 +180,7 @@ extension ClusterRun {
         keeper(number).isServing = false
         keeper(number).isStopping = false
         keeper(number).stopsWhenServing = nil
+        keeper(number).restoring = nil
         keeper(number).downUntil = max(keeper(number).downUntil, now + down)
         startLater(number, after: keeper(number).downUntil - now)
         lookAfterFolders()
@@ -251,6 +257,7 @@ extension ClusterRun {
         note("all is healed")
         isHealed = true
         for place in cluster.nodes { putBack(place.number) }
+        endCopies()
         cluster.network.weather.clear()
         setClocks(partsPerMillion: -1_000_000)
         if !plan.keepsClocks {

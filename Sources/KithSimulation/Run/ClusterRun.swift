@@ -35,6 +35,8 @@ public final class ClusterRun: PlanWorld, @unchecked Sendable {
     /// All faults are over.
     var isHealed = false
     let keepers: [NodeKeeper]
+    /// Second processes of nodes.
+    var copies: [FolderCopy] = []
     /// What was under way at each crash.
     var crashes = CrashMatrix()
     var injected: [FaultKind: Int] = [:]
@@ -106,6 +108,7 @@ public final class ClusterRun: PlanWorld, @unchecked Sendable {
             place.life?.onServing = nil
             place.life?.onEnd = nil
         }
+        endCopies()
         do {
             try cluster.shutdown()
         } catch {

@@ -46,6 +46,10 @@ final class NodeKeeper {
     var backup: SimulatedDisk?
     /// The folder that it has instead of its own.
     var wrongFolder: WrongFolder?
+    /// How it is started until it serves, where its present folder is meant to be its own.
+    var use: FolderUse?
+    /// The copy of its folder that is put back for its own.
+    var restoring: RestoredFolder?
     /// The reads that fail, one at each of its next starts.
     var failingReads: [(fault: Int, count: Int)] = []
     /// The faults that have it stand still.
