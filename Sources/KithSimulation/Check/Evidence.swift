@@ -48,6 +48,8 @@ struct Evidence {
         var refusals: [RejectionReason] = []
         /// Ownership that this run has no cause for.
         var strange: [IngestResult] = []
+        /// Of its tries, those for its links alone.
+        var linkTries = 0
         /// What its time was taken as.
         var time: ClosedRange<Int64> = 0...0
 
@@ -211,6 +213,10 @@ struct Evidence {
         events[place].client = events[place].client ?? call.client
         events[place].sent = min(events[place].sent, call.invoked)
         events[place].returned = max(events[place].returned, call.returned)
+        if call.isForLinks {
+            takeLinks(result, at: place)
+            return
+        }
         switch result {
         case .ok, .duplicate:
             if result == .ok {
@@ -232,6 +238,19 @@ struct Evidence {
             isSmooth = false
             events[place].uncertainCount += 1
         case .overloaded: isSmooth = false
+        case .forgotten, .suppressed: events[place].strange.append(result)
+        }
+    }
+
+    /// What was acknowledged before comes again for its links alone, and counts nothing; where its
+    /// profile has ended meanwhile there is nothing to link.
+    private mutating func takeLinks(_ result: IngestResult, at place: Int) {
+        events[place].linkTries += 1
+        switch result {
+        case .ok: events[place].strange.append(result)
+        case .duplicate, .expiredOnArrival: break
+        case .unknown, .overloaded: isSmooth = false
+        case .rejected(let reason): events[place].refusals.append(reason)
         case .forgotten, .suppressed: events[place].strange.append(result)
         }
     }

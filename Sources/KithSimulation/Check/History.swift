@@ -22,6 +22,9 @@ public struct History: Sendable {
         public var answer: Answer
         /// Of events that were expired and are sent again: nothing is counted of them yet.
         public var isProvisional = false
+        /// Of events that were taken before and are sent again for their links: nothing more is
+        /// counted of them.
+        public var isForLinks = false
 
         /// A request of that step, and its answer.
         public init(

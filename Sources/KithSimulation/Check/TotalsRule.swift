@@ -62,7 +62,8 @@ enum TotalsRule: Checker.Rule {
                 $0.acknowledged.map { $0 < one.call.invoked } ?? false
             }
             let most = evidence.events.reduce(0) {
-                $0 + ($1.isPossible && $1.sent <= one.call.returned ? max(1, $1.tries) : 0)
+                let isSent = $1.isPossible && $1.sent <= one.call.returned
+                return $0 + (isSent ? max(1, $1.tries - $1.linkTries) : 0)
             }
             if accepted < least || accepted > most {
                 problems.append(
@@ -126,7 +127,7 @@ enum TotalsRule: Checker.Rule {
             }
             uncertain += Int64(event.uncertainCount)
             if run.components.mayBeContested[event.first] {
-                quarantinedMost += Int64(max(1, event.tries))
+                quarantinedMost += Int64(max(1, event.tries - event.linkTries))
             }
             duplicates += Int64(event.duplicateCount)
             expired += Int64(event.expiredCount)

@@ -100,44 +100,31 @@ extension PlanWorld {
     ) async {
         // Some clients send the whole batch again, some only what has no certain answer.
         let sendsAll = random.oneIn(2)
-        var isCertain = [Bool](repeating: false, count: events.count)
-        // What is expired comes again when something else may have said who it is about (C16).
-        var passes = [Int](repeating: 1, count: events.count)
+        var standing = BatchStanding(events, passes: step.passes)
         // Fewer at a time where a node takes no larger frames.
         var mostAtOnce = events.count
         var tries = 0
-        while isCertain.contains(false), !isOver {
+        while !standing.isDone, !isOver {
             if tries > 0 { await pause(tries) }
             tries += 1
-            var sent = events.indices.filter { sendsAll || !isCertain[$0] }
-            if sent.count > mostAtOnce {
-                sent = Array(events.indices.filter { !isCertain[$0] }.prefix(mostAtOnce))
-            }
+            let sent = standing.next(all: sendsAll, atMost: mostAtOnce)
             var batch = IngestBatchWriter(space: space)
             for place in sent {
-                batch.append(Self.kind(ofPass: passes[place], step), bytes: events[place].bytes)
+                batch.append(standing.kind(of: place), bytes: events[place].bytes)
             }
             let invoked = now
             trace("step \(step.number) sends \(Self.names(sent.map { events[$0] }))")
             switch await Self.result(of: batch.payload, client) {
             case .success(let reply):
-                var results: [(event: Int, result: IngestResult)] = []
-                var provisional: [(event: Int, result: IngestResult)] = []
-                for (place, result) in zip(sent, reply.results) {
-                    if result == .expiredOnArrival, passes[place] < step.passes {
-                        provisional.append((events[place].number, result))
-                        // What was counted before stays so.
-                        if !isCertain[place] { passes[place] += 1 }
-                        continue
-                    }
-                    results.append((events[place].number, result))
-                    if !result.wantsRetry { isCertain[place] = true }
+                let told = standing.take(reply, of: sent)
+                if !told.provisional.isEmpty {
+                    add(step, invoked, .results(told.provisional), isProvisional: true)
                 }
-                if !provisional.isEmpty {
-                    add(step, invoked, .results(provisional), isProvisional: true)
+                if !told.links.isEmpty {
+                    add(step, invoked, .results(told.links), isForLinks: true)
                 }
-                if !results.isEmpty { add(step, invoked, .results(results)) }
-                note("step \(step.number): ingest of \(sent.count)\(Self.open(results))")
+                if !told.results.isEmpty { add(step, invoked, .results(told.results)) }
+                note("step \(step.number): ingest of \(sent.count)\(Self.open(told.results))")
             case .failure(let error):
                 note("step \(step.number): ingest of \(sent.count) failed: \(error)")
                 // Of what was not sent nothing can have taken effect.
@@ -146,18 +133,17 @@ extension PlanWorld {
                     tries = 0
                     continue
                 }
-                add(step, invoked, .failed("\(error)", events: sent.map { events[$0].number }))
+                for isForLinks in [false, true] {
+                    let some = sent.filter { standing.isForLinks($0) == isForLinks }
+                    if some.isEmpty { continue }
+                    add(
+                        step, invoked, .failed("\(error)", events: some.map { events[$0].number }),
+                        isForLinks: isForLinks)
+                }
                 if isBreach(error, step) { return }
                 if case .tooLarge = error { return }
             }
         }
-    }
-
-    /// How an event is sent for the n-th time, those not counted that had no certain answer.
-    private static func kind(ofPass pass: Int, _ step: PlannedWork.Step) -> IngestItemKind {
-        if step.passes == 1 { return .event }
-        if pass == step.passes { return .last }
-        return pass == 1 ? .provisional : .provisionalAgain
     }
 
     /// The events of a batch, for the trace.
@@ -255,12 +241,13 @@ extension PlanWorld {
 
     private func add(
         _ step: PlannedWork.Step, _ invoked: UInt64, _ answer: History.Answer,
-        isProvisional: Bool = false
+        isProvisional: Bool = false, isForLinks: Bool = false
     ) {
         var call = History.Call(
             step: step.number, client: step.client, invoked: invoked, returned: now,
             answer: answer)
         call.isProvisional = isProvisional
+        call.isForLinks = isForLinks
         history.add(call)
     }
 
