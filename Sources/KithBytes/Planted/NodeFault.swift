@@ -113,12 +113,18 @@ extension NodeFault {
 
     /// Requests begin whether or not there is room for their answers.
     @inlinable public static var gateOpen: NodeFault { NodeFault(44) }
+    /// An event that is to come again is counted where it is expired.
+    @inlinable public static var provisionalCounted: NodeFault { NodeFault(46) }
+    /// An event that comes again for its links alone is counted again.
+    @inlinable public static var linksCounted: NodeFault { NodeFault(47) }
 
     // MARK: Between nodes
     /// Replies of other nodes are matched by order, not by their ids.
     @inlinable public static var repliesByOrder: NodeFault { NodeFault(31) }
     /// A client matches replies by order, not by their ids.
     @inlinable public static var clientRepliesByOrder: NodeFault { NodeFault(32) }
+    /// A folder is believed though a start that was seen is none of its, or its log ends earlier.
+    @inlinable public static var foldersBelieved: NodeFault { NodeFault(45) }
 }
 
 extension NodeFault {
@@ -139,6 +145,7 @@ extension NodeFault {
         "uncounted",
         "manynames", "typesbounded",
         "opengate",
+        "anyfolder", "provcounts", "linkscount",
     ]
 
     /// The fault of that name; nil where none has it.

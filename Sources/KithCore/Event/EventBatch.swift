@@ -14,8 +14,6 @@ public enum EventTry: UInt8, Hashable, Sendable {
     /// It was expired before; where it is so again, that is counted.
     case last = 4
 
-    /// Whether what is expired is to be counted.
-    var countsExpired: Bool { self == .only || self == .last }
     /// Whether it was expired before. What it may find by now is who its visitor turned out to be,
     /// and never the quarantine of a device.
     var wasExpired: Bool { self == .provisionalAgain || self == .last }

@@ -69,7 +69,7 @@ extension ShardMachine {
 
         let found = slot.flatMap { table.facet($0, leaf) }
         let known = Rules.known(toEventOf: leaf, at: w, slot, in: self)
-        if target.attempt == .links {
+        if Rules.countsNothing(target.attempt) {
             return linksAgain(target, leaf, body, slot, known, context)
         }
         // The window first: a retry must find itself whatever has become of the leaf since.
@@ -97,7 +97,7 @@ extension ShardMachine {
             || target.isQuarantine && target.attempt.wasExpired
         if mayEnd, context.isOverdue(time) {
             mark(.eventExpiredOnArrival)
-            if target.attempt.countsExpired { statistics.expiredOnArrival += 1 }
+            if Rules.countsExpired(target.attempt) { statistics.expiredOnArrival += 1 }
             return .expiredOnArrival
         }
 

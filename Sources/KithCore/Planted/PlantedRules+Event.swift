@@ -40,6 +40,14 @@ extension PlantedRules {
             || PlainRules.mayExpireOnArrival(leaf, at: root, isLive: isLive)
     }
 
+    static func countsExpired(_ attempt: EventTry) -> Bool {
+        planted(.provisionalCounted) || PlainRules.countsExpired(attempt)
+    }
+
+    static func countsNothing(_ attempt: EventTry) -> Bool {
+        !planted(.linksCounted) && PlainRules.countsNothing(attempt)
+    }
+
     static func traitTime(ofEventAt time: Int64, _ context: ApplyContext) -> Int64 {
         planted(.lastTraitWins)
             ? context.now.rawValue : PlainRules.traitTime(ofEventAt: time, context)

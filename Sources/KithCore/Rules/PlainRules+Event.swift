@@ -42,6 +42,12 @@ extension PlainRules {
         root.identifierClass == .anonymous && !isLive
     }
 
+    /// What is expired is counted once: not while it is to come again.
+    static func countsExpired(_ attempt: EventTry) -> Bool { attempt == .only || attempt == .last }
+
+    /// What was counted before, and comes again for its links, counts nothing.
+    static func countsNothing(_ attempt: EventTry) -> Bool { attempt == .links }
+
     /// A trait is the value of the latest event, not of the one that came last.
     static func traitTime(ofEventAt time: Int64, _ context: ApplyContext) -> Int64 { time }
 

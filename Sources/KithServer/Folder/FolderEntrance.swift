@@ -131,7 +131,7 @@ struct FolderEntrance {
                         FolderMemory.difference($0, said.starts, from: known)
                     }
                 } != nil
-            if let seen, seen.start.number > 0, !(starts.list?.contains(seen.start) ?? false) {
+            if let seen, seen.start.number > 0, !Rules.isKnown(seen.start, in: starts.list) {
                 contradicting.append(other)
                 if isWrong { continue }
                 mark(.folderOwnWrong)

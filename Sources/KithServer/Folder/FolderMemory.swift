@@ -150,7 +150,7 @@ actor FolderMemory {
 
     /// How this folder differs from what another has seen of this node; nil where it does not.
     private func difference(from seen: NodeWord) async -> FolderDifference? {
-        guard seen.start.number == 0 || starts.contains(seen.start) else {
+        guard seen.start.number == 0 || Rules.isKnown(seen.start, in: starts) else {
             return .unknownStart
         }
         return await .of(groups, from: seen)
@@ -160,12 +160,14 @@ actor FolderMemory {
     static func difference(
         _ word: NodeWord, _ starts: StartList, from known: NodeWord
     ) -> FolderDifference? {
-        guard known.start.number == 0 || starts.contains(known.start) else { return .unknownStart }
+        guard known.start.number == 0 || Rules.isKnown(known.start, in: starts) else {
+            return .unknownStart
+        }
         // Within one start an end never falls, and words may overtake each other.
         guard word.start != known.start else { return nil }
         for end in known.ends {
             guard let now = word.ends.first(where: { $0.group == end.group }) else { continue }
-            if now.index < end.index {
+            if !Rules.reaches(now.index, end.index) {
                 return .shorterLog(
                     group: end.group.rawValue, seen: end.index.rawValue, end: now.index.rawValue)
             }
@@ -211,7 +213,7 @@ extension FolderDifference {
         for end in seen.ends {
             guard let group = groups.first(where: { $0.id == end.group }) else { continue }
             let index = await group.appliedIndex
-            if end.index > index {
+            if !Rules.reaches(index, end.index) {
                 return .shorterLog(
                     group: end.group.rawValue, seen: end.index.rawValue, end: index.rawValue)
             }

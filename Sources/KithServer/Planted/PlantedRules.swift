@@ -33,6 +33,14 @@ enum PlantedRules {
         !planted(.hintBelieved) && PlainRules.asksHome(afterHint: isByHint)
     }
 
+    static func isKnown(_ seen: StartID, in starts: StartList?) -> Bool {
+        planted(.foldersBelieved) || PlainRules.isKnown(seen, in: starts)
+    }
+
+    static func reaches(_ end: LogIndex, _ seen: LogIndex) -> Bool {
+        planted(.foldersBelieved) || PlainRules.reaches(end, seen)
+    }
+
     static func answer(pointingTo parent: LeafID) -> Group.GroupRead {
         planted(.pointerNotFollowed) ? .absent : PlainRules.answer(pointingTo: parent)
     }

@@ -1,3 +1,4 @@
+internal import KithBytes
 internal import KithConsensus
 internal import KithCore
 internal import KithStorage
@@ -34,6 +35,14 @@ enum PlainRules {
 
     /// Only the home of an identifier says that it is absent, never a root that a hint led to.
     static func asksHome(afterHint isByHint: Bool) -> Bool { isByHint }
+
+    /// A folder of which a start was seen has that start.
+    static func isKnown(_ seen: StartID, in starts: StartList?) -> Bool {
+        starts?.contains(seen) ?? false
+    }
+
+    /// A log that was seen to go so far goes so far.
+    static func reaches(_ end: LogIndex, _ seen: LogIndex) -> Bool { end >= seen }
 
     /// A record that points on says nothing but where to.
     static func answer(pointingTo parent: LeafID) -> Group.GroupRead { .moved(to: parent) }

@@ -101,6 +101,8 @@ import Testing
         (FaultKind.cellRot, Mark.cellSecondCopy), (.cellLost, .cellCorrupt),
         (.lostSegment, .logSegmentMissing), (.headerRot, .logHeaderCorrupt),
         (.unknownRoom, .logRoomUnknown), (.roughStart, .nodeFolderNotWritten),
+        (.foreignFolder, .folderOfAnotherCluster), (.copiedFolder, .nodeRunsAlready),
+        (.newFolder, .groupRisen), (.restoredFolder, .folderAsks),
     ])
     func `a kind of fault leads where only it leads, and breaks no rule`(
         kind: FaultKind, mark: Mark
@@ -182,6 +184,23 @@ import Testing
             return !ClusterRun.run(options).violations.isEmpty
         }
         #expect(caught, "\(fault) in 20 seeds")
+    }
+
+    /// Each where it can act: folders that are not what they were, and events older than retention.
+    @Test(arguments: ["anyfolder", "provcounts", "linkscount"])
+    func `runs notice a planted fault of folders and imports`(_ fault: String) {
+        let caught = (1...60 as ClosedRange<UInt64>).contains { seed in
+            var options = RunOptions(seed: seed)
+            options.planted = fault
+            if fault == "anyfolder" {
+                options.faults.only = [.emptyFolder, .olderFolder, .copiedFolder]
+            } else {
+                (options.workloads, options.steps, options.nodes) = (["late"], 80, 1)
+                options.faults.only = []
+            }
+            return !ClusterRun.run(options).violations.isEmpty
+        }
+        #expect(caught, "\(fault) in 60 seeds")
     }
     #endif
 }
