@@ -44,7 +44,7 @@ import Testing
         (["load-test", "--seconds", "long"], "--seconds must be a number"),
         (["load-test", "7"], "there are --nodes --seconds"),
         (["load-test", "--nodes", "3", "--config", "f"], "leave it out with --config"),
-        (["package", "--now"], "there are --out --binary --no-try --help"),
+        (["package", "--now"], "there are --out --binary --no-try --readme --help"),
         (["query"], "NS:VALUE is missing"),
         (["query", "a:b", "--node", "h:1"], "is a number here"),
         (["test", "--fast"], "there are --filter --help"),
@@ -58,6 +58,15 @@ import Testing
         #expect(result.output.contains(text), "\(result.output)")
         #expect(result.output.hasPrefix("\(words[0]): "), "\(result.output)")
         #expect(result.output.split(separator: "\n").count == 1)
+    }
+
+    /// A package is used where nothing else of the repository is.
+    @Test func `the README of a package names no script that is not in it`() throws {
+        let readme = try #require(run(["scripts/package", "--readme"])).output
+        let named = Set(readme.matches(of: /scripts\/([a-z-]+)/).map { String($0.1) })
+
+        #expect(named == ["cluster", "query", "demo", "load-test"])
+        #expect(!readme.contains("Swift 6.3 are"))
     }
 
     /// `swift format lint --strict`, as the project's rules ask for.
