@@ -29,7 +29,9 @@ final class TestCluster {
         configPath = folder.appendingPathComponent("cluster.json").path
         let text = #"{"name": "test", \#(settings), "nodes": [\#(nodes.joined(separator: ","))]}"#
         try Data(text.utf8).write(to: URL(fileURLWithPath: configPath))
-        for number in 1...count { try start(number) }
+        // A first start waits for the others.
+        for number in 1...count { try begin(number) }
+        for number in 1...count { try awaitServing(number) }
     }
 
     deinit {
@@ -56,13 +58,22 @@ final class TestCluster {
 
     /// Starts a node and waits until it listens.
     func start(_ number: Int, _ more: String...) throws {
-        let run = try Run(
+        try begin(number, more)
+        try awaitServing(number)
+    }
+
+    private func begin(_ number: Int, _ more: [String] = []) throws {
+        runs[number - 1] = try Run(
             [
                 "serve", "--config", configPath, "--node", "\(number)", "--data",
                 data(number).path,
             ] + more, descriptorsMax: descriptorsMax)
-        guard run.line() != nil else { throw TestNodeError(text: run.end().error) }
-        runs[number - 1] = run
+    }
+
+    private func awaitServing(_ number: Int) throws {
+        guard let run = runs[number - 1], run.line() == nil else { return }
+        runs[number - 1] = nil
+        throw TestNodeError(text: run.end().error)
     }
 
     /// Ends a node as a crash does.

@@ -400,6 +400,8 @@ public enum Mark: UInt16, CaseIterable, Sendable {
     case folderInUse
     /// A folder without namespaces.
     case folderNew
+    /// A start waits for a node that must say what it has heard of this one.
+    case folderWaits
     /// A file of the folder was removed while the node ran.
     case folderTakenAway
     /// An empty folder that this start did not make: refused.

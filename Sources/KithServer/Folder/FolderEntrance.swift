@@ -98,22 +98,45 @@ struct FolderEntrance {
 
     // MARK: Asking
 
-    /// Nanoseconds for which others that do not answer are asked again: they may be starting too.
+    /// Nanoseconds for which others that do not answer are asked again where a loss is meant: they
+    /// may be starting too.
     static let askNanosecondsMax: UInt64 = 60_000_000_000
-    /// Nanoseconds between two rounds of asking.
-    private static let askAgainNanoseconds: UInt64 = 500_000_000
-    /// Nanoseconds between two lines of the log that say who does not answer.
-    private static let askToldNanoseconds: UInt64 = 10_000_000_000
+    /// Nanoseconds between two rounds of asking, at first and at most.
+    private static let askAgainNanoseconds: (first: UInt64, most: UInt64) = (
+        20_000_000, 500_000_000
+    )
+    /// Nanoseconds until the log says who does not answer, and from then on between two such lines.
+    private static let askToldNanoseconds: (first: UInt64, next: UInt64) = (
+        1_000_000_000, 10_000_000_000
+    )
 
-    /// What the others have heard of this node, before its log is opened: from all of them where a
-    /// loss is meant, else from those who answer. Whoever does not says it when it greets or is
-    /// greeted.
+    /// Whether nothing in the folder says that a node was ever started on it.
+    private var isFirst: Bool { !isKnown && starts.list == nil }
+
+    /// What the others have heard of this node, before its log is opened.
+    ///
+    /// A folder that was used is judged by those who answer: whoever does not says it when it
+    /// greets or is greeted. One that knows of no start has nothing of its own to go by: it may be
+    /// a first one, or one that was removed, and only the others can tell. So all are waited for,
+    /// for as long as it takes. Where a loss is meant all must answer within a minute.
     mutating func hearOthers(
-        _ settings: NodeSettings, _ ports: NodePorts, _ print: @Sendable (LogLine) -> Void
+        _ settings: NodeSettings, _ ports: NodePorts, _ waits: StartWaits,
+        _ print: @Sendable (LogLine) -> Void
     ) async throws(NodeError) {
         switch settings.folder {
-        case .asFound: try judge(await Self.answers(settings, ports), by: settings.nodeID)
-        case .new, .restored: try await ask(settings, ports, print)
+        case .asFound where isFirst:
+            _ = try await askAll(settings, ports, waits, isMeant: false, print)
+        case .asFound:
+            let others = settings.configuration.nodes.filter { $0.id != settings.nodeID }
+            let answers = await Self.answers(
+                of: others, settings, ports, millis: PeerHandshake.answerMillisMax)
+            try judge(Self.words(answers), by: settings.nodeID)
+        case .new, .restored:
+            mark(.folderAsks)
+            let words = try await askAll(settings, ports, waits, isMeant: true, print)
+            starts.adopt(
+                words.flatMap(\.word.news.words).filter { $0.node == settings.nodeID })
+            if !isKnown { try await begun.store(disk: ports.disk, loop: ports.loops[0]) }
         }
     }
 
@@ -123,6 +146,7 @@ struct FolderEntrance {
         _ answers: [(by: NodeID, word: FolderWord)], by node: NodeID
     ) throws(NodeError) {
         var contradicting: [NodeID] = []
+        heard = []
         for (other, said) in answers {
             let seen = said.news.words.first { $0.node == node }
             let isWrong =
@@ -160,23 +184,35 @@ struct FolderEntrance {
         }
     }
 
-    /// What other nodes say that answer at once, by their numbers.
+    /// What a node answered that was asked, or why it did not.
+    private typealias Answer = (by: NodeID, said: Result<FolderWord, PeerFailure>)
+    private typealias Word = (by: NodeID, word: FolderWord)
+
+    /// What those nodes say, asked side by side, by their numbers.
     private static func answers(
-        _ settings: NodeSettings, _ ports: NodePorts
-    ) async -> [(by: NodeID, word: FolderWord)] {
+        of others: [ClusterConfiguration.Node], _ settings: NodeSettings, _ ports: NodePorts,
+        millis: UInt64
+    ) async -> [Answer] {
         let introduction = PeerIntroduction(settings)
-        return await withTaskGroup(of: (NodeID, FolderWord?).self) { tasks in
-            for other in settings.configuration.nodes where other.id != settings.nodeID {
+        return await withTaskGroup(of: Answer.self) { tasks in
+            for other in others {
                 tasks.addTask {
-                    let answer = await PeerHandshake.ask(
-                        other, introduction, ports, millis: PeerHandshake.answerMillisMax)
-                    guard case .success(let said) = answer else { return (other.id, nil) }
-                    return (other.id, said)
+                    (
+                        other.id,
+                        await PeerHandshake.ask(other, introduction, ports, millis: millis)
+                    )
                 }
             }
-            var answers: [(by: NodeID, word: FolderWord)] = []
-            for await (other, word) in tasks { word.map { answers.append((other, $0)) } }
+            var answers: [Answer] = []
+            for await answer in tasks { answers.append(answer) }
             return answers.sorted { $0.by < $1.by }
+        }
+    }
+
+    private static func words(_ answers: [Answer]) -> [Word] {
+        answers.compactMap { answer in
+            guard case .success(let word) = answer.said else { return nil }
+            return (answer.by, word)
         }
     }
 
@@ -196,50 +232,49 @@ struct FolderEntrance {
         return starts
     }
 
-    /// Has the starts begin with what every other node has heard of this one. All must answer: the
-    /// one that does not may be the one that knows most.
-    private mutating func ask(
-        _ settings: NodeSettings, _ ports: NodePorts, _ print: @Sendable (LogLine) -> Void
-    ) async throws(NodeError) {
-        mark(.folderAsks)
-        let introduction = PeerIntroduction(settings)
-        let loop = ports.loops[0]
-        let others = settings.configuration.nodes.filter { $0.id != settings.nodeID }
-        var words: [NodeID: FolderWord] = [:]
+    /// What every other node has heard of this one, by their numbers. All must answer: the one that
+    /// does not may be the one that knows most. Where the loss is not meant, who answers is judged
+    /// at once, and a node with another cluster file has nothing to say of this one.
+    private mutating func askAll(
+        _ settings: NodeSettings, _ ports: NodePorts, _ waits: StartWaits, isMeant: Bool,
+        _ print: @Sendable (LogLine) -> Void
+    ) async throws(NodeError) -> [Word] {
+        var missing = settings.configuration.nodes.filter { $0.id != settings.nodeID }
+        var words: [Word] = []
         let began = ports.clock.monotonicNanoseconds()
-        var toldAt = began
+        var toldAt = began + Self.askToldNanoseconds.first
+        var pause = Self.askAgainNanoseconds.first
         while true {
-            var missing: (node: NodeID, why: String)?
-            for other in others where words[other.id] == nil {
-                switch await PeerHandshake.ask(
-                    other, introduction, ports, millis: PeerHandshake.askMillisMax)
-                {
-                case .success(let word): words[other.id] = word
-                case .failure(let failure): missing = missing ?? (other.id, failure.text)
+            let answers = await Self.answers(
+                of: missing, settings, ports, millis: PeerHandshake.askMillisMax)
+            words = (words + Self.words(answers)).sorted { $0.by < $1.by }
+            if !isMeant { try judge(words, by: settings.nodeID) }
+            let silent = answers.compactMap { answer -> (node: NodeID, why: String)? in
+                switch answer.said {
+                case .success: nil
+                case .failure(.refused(_, code: .wrongCluster)) where !isMeant: nil
+                case .failure(let failure): (answer.by, failure.text)
                 }
             }
-            guard let missing else { break }
+            guard let first = silent.first else { return words }
+            missing.removeAll { other in !silent.contains { $0.node == other.id } }
+            waits.wait(for: silent.map(\.node))
             let now = ports.clock.monotonicNanoseconds()
-            guard now - began < Self.askNanosecondsMax else {
-                throw .nodeNotAsked(node: missing.node.rawValue, why: missing.why)
+            guard !isMeant || now - began < Self.askNanosecondsMax else {
+                throw .nodeNotAsked(node: first.node.rawValue, why: first.why)
             }
-            if now - toldAt >= Self.askToldNanoseconds {
-                toldAt = now
-                print(
-                    LogLine(
-                        .info,
-                        "starting: node \(missing.node.rawValue) must be asked what it has heard of "
-                            + "this one, and does not answer yet: \(missing.why)"))
+            if now >= toldAt {
+                mark(.folderWaits)
+                toldAt = now + Self.askToldNanoseconds.next
+                print(LogLine(.info, "starting: \(waits.text) (\(first.why))"))
             }
             do {
-                try await ports.clock.sleep(nanoseconds: Self.askAgainNanoseconds, on: loop)
+                try await ports.clock.sleep(nanoseconds: pause, on: ports.loops[0])
             } catch {
-                throw .nodeNotAsked(node: missing.node.rawValue, why: "the start was cancelled")
+                throw .nodeNotAsked(node: first.node.rawValue, why: "the start was cancelled")
             }
+            pause = min(2 * pause, Self.askAgainNanoseconds.most)
         }
-        starts.adopt(
-            others.flatMap { words[$0.id]?.news.words ?? [] }.filter { $0.node == settings.nodeID })
-        if !isKnown { try await begun.store(disk: ports.disk, loop: loop) }
     }
 
     /// Adds this start; returns all that the folder remembers.

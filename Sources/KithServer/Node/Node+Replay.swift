@@ -12,13 +12,17 @@ extension Node {
         _ entrance: FolderEntrance, _ settings: NodeSettings, _ ports: NodePorts,
         _ listener: any Listener, _ print: @escaping @Sendable (LogLine) -> Void
     ) async throws(NodeError) -> FolderEntrance {
+        // With `--port 0` nobody could reach it otherwise.
+        let host = settings.configuration.node(settings.nodeID)?.host ?? ""
+        print(LogLine(.info, "starting: answers at \(host):\(listener.port)"))
+        let waits = StartWaits()
         let door = StartingPort(
             settings: settings, listener: listener, clock: ports.clock,
-            word: entrance.word(of: settings.nodeID), progress: nil)
+            word: entrance.word(of: settings.nodeID), progress: nil, waits: waits)
         let result: Result<FolderEntrance, NodeError> = await door.answer {
             var entrance = entrance
             do throws(NodeError) {
-                try await entrance.hearOthers(settings, ports, print)
+                try await entrance.hearOthers(settings, ports, waits, print)
                 return .success(entrance)
             } catch {
                 return .failure(error)

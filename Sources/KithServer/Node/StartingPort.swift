@@ -25,6 +25,8 @@ struct StartingPort: Sendable {
     let word: FolderWord
     /// Nil while it asks others the same, before its log is opened.
     let progress: StartProgress?
+    /// Whom it waits for then.
+    var waits = StartWaits()
 
     /// Connections at a time; for a further one the oldest is closed.
     static let connectionsMax = 64
@@ -175,7 +177,7 @@ struct StartingPort: Sendable {
     }
 
     private var progressText: String {
-        progress?.text ?? "it asks the other nodes what they have heard of it"
+        progress?.text ?? waits.text
     }
 
     private var starting: ErrorReply {

@@ -74,6 +74,19 @@ extension SimulatedCluster {
         }
     }
 
+    /// Waits until all nodes that have begun serve. Throws what `Node.open` throws.
+    func awaitStarts() throws {
+        let started = nodes.filter { $0.life != nil }
+        try simulator.run(until: {
+            started.allSatisfy { $0.life?.node != nil || $0.life?.end != nil }
+        })
+        for place in started {
+            guard let life = place.life, life.node == nil else { continue }
+            place.life = nil
+            try life.end?.get()
+        }
+    }
+
     /// Stops the node cleanly and waits until nothing of it runs. Throws what ended it, if
     /// something did.
     public func stop(_ number: Int = 1) throws {

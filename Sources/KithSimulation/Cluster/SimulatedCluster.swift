@@ -78,9 +78,10 @@ public final class SimulatedCluster {
 
     // MARK: All nodes
 
-    /// Starts all nodes, which must be down, one after the other.
+    /// Starts all nodes, which must be down: a first start of one waits for the others.
     public func startAll() throws {
-        for node in nodes { try start(node.number) }
+        for node in nodes { begin(node.number) }
+        try awaitStarts()
     }
 
     /// Stops all nodes cleanly, one after the other.

@@ -16,17 +16,22 @@ extension ClusterRun {
 
     func keeper(_ number: Int) -> NodeKeeper { keepers[number - 1] }
 
-    /// Starts a node, and runs the world until it serves.
-    func startFirst(_ number: Int) throws {
-        let rough = plan.faults.faults.filter { $0.kind == .roughStart && $0.node == number }
+    /// Starts all nodes, and runs the world until they serve: each waits for the others.
+    func startAll() throws {
+        let rough = plan.faults.faults.filter { $0.kind == .roughStart }
         for fault in rough { roughen(fault) }
-        begin(number)
-        try simulator.run(until: { keeper(number).isServing }, maxSteps: 1_000_000)
-        keeper(number).downUntil = 0
-        countDiskFaults(number)
-        guard !rough.isEmpty else { return }
-        cluster.node(number).disk.stopFailing()
-        keeper(number).cuts = []
+        let numbers = 1...plan.settings.nodeCount
+        for number in numbers { begin(number) }
+        try simulator.run(
+            until: { keepers.allSatisfy(\.isServing) },
+            maxSteps: 1_000_000 * plan.settings.nodeCount)
+        for number in numbers {
+            keeper(number).downUntil = 0
+            countDiskFaults(number)
+            guard rough.contains(where: { $0.node == number }) else { continue }
+            cluster.node(number).disk.stopFailing()
+            keeper(number).cuts = []
+        }
     }
 
     /// Has something go wrong while a node makes its folder and its log.

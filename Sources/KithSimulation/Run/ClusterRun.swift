@@ -128,7 +128,7 @@ public final class ClusterRun: PlanWorld, @unchecked Sendable {
     }
 
     private func runAll() throws {
-        for number in 1...plan.settings.nodeCount { try startFirst(number) }
+        try startAll()
         began = simulator.nanoseconds
         if plan.hasRunningClocks { setClocks(partsPerMillion: 0) }
         startClients()

@@ -35,7 +35,13 @@ extension ChaosRun {
             return
         }
         if let end = process.reap() { return ended(number, end) }
-        if !node(number).isServing, !node(number).isEndExpected, let port = listeningPort(number) {
+        if proxy.targets[number] == nil, !node(number).isEndExpected {
+            // Nodes that start answer each other.
+            proxy.targets[number] = port(after: " answers at ", number)
+        }
+        if !node(number).isServing, !node(number).isEndExpected,
+            let port = port(after: " listening on ", number)
+        {
             proxy.targets[number] = port
             change(number) { $0.isServing = true }
             note("n\(number) serves, process \(process.id)")
@@ -149,13 +155,13 @@ extension ChaosRun {
 
     // MARK: Files
 
-    /// The port that the present process says that it listens on.
-    private func listeningPort(_ number: Int) -> UInt16? {
+    /// The port of the address that stands behind those words of the present process.
+    private func port(after words: String, _ number: Int) -> UInt16? {
         let lines = said(number).split(separator: "\n", omittingEmptySubsequences: false)
         // A line is whole once another begins.
         guard
-            let line = lines.dropLast().first(where: { $0.contains(" listening on ") }),
-            let address = line.components(separatedBy: " listening on ").last?.split(separator: ",")
+            let line = lines.dropLast().first(where: { $0.contains(words) }),
+            let address = line.components(separatedBy: words).last?.split(separator: ",")
                 .first, let port = address.split(separator: ":").last
         else { return nil }
         return UInt16(port)

@@ -55,6 +55,8 @@ enum ServeCommand: Command {
             "Its log goes to standard error: a line with time and level for each change of other nodes, "
                 + "disk, clock and refused strangers. While it replays its data at start, it answers at its "
                 + "port how far it is.",
+            "The first start of a node of several waits until all others have answered once: start them "
+                + "together.",
             "A data folder is made where there is none; one that is there and empty is refused, for its disk may not "
                 + "be mounted. With --new or --restored all other nodes must be up or starting: each is asked, "
                 + "for a minute, what it has heard of this one. docs/operations.md has the drill.",

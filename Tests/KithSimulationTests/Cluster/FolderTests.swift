@@ -136,7 +136,7 @@ import Testing
         var settings = ClusterSettings(seed: 22)
         settings.nodeCount = 2
         let first = SimulatedCluster(settings)
-        try first.start(1)
+        try first.startAll()
         try first.stop(1)
         let second = SimulatedCluster(settings)
         second.setDisk(first.disk(1), 2)

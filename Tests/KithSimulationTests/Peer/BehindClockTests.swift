@@ -44,10 +44,9 @@ import Testing
         /// Until all have heard each other.
         func startAll(accepting: Bool) throws {
             for node in 1...settings.nodeCount {
-                let life = cluster.begin(node) { $0.acceptsClock = accepting }
-                try cluster.simulator.run(until: { life.node != nil || life.end != nil })
-                try life.end?.get()
+                cluster.begin(node) { $0.acceptsClock = accepting }
             }
+            try cluster.awaitStarts()
             try cluster.simulator.run(nanoseconds: 3_000_000_000, maxSteps: 5_000_000)
         }
 

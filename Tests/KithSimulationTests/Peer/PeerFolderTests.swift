@@ -201,7 +201,11 @@ import Testing
         let (world, _) = try world(9)
         defer { shutdown(world) }
         try world.cluster.stop(2)
-        world.cluster.setDisk(SimulatedDisk(), 2)
+        let old = image(world, 2)
+        try world.cluster.start(2)
+        try world.pass(milliseconds: 2_500)
+        try world.cluster.stop(2)
+        world.cluster.setDisk(old, 2)
         let until = world.cluster.simulator.nanoseconds + 4_000_000_000
         for other in ["n1", "n3"] {
             world.cluster.network.weather.block(from: "n2", to: other, until: until)

@@ -2,9 +2,10 @@ import KithBytes
 import KithClient
 import KithCore
 import KithServer
-import KithSimulation
 import KithWire
 import Testing
+
+@testable import KithSimulation
 
 /// Three nodes with a group each: what one that is missing takes away, and what it does not.
 @Suite struct PeerTests {
@@ -177,17 +178,18 @@ import Testing
     func `nodes whose cluster files differ refuse each other and say in what`(key: String) throws {
         let world = PeerWorld(seed: 4)
         let person = world.person("p", cookieAt: 2, accountAt: 1)
-        try world.cluster.start(1)
-        try world.cluster.start(2) { configuration in
+        world.cluster.begin(1)
+        world.cluster.begin(2) { settings in
             switch key {
-            case "hashKey": configuration.hashKey = HashKey(k0: 1, k1: 2)
-            case "groups": configuration.groups = 6
-            case "nodes": configuration.nodes.removeLast()
-            case "retention": configuration.retention.clock = .event
-            default: configuration.identity.namespaces[1].identifierClass = .known
+            case "hashKey": settings.configuration.hashKey = HashKey(k0: 1, k1: 2)
+            case "groups": settings.configuration.groups = 6
+            case "nodes": settings.configuration.nodes.removeLast()
+            case "retention": settings.configuration.retention.clock = .event
+            default: settings.configuration.identity.namespaces[1].identifierClass = .known
             }
         }
-        try world.cluster.start(3)
+        world.cluster.begin(3)
+        try world.cluster.awaitStarts()
 
         let reply = try world.ingest(person.events.map(\.event), at: 1)
         let refusal = try world.refusal {

@@ -284,7 +284,7 @@ import Testing
         options.nodes = 1
         options.faults.only = []
         let run = ClusterRun(options)
-        try run.startFirst(1)
+        try run.startAll()
         try body(run)
         run.isOver = true
         run.cluster.node(1).life?.onEnd = nil
