@@ -145,25 +145,27 @@ struct FolderEntrance {
     private mutating func judge(
         _ answers: [(by: NodeID, word: FolderWord)], by node: NodeID
     ) throws(NodeError) {
-        var contradicting: [NodeID] = []
+        var votes = FolderVotes()
+        var first: NodeID?
         heard = []
         for (other, said) in answers {
-            let seen = said.news.words.first { $0.node == node }
-            let isWrong =
-                notes[other].flatMap { known in
-                    said.news.words.first { $0.node == other }.flatMap {
-                        FolderMemory.difference($0, said.starts, from: known)
-                    }
-                } != nil
-            if let seen, seen.start.number > 0, !Rules.isKnown(seen.start, in: starts.list) {
-                contradicting.append(other)
-                if isWrong { continue }
+            guard let seen = said.news.words.first(where: { $0.node == node }) else { continue }
+            let isUnknown = seen.start.number > 0 && !Rules.isKnown(seen.start, in: starts.list)
+            let difference = notes[other].flatMap { known in
+                said.news.words.first { $0.node == other }.flatMap {
+                    FolderMemory.difference($0, said.starts, from: known)
+                }
+            }
+            switch votes.count(other, own: isUnknown ? .unknownStart : nil, other: difference) {
+            case .agree: heard.append((other, seen))
+            case .otherIsWrong: break
+            case .ownIsWrong:
                 mark(.folderOwnWrong)
                 throw .folderReplaced(seenBy: other.rawValue, how: .unknownStart)
+            case .contradict: first = first ?? other
             }
-            if let seen, !isWrong { heard.append((other, seen)) }
         }
-        if let first = contradicting.first, contradicting.count > heard.count {
+        if let first, votes.isOutvoted {
             mark(.folderOwnWrong)
             throw .folderReplaced(seenBy: first.rawValue, how: .unknownStart)
         }

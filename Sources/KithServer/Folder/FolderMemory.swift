@@ -23,10 +23,8 @@ actor FolderMemory {
     private let cell: DurableCell
     private var notes: FolderNotes
     private var isChanged = false
-    /// Nodes whose folders this one took for what they were, as they did its own, in this life.
-    private var agreeing: Set<NodeID> = []
-    /// Nodes of which the opposite holds, in both directions.
-    private var contradicting: Set<NodeID> = []
+    /// Who agrees with this node and who contradicts it, in this life.
+    private var votes = FolderVotes()
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
         unsafe loop.asUnownedSerialExecutor()
@@ -87,30 +85,27 @@ actor FolderMemory {
         let own = news.words.first { $0.node == node }
         let ownDifference: FolderDifference? =
             if let own { await difference(from: own) } else { nil }
-        if let starts, let difference = differenceFromKnown(word, starts) {
+        let difference = starts.flatMap { differenceFromKnown(word, $0) }
+        let isOwnStart = own?.start == self.starts.newest
+        if difference == nil, let ownDifference, isOwnStart {
+            // This log never ends earlier than it did: that was never seen.
+            return .otherIsWrong(
+                "node \(other.rawValue) says what cannot be of this node, which runs: "
+                    + "\(ownDifference)")
+        }
+        let verdict = votes.count(other, own: ownDifference, other: difference)
+        if let ownDifference,
+            verdict == .ownIsWrong || verdict == .contradict && votes.isOutvoted
+        {
+            mark(.folderOwnWrong)
+            return .ownIsWrong(.folderReplaced(seenBy: other.rawValue, how: ownDifference))
+        }
+        if let difference {
             mark(.folderOtherWrong)
-            // Whoever is not the one that was seen is not believed; where both say so of each
-            // other, one of the two folders is wrong, and others know which.
-            if let ownDifference, isOutvoted(by: other) {
-                mark(.folderOwnWrong)
-                return .ownIsWrong(.folderReplaced(seenBy: other.rawValue, how: ownDifference))
-            }
             return .otherIsWrong(
                 "node \(other.rawValue) has another data folder than before: \(difference); its own "
                     + "log says what to do")
         }
-        if let ownDifference, let own {
-            guard own.start != self.starts.newest else {
-                // This log never ends earlier than it did: that was never seen.
-                return .otherIsWrong(
-                    "node \(other.rawValue) says what cannot be of this node, which runs: "
-                        + "\(ownDifference)")
-            }
-            mark(.folderOwnWrong)
-            return .ownIsWrong(.folderReplaced(seenBy: other.rawValue, how: ownDifference))
-        }
-        agreeing.insert(other)
-        contradicting.remove(other)
         if starts == nil, let known = notes[other], word.start.number < known.start.number {
             // A late word of an earlier start: nothing to learn from it.
             return .taken
@@ -129,19 +124,16 @@ actor FolderMemory {
     /// Judges the refusal of another node, which says `word` of its own folder: why this node ends;
     /// nil where the other's folder is not the one that was seen, and it is not outvoted.
     func judge(refusalBy other: NodeID, _ word: FolderWord, why: String) -> NodeError? {
-        if let own = word.news.words.first(where: { $0.node == other }),
-            differenceFromKnown(own, word.starts) != nil, !isOutvoted(by: other)
-        {
+        // It refuses, so this one's folder is not what it has seen; how, stands in `why`.
+        let difference = word.news.words.first { $0.node == other }.flatMap {
+            differenceFromKnown($0, word.starts)
+        }
+        let verdict = votes.count(other, own: .unknownStart, other: difference)
+        if verdict == .contradict, !votes.isOutvoted {
             mark(.folderOtherWrong)
             return nil
         }
         return .folderRefused(by: other.rawValue, why: why)
-    }
-
-    /// Counts a node that contradicts this one; whether more do by now than agree with it.
-    private func isOutvoted(by other: NodeID) -> Bool {
-        contradicting.insert(other)
-        return contradicting.count > agreeing.count
     }
 
     private func differenceFromKnown(_ word: NodeWord, _ starts: StartList) -> FolderDifference? {
