@@ -88,6 +88,23 @@ final class FakeNode: Sendable {
         }
     }
 
+    /// The kinds of the items that arrived, by batch.
+    var kinds: [[IngestItemKind]] {
+        state.withLock { state in
+            state.batches.map { payload in
+                var kinds: [IngestItemKind] = []
+                do {
+                    let view = try IngestView(decoding: payload.span.bytes)
+                    var items = view.items
+                    while let item = try items.next() { kinds.append(item.kind) }
+                } catch {
+                    Issue.record("a batch that does not decode: \(error)")
+                }
+                return kinds
+            }
+        }
+    }
+
     /// Answers what comes over one connection; false when the node is to be gone.
     private func serve(_ descriptor: Int32) -> Bool {
         var decoder = FrameDecoder()

@@ -196,6 +196,42 @@ import Testing
         #expect(node.batches.count == 3)
     }
 
+    @Test(arguments: [IngestResult.ok, .expiredOnArrival])
+    func `what a silence leaves is kept until the end, and then counted once`(
+        end: IngestResult
+    ) throws {
+        // At the silence, for what came behind it, at the end, and for the last time.
+        let node = try FakeNode(
+            [.expiredOnArrival, .expiredOnArrival, .ok, end, end].map { .answer($0) })
+        let clock = LaterClock()
+        let pipe = Pipe()
+        let name = "/dev/fd/\(pipe.fileHandleForReading.fileDescriptor)"
+        let ingest = Ingest(name, into: node, clock: clock)
+        pipe.fileHandleForWriting.write(Data((Self.old + "\n").utf8))
+        Self.wait { node.batches.count == 1 }
+        usleep(500_000)
+        clock.pass(seconds: 10)
+        Self.wait { node.batches.count == 2 }
+        // Nothing came since: there is nobody new whom it could be about.
+        usleep(500_000)
+        clock.pass(seconds: 30)
+        usleep(500_000)
+        #expect(node.kinds == [[.provisional], [.provisionalAgain]])
+
+        pipe.fileHandleForWriting.write(Data((Self.now + "\n").utf8))
+        Self.wait { node.batches.count == 3 }
+        try pipe.fileHandleForWriting.close()
+
+        let outcome = try ingest.end()
+        let isTaken = end == .ok
+        #expect(
+            node.kinds.dropFirst(2)
+                == [[.provisional], [.provisionalAgain]] + (isTaken ? [] : [[.last]]))
+        #expect(outcome.tally.accepted == (isTaken ? 2 : 1))
+        #expect(outcome.tally.expiredOnArrival == (isTaken ? 0 : 1))
+        #expect(outcome.tally.total == 2 && outcome.errors.isEmpty, "\(outcome.errors)")
+    }
+
     @Test(arguments: [false, true])
     func `where the patience ends between two sendings, what is left is told apart`(
         isVoid: Bool

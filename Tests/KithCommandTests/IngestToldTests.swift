@@ -105,6 +105,58 @@ struct IngestToldTests {
     }
 
     @Test(arguments: [1, 3])
+    func `names given twice are told, and the last counts`(_ nodes: Int) throws {
+        let cluster = try TestCluster(nodes)
+        let old = (Int64(Date().timeIntervalSince1970) - 300 * 86_400) * 1_000
+
+        let result = try Self.ingest(
+            cluster,
+            [
+                #"{"type":"page","userId":"a","messageId":"1","userId":"b"}"#,
+                #"{"type":"buy","messageId":"2","userId":"a","userId":"b"}"#,
+                #"{"type":"track","event":"e","messageId":"3","userId":"c","properties":{"x":1,"x":2,"y":1,"y":2}}"#,
+                #"{"type":"page","anonymousId":"d","messageId":"4","messageId":"5","timestamp":\#(old)}"#,
+            ])
+
+        #expect(result.summary["accepted"] == 2 && result.summary["expiredOnArrival"] == 1)
+        #expect(result.summary["repeatedNames"] == 5)
+        let lines = Set(
+            result.error.split(separator: "\n").compactMap {
+                $0.split(separator: "/").last.map(String.init)
+            })
+        #expect(
+            lines == [
+                #"events.ndjson:1: "userId" is given twice: the last counts"#,
+                #"events.ndjson:2: invalid_type: "type" is a text, but not identify, track, page, "#
+                    + #"screen, group or alias; "userId" is given twice: the last counts"#,
+                #"events.ndjson:3: 2 names are given again, "x" among them: the last of each counts"#,
+                #"events.ndjson:4: "messageId" is given twice: the last counts"#,
+            ], "\(result.error)")
+        #expect(try cluster.kith(nodes, "get", "user_id:a").code != 0)
+        #expect(try cluster.kith(1, "get", "user_id:b").code == 0)
+    }
+
+    @Test(arguments: [1, 3])
+    func `a time that the log moves is told as one that the reader moves`(_ nodes: Int) throws {
+        let cluster = try TestCluster(nodes)
+        let future = (Int64(Date().timeIntervalSince1970) + 7_200) * 1_000
+
+        let result = try Self.ingest(
+            cluster,
+            [
+                // Only the log's clock can tell: by its own account it has arrived.
+                #"{"type":"page","userId":"1","messageId":"1","receivedAt":\#(future),"timestamp":\#(future)}"#,
+                #"{"type":"page","userId":"2","messageId":"2","receivedAt":\#(future)}"#,
+                #"{"type":"page","userId":"3","messageId":"3","timestamp":\#(future)}"#,
+                #"{"type":"page","userId":"4","messageId":"4"}"#,
+                #"{"type":"page","userId":"5","messageId":"5","timestamp":\#(future - 86_400_000)}"#,
+            ])
+
+        #expect(result.summary["accepted"] == 5)
+        #expect(result.summary["timesMoved"] == 3)
+    }
+
+    @Test(arguments: [1, 3])
     func `refused lines are told by field and kind`(_ nodes: Int) throws {
         let cluster = try TestCluster(nodes)
 

@@ -100,6 +100,30 @@ import kith
         #expect(Set(found.map(\.key).map { JSONText.make($0) }).count == count)
     }
 
+    @Test(
+        arguments: [
+            (#"{"a":1,"b":2}"#, nil), (#"[{"a":1},{"a":2}]"#, nil),
+            (#"{"userId":"a","userId":"b"}"#, .init(name: "userId", count: 1)),
+            (#"{"a":1,"\u0061":2,"a":3,"b":4,"b":5}"#, .init(name: "a", count: 3)),
+            (#"{"p":{"x":1,"x":2},"q":[{"y":1,"y":2}],"p":1}"#, .init(name: "x", count: 3)),
+            (
+                #"{"ééééééééééééééééééééééééééééééé":1,"ééééééééééééééééééééééééééééééé":2}"#,
+                .init(name: String(repeating: "é", count: 30) + "…", count: 1)
+            ),
+        ] as [(String, JSONTranscoder.RepeatedNames?)])
+    func `names that come twice in one object are counted, at any depth`(
+        _ json: String, _ repeated: JSONTranscoder.RepeatedNames?
+    ) throws {
+        var transcoder = JSONTranscoder()
+        var writer = ByteWriter()
+
+        try transcoder.append(Array(json.utf8).span.bytes, to: &writer)
+        #expect(transcoder.repeated == repeated)
+
+        try transcoder.append(Array("{}".utf8).span.bytes, to: &writer)
+        #expect(transcoder.repeated == nil)
+    }
+
     @Test func `a text that is refused leaves the output as it was`() throws {
         var transcoder = JSONTranscoder()
         var writer = ByteWriter()

@@ -268,7 +268,7 @@ import kith
                 {"accepted":1500,"duplicate":1,"errors":[],"events":1505,"eventsPerSecond":3010.0,\
                 "expiredOnArrival":1,"files":2,"forgotten":0,"ignoredIdentifiers":{},"leftProvisional":0,"lines":[],\
                 "linksLeft":0,"linksRefused":{},"linksVoid":{},"overloaded":0,"rejected":3,\
-                "rejectedByReason":{"invalid_json":2,"no_identifier":1},"seconds":0.5,\
+                "rejectedByReason":{"invalid_json":2,"no_identifier":1},"repeatedNames":0,"seconds":0.5,\
                 "stoppedAt":null,"suppressed":0,"timesMoved":0,"traitsRefused":0,"unknown":0,\
                 "unsent":0,"withoutMessageId":0,"wrongKinds":{}}
                 """)
@@ -286,6 +286,7 @@ import kith
         ])
 
         #expect(
+            .repeatedNames(.init(name: "userId", count: 3)),
             tally.text(fileCount: 1, seconds: 0) == """
                 1 file, 1 event in 0 ms
                   accepted                 1
@@ -303,6 +304,7 @@ import kith
                   without message id       1
                 """)
         let lines = [LineNote(file: "f", line: 7, reason: nil, text: "t")]
+                  names given twice        3
         let json = tally.json(
             fileCount: 1, seconds: 0, errors: [], lines: lines, stoppedAt: "f:9")
         #expect(json.contains(#""ignoredIdentifiers":{"(unknown)":{"unknown_namespace":3}"#))

@@ -170,6 +170,7 @@ extension Sample {
         aside.refused = 1 << 63 | 2
         return aside
     }
+        aside.isTimeMoved = true
 
     static var statistics: Statistics {
         var statistics = Statistics()

@@ -6,6 +6,7 @@ public import KithBytes
 ///
 ///     0   u8       type              EventType
 ///     1   u8       flags             1 hasAlias · 2 the message id was assigned on arrival
+///                                    4 the time is the event's own
 ///     2   u64      message hash      SipHash-2-4 of the message id
 ///     10  i64      time              ms since 1970
 ///     18  i64      stamp             ms since 1970, Int64.min for none
@@ -33,6 +34,7 @@ public struct EventBody: ~Escapable {
 
     public static let hasAliasFlag: UInt8 = 1
     public static let assignedIDFlag: UInt8 = 2
+    public static let statedTimeFlag: UInt8 = 4
 
     static let flagsOffset = 1
     static let messageHashOffset = 2
@@ -76,7 +78,7 @@ public struct EventBody: ~Escapable {
         }
         self.type = type
         flags = try reader.u8()
-        guard flags <= Self.hasAliasFlag | Self.assignedIDFlag else {
+        guard flags <= Self.hasAliasFlag | Self.assignedIDFlag | Self.statedTimeFlag else {
             throw .unknownTag(flags, offset: Self.flagsOffset)
         }
         messageHash = try reader.u64()
@@ -128,6 +130,9 @@ public struct EventBody: ~Escapable {
     public var hasAlias: Bool { flags & Self.hasAliasFlag != 0 }
     /// Whether the client gave no message id, so that a retry cannot be recognised.
     public var isMessageIDAssigned: Bool { flags & Self.assignedIDFlag != 0 }
+
+    /// Whether the event's own fields say its time: its sender is told where the log moves it.
+    public var isTimeStated: Bool { flags & Self.statedTimeFlag != 0 }
 
     /// The message id, UTF-8.
     public var messageID: RawSpan {

@@ -5,7 +5,7 @@ internal import KithBytes
 extension EventReader {
     /// Writes head, identifiers and body; nothing can go wrong any more.
     mutating func append(
-        _ event: RawSpan, type: EventType, time: Int64, stamp: Int64,
+        _ event: RawSpan, type: EventType, time: Int64, _ source: EventTime.Source, stamp: Int64,
         into batch: inout EventBatch, assignMessageID: () -> [UInt8]
     ) {
         let bodyStart = batch.body.count
@@ -24,6 +24,7 @@ extension EventReader {
             batch.body.bytes.span.bytes.extracting(idStart..<batch.body.count), key: key)
         batch.body.bytes[bodyStart + EventBody.flagsOffset] =
             (hasAlias ? EventBody.hasAliasFlag : 0) | (isAssigned ? EventBody.assignedIDFlag : 0)
+            | (source == .stated ? EventBody.statedTimeFlag : 0)
         batch.body.patchU64(messageHash, at: bodyStart + EventBody.messageHashOffset)
         appendCounterName(event, type: type, to: &batch.body)
         batch.body.u8(UInt8(space.count))

@@ -288,7 +288,7 @@ public struct EventReader: Sendable {
             noteNulls(event, &batch)
             throw .noIdentifier
         }
-        let (time, isMoved) = try time(event, arrival: arrival)
+        let (time, source) = try time(event, arrival: arrival)
         if type == .alias {
             guard value(paths.previousID, event) != nil else {
                 fault = EventFault(.previousID, textProblem(paths.previousID, event))
@@ -299,16 +299,16 @@ public struct EventReader: Sendable {
                 throw .missingPreviousID
             }
         }
-        if isMoved { batch.note(EventNote(position: position, .timeMoved)) }
+        if source == .moved { batch.note(EventNote(position: position, .timeMoved)) }
         collectTraits(event, isIdentify: type == .identify)
         append(
-            event, type: type, time: time, stamp: stamp ?? EventHead.noStamp, into: &batch,
+            event, type: type, time: time, source, stamp: stamp ?? EventHead.noStamp, into: &batch,
             assignMessageID: assignMessageID)
     }
 
     private mutating func time(
         _ event: RawSpan, arrival: Int64
-    ) throws(EventRejection) -> (time: Int64, isMoved: Bool) {
+    ) throws(EventRejection) -> (time: Int64, EventTime.Source) {
         let answer = EventTime.of(arrival: arrival) { field in
             let node =
                 switch field {
@@ -321,7 +321,7 @@ public struct EventReader: Sendable {
             return Timestamp.reading(item: value)
         }
         switch answer {
-        case .time(let time, let isMoved): return (time, isMoved)
+        case .time(let time, let source): return (time, source)
         case .fault(let fault):
             self.fault = fault
             throw .invalidTimestamp

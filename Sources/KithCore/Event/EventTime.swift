@@ -12,9 +12,18 @@ internal import KithBytes
 /// Only the fields that the rule uses are judged. A corrected time before 1970 or after 9999 says
 /// that a clock was wrong, and becomes the arrival.
 public enum EventTime: Equatable, Sendable {
-    /// `isMoved`: it was later than its arrival, and is its arrival now.
-    case time(Int64, isMoved: Bool)
+    case time(Int64, Source)
     case fault(EventFault)
+
+    /// Where a time comes from.
+    public enum Source: Equatable, Sendable {
+        /// The event's own fields.
+        case stated
+        /// The event says nothing: the wall clock of who asks.
+        case arrival
+        /// It was later than its arrival, and is its arrival now.
+        case moved
+    }
 
     /// The rule. `reading` gives what a field says, nil where it is absent or null; `arrival` is a
     /// wall clock in milliseconds since 1970.
@@ -35,15 +44,20 @@ public enum EventTime: Equatable, Sendable {
             return of(sent, .sentAt) { sent in
                 of(original, .originalTimestamp) { original in
                     let time = Timestamp.inRange(arrival - (sent - original)) ?? arrival
-                    return .time(min(time, arrival), isMoved: time > arrival)
+                    return bounded(time, by: arrival)
                 }
             }
         }
         for field in [EventField.timestamp, .originalTimestamp] {
             guard let stated = reading(field) else { continue }
-            return of(stated, field) { .time(min($0, arrival), isMoved: $0 > arrival) }
+            return of(stated, field) { bounded($0, by: arrival) }
         }
-        return .time(arrival, isMoved: false)
+        return .time(arrival, received == nil ? .arrival : .stated)
+    }
+
+    @inlinable
+    static func bounded(_ time: Int64, by arrival: Int64) -> EventTime {
+        time > arrival ? .time(arrival, .moved) : .time(time, .stated)
     }
 
     @inlinable

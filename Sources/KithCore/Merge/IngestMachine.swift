@@ -395,6 +395,7 @@ public struct IngestMachine {
 
     private mutating func note(_ aside: EventAside, _ event: Int) {
         let head = batch.heads[event]
+        if aside.isTimeMoved { notes.append(EventNote(position: head.position, .timeMoved)) }
         if aside.traitsRefused > 0 {
             notes.append(
                 EventNote(position: head.position, .traitsRefused(aside.traitsRefused)))

@@ -87,8 +87,10 @@ public struct EventAside: Sendable, Equatable {
     /// Links that were refused before and are not tried again: two bits for each identifier, 0 for
     /// none, else the rule and 1.
     public var refused: UInt64 = 0
+    /// The event's own time was later than that of the log, and is that now.
+    public var isTimeMoved: Bool
 
-    public init() {}
+    public init(isTimeMoved: Bool = false) { self.isTimeMoved = isTimeMoved }
 
     /// The rule that the link to identifier `ordinal` is remembered as refused by.
     public func rule(of ordinal: Int) -> RefusalRule? {
@@ -100,7 +102,7 @@ public struct EventAside: Sendable, Equatable {
         refused |= UInt64(rule.rawValue + 1) << UInt64(2 * ordinal)
     }
 
-    var isEmpty: Bool { traitsRefused == 0 && refused == 0 }
+    var isEmpty: Bool { traitsRefused == 0 && refused == 0 && !isTimeMoved }
 }
 
 /// Proof that a leaf's facet was dropped with its profile, and what its home must then know.

@@ -118,7 +118,7 @@ extension ShardMachine {
         table.touch(facet, eventTime: time)
         table.addToWindow(&facet, messageHash: body.messageHash, at: context.now)
         table.count(&facet, name: body.counterName, namesMax: context.eventNamesMax)
-        var aside = EventAside()
+        var aside = EventAside(isTimeMoved: time < body.time && body.isTimeStated)
         aside.traitsRefused = setTraits(
             &facet, body, Rules.traitTime(ofEventAt: time, context), context)
         statistics.accepted += 1

@@ -64,7 +64,7 @@ extension ByteWriter {
             u8(24)
             leaf(root)
             u32(open)
-            u8(isDuplicate ? 1 : 0)
+            u8((isDuplicate ? 1 : 0) | (aside.isTimeMoved ? 2 : 0))
             u16(aside.traitsRefused)
             u64(aside.refused)
         case .voidByAge: u8(25)
@@ -129,11 +129,12 @@ extension ByteReader {
         case 22: return .malformed
         case 23: return .declined
         case 24:
-            let (root, open, isDuplicate) = (try leaf(), try u32(), try flag())
+            let (root, open, flags) = (try leaf(), try u32(), try flags(below: 4))
             var aside = EventAside()
+            aside.isTimeMoved = flags & 2 != 0
             aside.traitsRefused = try u16()
             aside.refused = try u64()
-            return .told(root: root, open: open, isDuplicate: isDuplicate, aside)
+            return .told(root: root, open: open, isDuplicate: flags & 1 != 0, aside)
         case 25: return .voidByAge
         default: throw .unknownTag(tag, offset: start)
         }

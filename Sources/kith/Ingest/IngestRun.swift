@@ -24,10 +24,10 @@ actor IngestRun {
     private static let pauseMillisMin: UInt64 = 50
     private static let pauseMillisMax: UInt64 = 2_000
     /// Sendings of a line, the first one with it.
-    private static let passesMax = 8
+    static let passesMax = 8
     /// Events and bytes of a batch of lines that are sent again.
-    private static let heldItemsMax = 1_000
-    private static let heldBytesMax = 256 << 10
+    static let heldItemsMax = 1_000
+    static let heldBytesMax = 256 << 10
     /// Nanoseconds without a line after which a stream is taken to have ended for now.
     private static let silenceNanoseconds: UInt64 = 10_000_000_000
     /// Refused lines, none taken before them, after which nothing more is sent.
@@ -37,34 +37,34 @@ actor IngestRun {
 
     private nonisolated let loop: any Loop
     private let clock: any Clock
-    private let clients: [Client]
-    private let feed: BatchFeed
-    private let settings: Settings
+    let clients: [Client]
+    let feed: BatchFeed
+    let settings: Settings
     private let console: Console
     private let startedAt: UInt64
 
-    private var tally = IngestTally()
+    var tally = IngestTally()
     private var errors: [String] = []
-    private var stop: ClientError?
+    var stop: ClientError?
     /// The first line that has no certain answer, or was not sent to the end.
-    private var firstUnsettled: LinePlace?
+    var firstUnsettled: LinePlace?
     private var shown = 0
     private var lines: [LineNote] = []
     /// The last line that was sent.
-    private var lastSent: LinePlace?
-    private var isInterrupted = false
+    var lastSent: LinePlace?
+    var isInterrupted = false
     /// A line was an event.
     private var hasGood = false
     /// Lines that are sent again when all else is in; nil with the event clock.
-    private var held: HeldLines?
+    var held: HeldLines?
     /// Whether people were told that a pass could keep no more.
-    private var isToldOfHeld = false
+    var isToldOfHeld = false
     /// Whether lines that are read are kept.
-    private var isHolding = false
+    var isHolding = false
     /// Where the pass at hand keeps what is left.
-    private var heldAgain: HeldLines?
+    var heldAgain: HeldLines?
     /// Whether the pass at hand came to anything.
-    private var hasProgress = false
+    var hasProgress = false
     /// As many lines as `badLinesMax` were refused, and none was taken.
     private var isHopeless = false
     /// Batches that are being tried again, since when, and nanoseconds of it before that.
@@ -77,7 +77,7 @@ actor IngestRun {
     private var silentNodes: Set<NodeSilence> = []
     /// Nodes that people were told of as having no room.
     private var shortNodes: Set<ShortNode> = []
-    private var progress: IngestProgress
+    var progress: IngestProgress
     private var drawnAt: UInt64 = 0
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
@@ -102,7 +102,8 @@ actor IngestRun {
         let widest = isEventClock || clients.count > 1 ? 1 : settings.window
         var greatestTime: LogTime?
         if !isEventClock { await beginHolding() }
-        var idleSince = clock.monotonicNanoseconds()
+        /// When the last lines came; nil where none came since lines were sent again.
+        var lastCame: UInt64?
         await withTaskGroup(of: Void.self) { group in
             var underWay = 0
             var number = 0
@@ -121,25 +122,25 @@ actor IngestRun {
                     group.addTask { await self.deliver(batch, over: client) }
                     number += 1
                     underWay += 1
-                    idleSince = clock.monotonicNanoseconds()
+                    lastCame = clock.monotonicNanoseconds()
                     if let held, held.isFull { await endHolding(held) }
                 case .failed(let error):
                     report(error.description)
                 case .idle:
-                    // A stream that is silent for a while has come to an end as far as one can
-                    // tell.
-                    guard let held, held.count > 0,
-                        clock.monotonicNanoseconds() - idleSince >= Self.silenceNanoseconds
+                    // Whoever a silent stream's old lines are about may be known by now, or may
+                    // stand in what is still to come.
+                    guard let held, held.count > 0, let came = lastCame,
+                        clock.monotonicNanoseconds() - came >= Self.silenceNanoseconds
                     else { break }
                     await group.waitForAll()
                     underWay = 0
-                    await sendAgain()
-                    if stop == nil, !isInterrupted { await beginHolding() }
-                    idleSince = clock.monotonicNanoseconds()
+                    await sendAgain(isEnd: false)
+                    if stop == nil, !isInterrupted { await goOnHolding() }
+                    lastCame = nil
                 case .end(let time):
                     greatestTime = time
                     await group.waitForAll()
-                    await sendAgain()
+                    await sendAgain(isEnd: true)
                     if isEventClock, stop == nil { await advance(to: greatestTime) }
                     return
                 }
@@ -165,174 +166,6 @@ actor IngestRun {
         if let firstUnsettled { return name(firstUnsettled) }
         guard let lastSent else { return name(LinePlace(file: 0, line: 1)) }
         return name(LinePlace(file: lastSent.file, line: lastSent.line + 1))
-    }
-
-    // MARK: Lines that are sent again (C16)
-
-    private func newHeld() throws(InputError) -> HeldLines {
-        try HeldLines(bytesMax: settings.heldLinesBytesMax, in: settings.heldFolder)
-    }
-
-    private func beginHolding() async {
-        isHolding = true
-        do throws(InputError) {
-            held = try newHeld()
-            await feed.setProvisional(true)
-        } catch {
-            // Without a file every line is counted as it comes.
-            held = nil
-            isHolding = false
-            await feed.setProvisional(false)
-            report("\(error); old lines are not sent again")
-        }
-    }
-
-    /// No more is kept: later lines are counted as they come.
-    private func endHolding(_ lines: HeldLines) async {
-        guard isHolding else { return }
-        isHolding = false
-        await feed.setProvisional(false)
-        let after = lastSent.map { "after \(name($0)) " } ?? ""
-        report("\(lines.fullness); old lines \(after)are not sent again")
-    }
-
-    /// Sends the lines that are kept again, until a pass comes to nothing; then once more, so that
-    /// what is left is counted.
-    private func sendAgain() async {
-        var pass = 2
-        while let lines = held, lines.count > 0, stop == nil, !isInterrupted {
-            let isLast = pass >= Self.passesMax || (pass > 2 && !hasProgress)
-            hasProgress = false
-            heldAgain = nil
-            var gathered: [HeldLine] = []
-            var failure: InputError?
-            do throws(InputError) {
-                if !isLast { heldAgain = try newHeld() }
-                var byteCount = 0
-                try await lines.forEach { line in
-                    gathered.append(line)
-                    byteCount += line.bytes.count
-                    guard gathered.count >= Self.heldItemsMax || byteCount >= Self.heldBytesMax
-                    else { return }
-                    await self.deliverAgain(gathered, isLast: isLast)
-                    gathered = []
-                    byteCount = 0
-                }
-            } catch {
-                failure = error
-            }
-            if !gathered.isEmpty { await deliverAgain(gathered, isLast: isLast) }
-            if let failure {
-                report(failure.description)
-                countHeld()
-                return
-            }
-            held = heldAgain
-            heldAgain = nil
-            pass += 1
-        }
-    }
-
-    private func deliverAgain(_ lines: [HeldLine], isLast: Bool) async {
-        if stop != nil || isInterrupted {
-            let takenCount = lines.reduce(0) { $0 + ($1.isTaken ? 1 : 0) }
-            countLeft(lines.count, takenCount, from: lines.map(\.place).min())
-            return
-        }
-        // Where no more can be kept this is the last time.
-        var isLast = isLast
-        if let heldAgain, heldAgain.failure != nil {
-            if !isToldOfHeld {
-                isToldOfHeld = true
-                report("\(heldAgain.fullness); the rest is sent for the last time")
-            }
-            isLast = true
-        }
-        let batch = LineBatcher.batch(
-            again: lines, space: settings.space, isLast: isLast, bytesTaken: progress.bytesDone)
-        await deliver(batch, over: clients[0])
-    }
-
-    private func keep(_ line: HeldLine) {
-        (heldAgain ?? held)?.append(line)
-    }
-
-    /// What is kept when nothing more is sent.
-    private func countHeld() {
-        for lines in [held, heldAgain].compactMap({ $0 }) where lines.count > 0 {
-            countLeft(lines.count, lines.takenCount, from: lines.firstPlace)
-        }
-        held = nil
-        heldAgain = nil
-    }
-
-    /// Counts lines that would have been sent again, and are not: no node has judged them for the
-    /// last time, nor counted them.
-    private func countLeft(_ count: Int, _ takenCount: Int, from first: LinePlace?) {
-        tally.leftProvisional += count - takenCount
-        tally.linksLeft += takenCount
-        if let first { leave(first) }
-    }
-
-    private func leave(_ place: LinePlace) {
-        firstUnsettled = firstUnsettled.map { min($0, place) } ?? place
-    }
-
-    /// Whether the line is kept to be sent again, or was counted before: then there is nothing to
-    /// count of it now.
-    private func holds(_ line: BatchDelivery.Settled, of batch: LineBatch) -> Bool {
-        guard batch.pass != .only else { return false }
-        let isTaken = batch.taken.contains(line.item)
-        if isTaken {
-            switch line.outcome {
-            case .unsent, .answered(.unknown), .answered(.overloaded):
-                // It is stored, and counted; its links may not be made.
-                countLeft(1, 1, from: batch.places[line.item])
-                return true
-            case .answered: break
-            }
-        }
-        let isVoid = line.told.contains {
-            if case .linkVoid(.age, _) = $0 { true } else { false }
-        }
-        if batch.pass == .last {
-            if isTaken { tell(line.told.filter(\.isLink), of: line.item, in: batch) }
-            return isTaken
-        }
-        let mustWait =
-            line.outcome == .answered(.expiredOnArrival) && !isTaken
-            || isVoid && (line.outcome == .answered(.ok) || line.outcome == .answered(.duplicate))
-        if mustWait {
-            keep(
-                HeldLine(
-                    place: batch.places[line.item], isTaken: isTaken || isVoid,
-                    isUnnamed: batch.unnamed.contains(line.item),
-                    isAssigned: batch.assigned.contains(line.item),
-                    bytes: batch.event(line.item)))
-            if !isVoid { return true }
-        } else if batch.pass == .again {
-            hasProgress = true
-        }
-        // Of links that are void by age the last pass tells.
-        let told = line.told.filter {
-            if case .linkVoid(.age, _) = $0 { false } else { true }
-        }
-        if isTaken {
-            if !isVoid { tell(told.filter(\.isLink), of: line.item, in: batch) }
-            // Its profile has ended meanwhile: there is nothing to link to any more.
-            if line.outcome == .answered(.expiredOnArrival) {
-                tally.linksVoid[.age, default: 0] += 1
-            }
-            return true
-        }
-        if isVoid {
-            tally.count(line.outcome)
-            tell(told, of: line.item, in: batch)
-            if batch.assigned.contains(line.item) { tally.withoutMessageID += 1 }
-            if batch.pass == .again { hasProgress = true }
-            return true
-        }
-        return false
     }
 
     private var seconds: Double { Double(clock.monotonicNanoseconds() - startedAt) / 1e9 }
@@ -361,7 +194,7 @@ actor IngestRun {
         report("stopped: from \(name(place)) on, lines may not be stored")
     }
 
-    private func report(_ error: String) {
+    func report(_ error: String) {
         errors.append(error)
         if !settings.isQuiet { console.drawLive("") }
         console.complain("kith ingest: \(error)")
@@ -369,7 +202,7 @@ actor IngestRun {
 
     // MARK: One batch
 
-    private func deliver(_ batch: LineBatch, over client: Client) async {
+    func deliver(_ batch: LineBatch, over client: Client) async {
         var isTroubled = false
         defer { if isTroubled { recover() } }
         var delivery = BatchDelivery(batch)
@@ -516,8 +349,10 @@ actor IngestRun {
             "stopped: of the first \(Words.grouped(tally.refusedTotal)) lines not one is an event")
     }
 
-    private func settle(_ line: BatchDelivery.Settled, of batch: LineBatch) {
+    private func settle(_ answered: BatchDelivery.Settled, of batch: LineBatch) {
+        var line = answered
         let (outcome, item) = (line.outcome, line.item)
+        if let names = batch.repeated[item] { line.told.append(.repeatedNames(names)) }
         switch outcome {
         case .unsent, .answered(.rejected), .answered(.unknown), .answered(.overloaded): break
         case .answered: hasGood = true
@@ -531,7 +366,9 @@ actor IngestRun {
         switch outcome {
         case .answered(.rejected(let reason)):
             tally.count(line.told)
-            let text = batch.notes[item] ?? ToldNote.explanation(reason, line.told)
+            let why = batch.notes[item] ?? ToldNote.explanation(reason, line.told)
+            let text = ([why] + line.told.filter(\.isOfJSON).compactMap(\.line))
+                .joined(separator: "; ")
             show(place, reason: reason.name, "\(reason.name): \(text)", text)
         case .unsent, .answered(.unknown), .answered(.overloaded):
             leave(place)
@@ -544,7 +381,7 @@ actor IngestRun {
     }
 
     /// Counts what was told of a line that was taken, and names the line.
-    private func tell(_ told: [ToldNote], of item: Int, in batch: LineBatch) {
+    func tell(_ told: [ToldNote], of item: Int, in batch: LineBatch) {
         tally.count(told)
         let lines = told.compactMap(\.line)
         guard !lines.isEmpty else { return }
@@ -552,7 +389,7 @@ actor IngestRun {
         show(batch.places[item], reason: nil, text, text)
     }
 
-    private func name(_ place: LinePlace) -> String {
+    func name(_ place: LinePlace) -> String {
         let file = settings.names[place.file]
         return "\(file == "-" ? "(standard input)" : file):\(place.line)"
     }

@@ -32,6 +32,8 @@ package struct IngestTally: Equatable, Sendable {
     package var wrongKinds: [String: [String: Int]] = [:]
     /// Events whose time was later than their arrival, and is their arrival now.
     package var timesMoved = 0
+    /// Members of objects that were left out, since a later one has their name.
+    package var repeatedNames = 0
     /// Events without a message id of their own.
     package var withoutMessageID = 0
 
@@ -69,6 +71,7 @@ package struct IngestTally: Equatable, Sendable {
             case .traitsRefused(let count): traitsRefused += count
             case .timeMoved: timesMoved += 1
             case .noMessageID: withoutMessageID += 1
+            case .repeatedNames(let names): repeatedNames += names.count
             case .wrongKind(let place, let problem):
                 wrongKinds[place, default: [:]][problem.kind, default: 0] += 1
             case .fault, .isNull: break
@@ -169,7 +172,7 @@ package struct IngestTally: Equatable, Sendable {
         for (cause, count) in linksVoidSorted { rows.append(("links void: \(cause)", count)) }
         return rows + [
             ("traits over the limit", traitsRefused), ("times moved to arrival", timesMoved),
-            ("without message id", withoutMessageID),
+            ("names given twice", repeatedNames), ("without message id", withoutMessageID),
         ]
     }
 
@@ -225,6 +228,7 @@ package struct IngestTally: Equatable, Sendable {
             "wrongKinds": .map(
                 wrongKindsSorted.map { CBORMember(.text($0.0), Self.object($0.1)) }),
             "timesMoved": .integer(Int64(timesMoved)),
+            "repeatedNames": .integer(Int64(repeatedNames)),
             "withoutMessageId": .integer(Int64(withoutMessageID)),
             "lines": .array(lines.map(\.value)),
             "stoppedAt": stoppedAt.map { .text($0) } ?? .null,

@@ -46,6 +46,8 @@ package struct LineBatch: Sendable {
     package var places: [LinePlace]
     /// Why a line was no JSON, by item.
     package var notes: [Int: String]
+    /// Names that came twice in an event, by item.
+    package var repeated: [Int: JSONTranscoder.RepeatedNames] = [:]
     /// Items that are not events: sent again, they could count twice.
     package var refused: Set<Int>
     /// Events without a message id: sent again, they could count twice.
@@ -102,6 +104,7 @@ package struct LineBatcher: Sendable {
     private var event = ByteWriter()
     private var places: [LinePlace] = []
     private var notes: [Int: String] = [:]
+    private var repeated: [Int: JSONTranscoder.RepeatedNames] = [:]
     private var refused: Set<Int> = []
     private var unnamed: Set<Int> = []
     private var assigned: Set<Int> = []
@@ -151,6 +154,7 @@ package struct LineBatcher: Sendable {
             hasStamp = true
         }
         guard event.count <= settings.eventBytesMax else { return refuse(.tooLarge, at: place) }
+        if let names = transcoder.repeated { repeated[places.count] = names }
         if peek.isMap, !peek.hasMessageID, !assignMessageID() { unnamed.insert(places.count) }
         writer.append(
             isProvisional ? .provisional : .event, stamp: settings.isStamped ? stamp : nil,
@@ -188,7 +192,8 @@ package struct LineBatcher: Sendable {
     /// Takes the batch out; the next one begins.
     package mutating func take(bytesTaken: UInt64) -> LineBatch {
         let batch = LineBatch(
-            payload: writer.payload, places: places, notes: notes, refused: refused,
+            payload: writer.payload, places: places, notes: notes, repeated: repeated,
+            refused: refused,
             unnamed: unnamed, assigned: assigned, ranges: ranges,
             pass: isProvisional ? .first : .only,
             bytesTaken: bytesTaken,
@@ -196,6 +201,7 @@ package struct LineBatcher: Sendable {
         writer.removeAll()
         places.removeAll(keepingCapacity: true)
         notes = [:]
+        repeated = [:]
         refused = []
         unnamed = []
         assigned = []

@@ -14,6 +14,8 @@ package enum ToldNote: Equatable, Sendable {
     case traitsRefused(Int)
     /// No object is where one belongs: nothing of it was read.
     case wrongKind(place: String, FieldProblem)
+    /// Of the members of one name the last counts. No node tells of it: it is seen in the JSON.
+    case repeatedNames(JSONTranscoder.RepeatedNames)
 
     /// `names` are those of the reply; decoding it has checked every number.
     package init(_ about: EventNote.About, _ names: NoteNames) {
@@ -45,6 +47,11 @@ package enum ToldNote: Equatable, Sendable {
         }
     }
 
+    /// Whether it is about the line's JSON, which only the first batch with the line knows.
+    var isOfJSON: Bool {
+        if case .repeatedNames = self { true } else { false }
+    }
+
     /// What a line of a taken event says of it; nil for what only the sums tell.
     package var line: String? {
         switch self {
@@ -61,6 +68,11 @@ package enum ToldNote: Equatable, Sendable {
             return "\(count) \(count == 1 ? "trait" : "traits") over the limit"
         case .wrongKind(let place, let problem):
             return "\(place) ignored: \(problem.kindWords), not an object"
+        case .repeatedNames(let names):
+            let name = Words.printable("\"\(names.name)\"")
+            return names.count == 1
+                ? "\(name) is given twice: the last counts"
+                : "\(names.count) names are given again, \(name) among them: the last of each counts"
         }
     }
 

@@ -29,6 +29,22 @@ package struct JSONTranscoder: Sendable {
     /// Members of an object up to which names are compared each with each.
     private static let pairwiseMembersMax = 24
 
+    /// Members that were left out since a later one of the same object has their name.
+    package struct RepeatedNames: Hashable, Sendable {
+        /// The first that was found.
+        package var name: String
+        /// How many members.
+        package var count: Int
+
+        package init(name: String, count: Int) {
+            self.name = name
+            self.count = count
+        }
+    }
+
+    /// Bytes of a name that is told.
+    private static let toldNameBytesMax = 60
+
     /// A member of an open object, as places in the output.
     private struct Member {
         /// Where its name begins in the text.
@@ -44,6 +60,8 @@ package struct JSONTranscoder: Sendable {
     private var text: [UInt8] = []
     /// Whether a name that comes twice in an object is an error, not a replacement.
     private let refusesRepeatedNames: Bool
+    /// What was left out of the last text; nil for nothing.
+    package private(set) var repeated: RepeatedNames?
 
     package init(refusesRepeatedNames: Bool = false) {
         self.refusesRepeatedNames = refusesRepeatedNames
@@ -55,6 +73,7 @@ package struct JSONTranscoder: Sendable {
         let start = writer.count
         var cursor = Cursor(json)
         members.removeAll(keepingCapacity: true)
+        repeated = nil
         do throws(JSONError) {
             cursor.skipBlanks()
             try value(&cursor, depth: 0, &writer)
@@ -183,12 +202,18 @@ package struct JSONTranscoder: Sendable {
     ) throws(JSONError) {
         let dropped = repeatedNames(from: first, writer)
         guard let place = dropped.min() else { return }
+        let member = members[place]
+        let name = writer.bytes[member.nameStart..<member.nameStart + member.nameCount]
         if refusesRepeatedNames {
-            let member = members[place]
-            let name = writer.bytes[member.nameStart..<member.nameStart + member.nameCount]
             throw JSONError(
                 .repeatedName(String(decoding: name, as: UTF8.self)), offset: member.offset)
         }
+        if repeated == nil {
+            let told = String(decoding: name.prefix(Self.toldNameBytesMax), as: UTF8.self)
+            repeated = RepeatedNames(
+                name: name.count > Self.toldNameBytesMax ? told + "…" : told, count: 0)
+        }
+        repeated?.count += dropped.count
         var kept: [UInt8] = []
         let start = members[first].start
         var remaining: [Member] = []

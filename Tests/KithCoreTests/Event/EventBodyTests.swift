@@ -35,7 +35,7 @@ import Testing
         let zeros = [UInt8](repeating: 0, count: 16)
         let hash = SipHash64.hash(Array("m1".utf8).span.bytes, key: EventFixture.key)
 
-        var expected: [UInt8] = [5, 1]
+        var expected: [UInt8] = [5, 5]
         expected += bytes(hash) + bytes(1_700_000_001_234) + bytes(99)
         expected += [2] + Array("m1".utf8) + [5, 0] + Array("alias".utf8) + [1] + Array("s".utf8)
         expected += [3]
@@ -76,7 +76,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (0, 6, ByteError.unknownTag(6, offset: 0)), (1, 4, .unknownTag(4, offset: 1)),
+        (0, 6, ByteError.unknownTag(6, offset: 0)), (1, 8, .unknownTag(8, offset: 1)),
         (44, 0, .malformed(offset: 44)), (44, 33, .tooLong(length: 33, limit: 32)),
         (61, 4, .unknownTag(4, offset: 61)),
     ])

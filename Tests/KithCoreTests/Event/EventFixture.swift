@@ -17,6 +17,7 @@ struct ReadOutcome {
     var messageID = ""
     var messageHash: UInt64?
     var isMessageIDAssigned = false
+    var isTimeStated: Bool?
     var hasAlias = false
     var counterName = ""
     var space = ""
@@ -71,6 +72,7 @@ enum EventFixture {
             outcome.messageID = body.messageID.text()!
             outcome.messageHash = body.messageHash
             outcome.isMessageIDAssigned = body.isMessageIDAssigned
+            outcome.isTimeStated = body.isTimeStated
             outcome.counterName = body.counterName.text()!
             outcome.space = body.space.text()!
             for index in 0..<body.identifierCount {

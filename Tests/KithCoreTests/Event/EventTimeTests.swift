@@ -127,4 +127,31 @@ import Testing
         #expect(EventFixture.read(event, stamp: 0).stamp == 0)
         #expect(EventFixture.read(event, stamp: 0).batch.heads[0].stamp == 0)
     }
+
+    @Test(
+        arguments: [
+            ([:], false), (["timestamp": 1_900_000_000_000], true),
+            (["timestamp": 2_100_000_000_000], false),
+            (["originalTimestamp": 1_900_000_000_000], true),
+            (["receivedAt": 2_100_000_000_000], true),
+            (["receivedAt": 2_100_000_000_000, "timestamp": 2_100_000_000_001], false),
+            (["sentAt": 1_900_000_000_000], false),
+            (
+                [
+                    "receivedAt": 2_100_000_000_000, "sentAt": 1_900_000_000_000,
+                    "originalTimestamp": 1_899_999_999_999,
+                ], true
+            ),
+        ] as [(CBORValue, Bool)])
+    func `a body says whether its time is the event's own`(_ times: CBORValue, _ isStated: Bool) {
+        guard case .map(let members) = times else { return }
+        let outcome = EventFixture.read(
+            .map(
+                members + [
+                    CBORMember("type", "page"), CBORMember("userId", "u1"),
+                    CBORMember("messageId", "m1"),
+                ]))
+
+        #expect(outcome.isTimeStated == isStated)
+    }
 }

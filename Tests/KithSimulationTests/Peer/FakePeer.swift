@@ -272,6 +272,7 @@ final class FakePeer: @unchecked Sendable {
         var aside = EventAside()
         aside.traitsRefused = UInt16(truncatingIfNeeded: random.next())
         aside.refused = random.next()
+        aside.isTimeMoved = random.oneIn(2)
         return aside
     }
 
