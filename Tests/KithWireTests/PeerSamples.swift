@@ -59,7 +59,8 @@ extension Sample {
         Sample(
             "peer-read", 5,
             PeerRead(
-                group: GroupID(1), leaf: anonymous, record: account, deadlineMillis: 2000)),
+                group: GroupID(1), leaf: anonymous, record: account, deadlineMillis: 2000,
+                seen: LogIndex(42))),
         Sample("peer-read-reply", 5, PeerReadReply.profile([1, 2, 255])),
         Sample("peer-read-moved", 6, PeerReadReply.moved(to: account)),
         Sample("peer-totals", 7, PeerTotals(group: GroupID(1))),
@@ -90,6 +91,7 @@ extension Sample {
         Sample("absent at a peer", 5, PeerReadReply.absent),
         Sample("sealed at a peer", 5, PeerReadReply.waiting(for: anonymous)),
         Sample("a peer that stops", 5, PeerReadReply.stopping),
+        Sample("a peer whose log was lost", 5, PeerReadReply.unseen),
         Sample("totals of nothing", 7, PeerTotalsReply(statistics: Statistics())),
         Sample("greatest totals", 7, PeerTotalsReply(statistics: greatestStatistics)),
     ]
@@ -168,9 +170,9 @@ extension Sample {
         var aside = EventAside()
         aside.traitsRefused = 3
         aside.refused = 1 << 63 | 2
+        aside.isTimeMoved = true
         return aside
     }
-        aside.isTimeMoved = true
 
     static var statistics: Statistics {
         var statistics = Statistics()

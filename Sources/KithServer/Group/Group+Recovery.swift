@@ -21,6 +21,7 @@ extension Group {
         switch entry.kind {
         case .rebase:
             guard entry.index > machine.applied else { return misplaced }
+            noteLoss(upTo: entry.index)
             machine.skip(to: entry.index)
         case .normal, .opening:
             guard entry.index == machine.applied.next else { return misplaced }
@@ -54,8 +55,20 @@ extension Group {
                 group: id, term: consensus.term, index: floor, kind: .rebase,
                 clock: entryClock.rawValue, time: machine.now, payload: [])
         ])
+        noteLoss(upTo: floor)
         machine.skip(to: floor)
         consensus.skip(to: floor)
+    }
+
+    private func noteLoss(upTo floor: LogIndex) {
+        if lost.upTo == .zero { lost.after = machine.applied }
+        lost.upTo = floor
+    }
+
+    /// Whether an entry that a session has seen is in what was applied. False for one of a log that
+    /// was lost, and for all between two losses.
+    func includes(_ seen: LogIndex) -> Bool {
+        seen <= lost.after || seen > lost.upTo && seen <= machine.applied
     }
 
     /// Recovery is over: from here on entries go to `log`.

@@ -26,6 +26,9 @@ actor Group {
     /// Drives the group's merges; what it asks for is sent by the `MergeCoordinator`.
     var driver: MergeDriver
     var consensus = ConsensusMachine(lastTerm: Term(0), lastIndex: .zero)
+    /// Entries of a lost log: those behind the first that was kept, up to where the log went on.
+    /// Of several losses, from the first to the last; zeros for none.
+    var lost: (after: LogIndex, upTo: LogIndex) = (.zero, .zero)
 
     /// What merges and the node itself need logged, an element for each entry to be; then events.
     private var pending: [Pending] = []
@@ -464,8 +467,9 @@ actor Group {
     /// waited for until `deadline`. A profile of more than `bytesMax` bytes is not given, and its
     /// size told. Nil where the group stops.
     func read(
-        _ leaf: LeafID, at record: LeafID, atMost bytesMax: Int, deadline: UInt64
+        _ leaf: LeafID, at record: LeafID, seen: LogIndex, atMost bytesMax: Int, deadline: UInt64
     ) async -> GroupRead? {
+        guard includes(seen) else { return .unseen }
         if entryClock == .wall {
             let due = shards.machine(record.shard).expiresAt(record, machine.context())
             if Rules.mustLogTime(until: due, logTime: machine.now, now: clock.wallTime()) {
@@ -493,7 +497,8 @@ actor Group {
             mark(.groupReadWaits)
             return .waiting(for: winner)
         }
-        return await read(leaf, at: record, atMost: bytesMax, deadline: deadline)
+        return await read(
+            leaf, at: record, seen: seen, atMost: bytesMax, deadline: deadline)
     }
 
     /// What one step of a read came to.
@@ -508,6 +513,8 @@ actor Group {
         case waiting(for: LeafID)
         /// Too much waits for the log, which has to know first what the time is.
         case busy(retryAfterMillis: UInt32)
+        /// The entry that must be in the answer is none of the group's log.
+        case unseen
     }
 
     /// Logs a stamp, so that the group is judged at that time from now on.

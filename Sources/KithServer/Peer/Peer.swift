@@ -176,10 +176,11 @@ struct Peer: Sendable {
 
     /// One step of a read.
     func read(
-        _ leaf: LeafID, at record: LeafID, of group: GroupID, deadline: UInt64
+        _ leaf: LeafID, at record: LeafID, of group: GroupID, seen: LogIndex, deadline: UInt64
     ) async -> Result<PeerReadReply, SilentNode> {
         let message = PeerRead(
-            group: group, leaf: leaf, record: record, deadlineMillis: millisLeft(deadline))
+            group: group, leaf: leaf, record: record, deadlineMillis: millisLeft(deadline),
+            seen: seen)
         return await ask(message, requests, deadline)
     }
 

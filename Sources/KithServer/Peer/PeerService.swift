@@ -152,10 +152,12 @@ struct PeerService: Sendable {
         var most = room.byteCount
         while true {
             switch await group.read(
-                request.leaf, at: request.record, atMost: most, deadline: deadline)
+                request.leaf, at: request.record, seen: request.seen, atMost: most,
+                deadline: deadline)
             {
             case .profile(let bytes): return PeerReadReply.profile(bytes)
             case .tooLong(let byteCount):
+            case .unseen: return PeerReadReply.unseen
                 guard byteCount <= PeerLimits.profileBytesMax else {
                     return ErrorReply(
                         code: .tooLarge,

@@ -28,17 +28,20 @@ enum GroupPlace: Sendable {
         }
     }
 
-    /// One step of a read, of a record of this group. A profile of more than `bytesMax` bytes is
+    /// One step of a read, of a record of this group, that includes the entry `seen` of its log. A
+    /// profile of more than `bytesMax` bytes is
     /// not given, and its size told.
     func read(
-        _ leaf: LeafID, at record: LeafID, atMost bytesMax: Int, deadline: UInt64
+        _ leaf: LeafID, at record: LeafID, seen: LogIndex, atMost bytesMax: Int, deadline: UInt64
     ) async -> Result<Group.GroupRead?, SilentNode> {
         switch self {
         case .here(let group):
             return .success(
-                await group.read(leaf, at: record, atMost: bytesMax, deadline: deadline))
+                await group.read(
+                    leaf, at: record, seen: seen, atMost: bytesMax, deadline: deadline))
         case .there(let peer, let id):
-            switch await peer.read(leaf, at: record, of: id, deadline: deadline) {
+            switch await peer.read(leaf, at: record, of: id, seen: seen, deadline: deadline) {
+            case .success(.unseen): return .success(.unseen)
             case .failure(let silent): return .failure(silent)
             case .success(.absent): return .success(.absent)
             case .success(.moved(let parent)): return .success(.moved(to: parent))

@@ -139,9 +139,11 @@ struct Router: Sendable {
     /// The profile that holds `leaf`, following pointers from its home. Where a hint leads to a
     /// root that holds the leaf's facet, that is its profile: the facet is in one place. A root
     /// without it proves nothing, and the way begins at the home. One of more than `bytesMax`
-    /// bytes is not given, and its size told.
+    /// bytes is not given, and its size told. The answer includes what the session of
+    /// `token` has seen.
     func read(
-        _ leaf: LeafID, _ hints: HintCache, atMost bytesMax: Int, deadline: UInt64
+        _ leaf: LeafID, _ hints: HintCache, _ token: SessionToken, atMost bytesMax: Int,
+        deadline: UInt64
     ) async -> ReadAnswer {
         var record = leaf
         var isByHint = false
@@ -151,8 +153,12 @@ struct Router: Sendable {
         }
         for hop in 0..<Self.hopsMax {
             if hop == 3 { mark(.routerReadHops) }
-            let place = places[Int(table.group(of: record).rawValue)]
-            switch await place.read(leaf, at: record, atMost: bytesMax, deadline: deadline) {
+            let group = table.group(of: record)
+            let answer = await places[Int(group.rawValue)].read(
+                leaf, at: record, seen: token.index(of: group) ?? .zero, atMost: bytesMax,
+                deadline: deadline)
+            switch answer {
+            case .success(.unseen): return .unseen(group)
             case .success(.profile(let profile)):
                 if record != leaf { hints.withEntries { $0.learn(leaf, record) } }
                 return .profile(profile)
@@ -198,6 +204,8 @@ struct Router: Sendable {
         /// More pointers than merges make.
         case endless
         case silent(SilentNode)
+        /// The log of that group does not have what the session has seen of it.
+        case unseen(GroupID)
     }
 
     /// Has every group log the stamp. Nil where all have; else who has not.

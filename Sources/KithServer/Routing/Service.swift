@@ -112,17 +112,27 @@ struct Service: Sendable {
         // Less than the client waits, so that it hears which node does not answer.
         let asked = UInt64(request.deadlineMillis)
         let millis = asked == 0 ? Router.readMillisMax : min(Router.readMillisMax, asked * 3 / 4)
-        return await read(leaf, hints, room, millis: millis)
+        var token = SessionToken()
+        if case .session(let seen) = request.consistency { token = seen }
+        if let last = token.entries.last, Int(last.group.rawValue) >= router.places.count {
+            return ErrorReply(
+                code: .wrongToken,
+                text: "the token names group \(last.group.rawValue), and there are "
+                    + "\(router.places.count) groups here")
+        }
+        return await read(leaf, hints, token, room, millis: millis)
     }
 
     /// A long profile is read once more when there is room for it: until then nobody holds it.
     private func read(
-        _ leaf: LeafID, _ hints: HintCache, _ room: AnswerRoom, millis: UInt64
+        _ leaf: LeafID, _ hints: HintCache, _ token: SessionToken, _ room: AnswerRoom,
+        millis: UInt64
     ) async -> any WireMessage {
         var most = room.byteCount
         while true {
             let deadline = router.deadline(inMillis: millis)
-            let answer = await router.read(leaf, hints, atMost: most, deadline: deadline)
+            let answer = await router.read(
+                leaf, hints, token, atMost: most, deadline: deadline)
             guard case .tooLong(let byteCount) = answer else { return reply(to: answer) }
             guard byteCount <= Int(limits.frameBytesMax) - Self.replyOverheadBytes else {
                 return ErrorReply(
@@ -161,6 +171,12 @@ struct Service: Sendable {
                     + "through in time")
         case .silent(let node):
             return node.error
+        case .unseen(let group):
+            return ErrorReply(
+                code: .wrongToken,
+                text: "the log of group \(group.rawValue) at \(leaderName(group)) does not have "
+                    + "what the token has seen of it, and was lost since, or is another: begin a "
+                    + "new session")
         case .notLogged(let reason):
             return error(reason)
         case .endless:

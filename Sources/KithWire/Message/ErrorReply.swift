@@ -23,6 +23,7 @@ public struct ErrorCode: RawRepresentable, Hashable, Sendable {
     public static let starting = ErrorCode(rawValue: 15)
     public static let clock = ErrorCode(rawValue: 16)
     public static let wrongFolder = ErrorCode(rawValue: 17)
+    public static let wrongToken = ErrorCode(rawValue: 18)
 
     /// Every code of this version, with its name.
     public static let names: [(code: ErrorCode, name: String)] = [
@@ -33,6 +34,7 @@ public struct ErrorCode: RawRepresentable, Hashable, Sendable {
         (.shuttingDown, "shuttingDown"), (.internalError, "internal"),
         (.wrongClock, "wrongClock"), (.deadlineExceeded, "deadlineExceeded"),
         (.starting, "starting"), (.clock, "clock"), (.wrongFolder, "wrongFolder"),
+        (.wrongToken, "wrongToken"),
     ]
 }
 

@@ -14,13 +14,19 @@ public struct PeerRead: WireMessage, Hashable {
     public var record: LeafID
     /// How long to wait for a merge under way, in milliseconds.
     public var deadlineMillis: UInt32
+    /// The entry of the group's log that the answer must include, as a session has seen it; zero
+    /// for none.
+    public var seen: LogIndex
 
     /// A step of a read.
-    public init(group: GroupID, leaf: LeafID, record: LeafID, deadlineMillis: UInt32) {
+    public init(
+        group: GroupID, leaf: LeafID, record: LeafID, deadlineMillis: UInt32, seen: LogIndex = .zero
+    ) {
         self.group = group
         self.leaf = leaf
         self.record = record
         self.deadlineMillis = deadlineMillis
+        self.seen = seen
     }
 
     public init(decoding payload: RawSpan) throws(ByteError) {
@@ -29,6 +35,7 @@ public struct PeerRead: WireMessage, Hashable {
         leaf = try reader.leaf()
         record = try reader.leaf()
         deadlineMillis = try reader.u32()
+        seen = LogIndex(try reader.u64())
         try reader.expectEnd()
     }
 
@@ -37,6 +44,7 @@ public struct PeerRead: WireMessage, Hashable {
         writer.leaf(leaf)
         writer.leaf(record)
         writer.u32(deadlineMillis)
+        writer.u64(seen.rawValue)
     }
 }
 
@@ -55,6 +63,8 @@ public enum PeerReadReply: WireMessage, Equatable {
     case waiting(for: LeafID)
     /// The group cannot answer: its node stops.
     case stopping
+    /// The entry that was seen is none of the group's log.
+    case unseen
 
     public init(decoding payload: RawSpan) throws(ByteError) {
         var reader = ByteReader(payload)
@@ -66,6 +76,7 @@ public enum PeerReadReply: WireMessage, Equatable {
         case 2: self = .moved(to: try reader.leaf())
         case 3: self = .waiting(for: try reader.leaf())
         case 4: self = .stopping
+        case 5: self = .unseen
         default: throw .unknownTag(tag, offset: 0)
         }
         try reader.expectEnd()
@@ -84,6 +95,7 @@ public enum PeerReadReply: WireMessage, Equatable {
             writer.u8(3)
             writer.leaf(leaf)
         case .stopping: writer.u8(4)
+        case .unseen: writer.u8(5)
         }
     }
 }
