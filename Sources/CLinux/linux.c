@@ -7,7 +7,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -112,6 +114,32 @@ int kith_spend_reserve(void) {
 int kith_reserve_is_spent(void) { return reserve_size > 0 && reserve == NULL; }
 
 size_t kith_reserve_size(void) { return reserve_size; }
+
+#if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer) && !__has_feature(memory_sanitizer)
+extern void *__libc_malloc(size_t size);
+
+/* In place of the C library's own: an array of Swift ends the process where there is no memory for it, and
+ * nobody can ask it not to. So what is under way gets the reserve first. */
+void *malloc(size_t size) {
+    void *block = __libc_malloc(size);
+    if (block != NULL || kith_spend_reserve() != 0) return block;
+    return __libc_malloc(size);
+}
+#endif
+
+static int is_limited(int resource) {
+    struct rlimit limit;
+    return getrlimit(resource, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+}
+
+int kith_has_room(size_t size) {
+    if (!is_limited(RLIMIT_AS) && !is_limited(RLIMIT_DATA)) return 1;
+    /* Not malloc: what it learns from large blocks changes where later ones come from. */
+    void *block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (block == MAP_FAILED) return 0;
+    munmap(block, size);
+    return 1;
+}
 
 _Thread_local uint32_t *kith_board;
 

@@ -5,6 +5,10 @@
 // What is in the log must be applied, so the growth of a table cannot be refused any more when an
 // entry asks for it. The reserve is what it grows into; from then on whoever looks (`isSpent`)
 // takes no more events. Address space only: its pages are never touched.
+//
+// An array of Swift ends the process where the system gives it no memory, the reserve included. So
+// whoever makes a large one of what somebody else sends asks first (`hasRoom`), and refuses where
+// there is none; what is under way by then grows into the reserve (`malloc` in CLinux).
 
 internal import CLinux
 
@@ -28,6 +32,20 @@ public enum MemoryReserve {
     public static func refill() {
         let bytes = kith_reserve_size()
         if bytes > 0 { hold(bytes) }
+    }
+
+    /// Bytes that must be left for what is under way where anything large is begun.
+    public static let spareBytes = 24 << 20
+
+    /// Whether the system has room for `bytes` that somebody else would make this process allocate,
+    /// and for what is under way beside them. Where it has none the reserve is spent for what is
+    /// under way, and whoever asks must do without. About a microsecond, and next to nothing where
+    /// no limit is set (`ulimit -v`, `-d`): then it is the kernel that ends whoever takes too much.
+    @discardableResult
+    public static func hasRoom(for bytes: Int) -> Bool {
+        if kith_has_room(bytes + spareBytes) != 0 { return true }
+        _ = spend()
+        return false
     }
 
     /// Gives the reserve back to the system; false where there is none.

@@ -239,6 +239,34 @@ struct SurroundingsProcessTests {
         #expect(try node.kith("ingest", "-", input: person(9_999)).code == 0)
     }
 
+    @Test func `a node in too little address space refuses what it has no memory for, and lives`()
+        throws
+    {
+        let node = try TestNode()
+        node.crash()
+        // Room for the node and its reserve, and for little of what comes.
+        let run = try Run(
+            ["-c", "ulimit -v 520000; exec \"$0\" \"$@\"", try #require(Built.program)]
+                + node.serveArguments + ["--loops", "2"], program: "/bin/sh")
+        #expect(run.line() != nil)
+
+        // 6 MB a request, 64 of them at once.
+        let bench = try node.kith(
+            "bench", "ingest", "--seconds", "2", "--event-bytes", "4000", "--batch", "1500",
+            "--connections", "32", "--in-flight", "2", "--visitors", "1000", "--json")
+        let status = try node.kith("status")
+        let get = try node.kith("get", "user_id:nobody")
+        run.signal(SIGTERM)
+        let end = run.end()
+
+        #expect(bench.output.contains("\"events\""), "\(bench.error)")
+        #expect(status.output.contains("1 of 1 node up"), "\(status.error)")
+        #expect(get.code == 3, "\(get.error)")
+        #expect(end.code == 0)
+        #expect(end.error.contains("sent more than there is memory for"), "\(end.error)")
+        #expect(end.error.contains("memory: the system gives no more"), "\(end.error)")
+    }
+
     @Test(.enabled(if: canMount, "needs unshare -rm"))
     func `a disk that is nearly full is named to who sends events, and reads go on`() throws {
         let node = try TestNode()

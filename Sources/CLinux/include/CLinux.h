@@ -66,6 +66,10 @@ int kith_spend_reserve(void);
 /* Whether there was a reserve and is none. From any thread. */
 int kith_reserve_is_spent(void);
 
+/* Whether the system gives `size` bytes of address space now. Asked only where the process or the system
+ * has a limit of it: else there is always more of it than memory. From any thread. */
+int kith_has_room(size_t size);
+
 /* Bytes that were asked for last; 0 where there never was a reserve. */
 size_t kith_reserve_size(void);
 

@@ -29,6 +29,15 @@ extension Connection {
         }
     }
 
+    /// While what is under way needs the memory reserve, a client's large frame is not begun: its
+    /// events would be refused.
+    func expectMemory(for byteCount: Int) throws(FrameError) {
+        guard !isPeer, byteCount > FrameBudget.smallFrameBytes, MemoryReserve.isSpent else {
+            return
+        }
+        throw .noMemory(byteCount: byteCount)
+    }
+
     private func finish(
         _ request: Request, _ flight: IngestFlights.Flight, _ reply: any WireMessage
     ) {
@@ -42,6 +51,8 @@ extension Connection {
     private func ingest(
         _ frame: Frame, _ flight: IngestFlights.Flight
     ) async -> any WireMessage {
+        // Where there is no more the groups take no events, and say so.
+        MemoryReserve.hasRoom(for: 2 * frame.payload.byteCount)
         let arrival: LogTime
         switch await service.guardedClock.arrival(at: service.nodeID) {
         case .at(let time): arrival = time

@@ -28,7 +28,7 @@ actor Connection {
     /// By when the frame that has begun must be whole.
     private var frameDeadline: UInt64?
     /// The other side is a node, and its cluster file agrees.
-    private var isPeer = false
+    var isPeer = false
     private var isNode = false
     private var nodeID = NodeID(0)
 
@@ -220,16 +220,16 @@ actor Connection {
                     charge = 0
                     guard await take(&request, &tasks) else { return giveBack(request.charge) }
                 }
+                try expectMemory(for: decoder.frameByteCount ?? 0)
                 await takeCharge(decoder.frameByteCount ?? 0)
             } catch {
-                let code: ErrorCode
-                switch error {
-                case .tooLong: code = .tooLarge
-                case .unsupportedVersion: code = .unsupportedVersion
-                case .tooShort, .badChecksum: code = .malformed
+                let code = ErrorCode(error)
+                if case .noMemory = error {
+                    service.strangers.note(.noMemory, stream.peer)
+                } else {
+                    mark(code == .tooLarge ? .connectionTooLarge : .connectionBadFrame)
+                    if !isGreeted { service.strangers.note(.noKith, stream.peer) }
                 }
-                mark(code == .tooLarge ? .connectionTooLarge : .connectionBadFrame)
-                if !isGreeted { service.strangers.note(.noKith, stream.peer) }
                 keep(ErrorReply(code: code, text: error.description), 0)
                 return
             }

@@ -5,7 +5,7 @@ internal import Synchronization
 final class StrangerNews: Sendable {
     /// Why a connection was refused or closed.
     enum Reason: Int, CaseIterable {
-        case full, noKith, otherVersion, otherCluster, otherFile, overdue
+        case full, noKith, otherVersion, otherCluster, otherFile, overdue, noMemory
 
         var text: String {
             switch self {
@@ -14,6 +14,7 @@ final class StrangerNews: Sendable {
             case .otherVersion: "spoke another version of the protocol"
             case .otherCluster: "meant another cluster"
             case .otherFile: "from a node whose cluster file or folder does not fit"
+            case .noMemory: "sent more than there is memory for"
             case .overdue: "owed a greeting, the rest of a frame or a read for too long"
             }
         }

@@ -4,11 +4,13 @@
 // A frame that lies whole in one chunk is not copied. Of a frame that spans chunks, each byte is
 // copied once, into `pending`, which grows with the bytes that have arrived and never with the
 // length that a header claims. The length field is judged as soon as its four bytes are there, the
-// version at the fifth.
+// version at the fifth. Where the system has no memory for a large frame it is refused, not begun.
 //
 //   chunk    [ …yielded… | frame | frame | fra ]      the tail moves to `pending`
 //                        ^ chunkOffset
 //   pending  [ fra ] ◀── the next chunk's first bytes, exactly as many as the frame lacks
+
+internal import KithBytes
 
 /// Turns the bytes of one connection into frames. Linear in the bytes; holds at most one frame and
 /// one chunk.
@@ -23,6 +25,9 @@ public struct FrameDecoder: Sendable {
     private var chunkOffset = 0
     private var pending: [UInt8] = []
     private var failure: FrameError?
+
+    /// Bytes of a frame that is put together without a look at whether there is memory for it.
+    static let unaskedBytes = 64 << 10
 
     /// A decoder at the start of a connection; by default with the limits of one that has not
     /// greeted yet.
@@ -79,7 +84,9 @@ public struct FrameDecoder: Sendable {
 
     private mutating func nextFromChunk() throws(FrameError) -> Frame? {
         let available = chunk.count - chunkOffset
-        guard let size = try frameSize(of: chunk, from: chunkOffset), available >= size else {
+        let size = try frameSize(of: chunk, from: chunkOffset)
+        guard let size, available >= size else {
+            try expectRoom(for: size)
             fillPending(upTo: available)
             return nil
         }
@@ -92,11 +99,20 @@ public struct FrameDecoder: Sendable {
     private mutating func nextFromPending() throws(FrameError) -> Frame? {
         fillPending(upTo: FrameHeader.lengthFieldByteCount + 1)
         guard let size = try frameSize(of: pending, from: 0) else { return nil }
+        try expectRoom(for: size)
         fillPending(upTo: size)
         guard pending.count == size else { return nil }
         let frame = try Frame(reading: pending, at: 0, size: size)
         pending = []
         return frame
+    }
+
+    /// Refuses a large frame that there is no memory for: as much again where `pending` grows.
+    private func expectRoom(for size: Int?) throws(FrameError) {
+        guard let size, size > Self.unaskedBytes, !MemoryReserve.hasRoom(for: 2 * size) else {
+            return
+        }
+        throw .noMemory(byteCount: size)
     }
 
     /// Moves bytes from the chunk until `pending` holds `count`, or the chunk is drained.

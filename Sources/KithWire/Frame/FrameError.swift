@@ -7,6 +7,8 @@ public enum FrameError: Error, Hashable, Sendable {
     case tooShort(length: UInt32)
     /// The other side speaks a version that this build, or this connection, does not.
     case unsupportedVersion(UInt8)
+    /// The system has no memory for a frame of that size.
+    case noMemory(byteCount: Int)
     /// The bytes changed on the way.
     case badChecksum(stated: UInt32, found: UInt32)
 }
@@ -20,6 +22,8 @@ extension FrameError: CustomStringConvertible {
             "a frame of \(length) bytes is shorter than its header"
         case .unsupportedVersion(let version):
             "protocol version \(version) is not supported"
+        case .noMemory(let byteCount):
+            "there is no memory for a frame of \(byteCount) bytes"
         case .badChecksum(let stated, let found):
             "a frame's checksum is \(stated), its bytes give \(found)"
         }

@@ -45,6 +45,7 @@ extension ErrorCode {
         switch error {
         case .tooLong: self = .tooLarge
         case .unsupportedVersion: self = .unsupportedVersion
+        case .noMemory: self = .overloaded
         case .tooShort, .badChecksum: self = .malformed
         }
     }

@@ -101,7 +101,9 @@ enum ServeCommand: Command {
         settings.folder = try folderUse(data, arguments)
         settings.acceptsClock = arguments.has("accept-clock")
         let share = try arguments.number("memory-share", in: 1...ClusterConfiguration.nodesMax) ?? 1
-        settings.memoryBytesMax = memoryBytes(configuration.memory, share: share)
+        let available = MachineMemory.availableBytes() / UInt64(share)
+        settings.memoryBytesMax = memoryBytes(configuration.memory, of: available)
+        limitClients(&settings, of: available)
         settings.processBytes = { MachineMemory.residentBytes() }
         let clock = LinuxClock()
         let log = NodeLog(form, node: number, console) { clock.wallTime().rawValue }
@@ -153,10 +155,24 @@ enum ServeCommand: Command {
 
     /// Bytes of profiles that the node may hold.
     private static func memoryBytes(
-        _ memory: ClusterConfiguration.Memory, share: Int
+        _ memory: ClusterConfiguration.Memory, of available: UInt64
     ) -> UInt64 {
         if let limit = memory.limitMiB { return UInt64(limit) << 20 }
-        return MachineMemory.availableBytes() / 10 * 8 / UInt64(share)
+        return available / 10 * 8
+    }
+
+    /// Bytes that clients' requests, or answers to them, may have at least, however little memory
+    /// there is: twice the largest frame.
+    private static let clientBytesMin = 16 << 20
+
+    /// What clients make the node hold is little of what it may use: requests an eighth, answers a
+    /// sixteenth.
+    private static func limitClients(_ settings: inout NodeSettings, of available: UInt64) {
+        func least(_ standard: Int, _ share: UInt64) -> Int {
+            min(standard, max(clientBytesMin, Int(clamping: available / share)))
+        }
+        settings.ingestBytesMax = least(settings.ingestBytesMax, 8)
+        settings.replyBytesMax = least(settings.replyBytesMax, 16)
     }
 
     /// Descriptors that a node asks for: several times what its connections and files need.
