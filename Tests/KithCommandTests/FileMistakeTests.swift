@@ -12,8 +12,15 @@ import kith
     static let mistakes: [(String, FileMistake)] = [
         (#"[{"type":"page"}]"#, .array), ("  [\n{\"type\":\"page\"},\n", .array),
         ("\u{feff}[\n  {", .array), ("[]", .array), ("[{\"type\":\"page\"}]\n\n", .array),
-        (#"{"batch":[{"type":"page"}],"sentAt":"x"}"#, .batch),
-        ("{\n  \"batch\": [\n    {", .batch), (#"{"batch":[{"type":"page"},{"ty"#, .batch),
+        (#"{"batch":[{"type":"page"}],"sentAt":"x"}"#, .batch("batch")),
+        (#"{"sentAt":"x","batch":[{"type":"page"}]}"#, .batch("batch")),
+        (#"{"sentAt":"a\"{","context":{"type":1,"batch":[]},"batch" : [{"ty"#, .batch("batch")),
+        (#"{"n":[1,"type"],"events":[{"type":"page"}]}"# + "\n{}", .batch("events")),
+        ("{\n  \"batch\": [\n    {", .batch("batch")),
+        ("{\n  \"sentAt\": 1,\n  \"batch\": [\n    {", .batch("batch")),
+        (#"{"batch":[{"type":"page"},{"ty"#, .batch("batch")),
+        ("{\"type\":\"page\"}\r{\"type\":\"page\"}\r", .carriageReturns),
+        ("\u{feff}{}\r\r {\"type\":\"pa", .carriageReturns),
         ("{\n  \"type\": \"page\"\n}", .pretty), ("{\r\n\t\"type\": 1", .pretty),
         ("{ \"type\": \"page\",\n  \"userId\": 1}", .pretty),
         ("type,userId\npage,1\n", .table("comma")), ("type;userId\npage;1\n", .table("semicolon")),
@@ -34,9 +41,22 @@ import kith
         ([0xff, 0xfe, 0x7b, 0], .utf16), ([0xfe, 0xff, 0, 0x7b], .utf16),
         ([0x7b, 0, 0x22, 0, 0x74, 0, 0x79, 0], .utf16),
         ([0, 0x7b, 0, 0x22, 0, 0x74, 0, 0x79], .utf16),
+        ([0xff, 0xfe, 0, 0, 0x7b, 0, 0, 0], .utf32), ([0, 0, 0xfe, 0xff, 0, 0, 0, 0x7b], .utf32),
+        ([0x7b, 0, 0, 0, 0x22, 0, 0, 0], .utf32), ([0, 0, 0, 0x7b, 0, 0, 0, 0x22], .utf32),
         ([0x28, 0xb5, 0x2f, 0xfd, 1], .packed("zstd -dc")),
         ([0x89, 0x50, 0x4e, 0x47, 0, 0], .binary),
     ]
+
+    @Test func `the way out of a form is a command`() {
+        #expect(FileMistake.batch("events").explanation("f").contains("jq -c '.events[]' f | kith"))
+        #expect(
+            FileMistake.carriageReturns.explanation("f").hasSuffix(
+                "tr '\\r' '\\n' < f | kith ingest -"))
+        #expect(
+            FileMistake.carriageReturns.explanation("-").hasSuffix("tr '\\r' '\\n' | kith ingest -")
+        )
+        #expect(FileMistake.utf32.explanation("f").contains("iconv -f UTF-32 -t UTF-8 f |"))
+    }
 
     @Test(arguments: foreign)
     func `bytes that are no UTF-8 text are known`(_ bytes: [UInt8], _ mistake: FileMistake) {
@@ -49,6 +69,8 @@ import kith
         "{\"type\":\n{\"type\":\"page\"}", "[1]\n{\"type\":\"page\"}\n", "{\"type\":\"pa",
         "{\"type\":\"page\",\"batch\":[1]}", "a, b\n{\"type\":\"page\",\"userId\":1}",
         "// comment\n{}",
+        "{\"type\":1,\r\"userId\":2}", "{\"type\":\r{\"a\":1}", "{}\r", "{}\r\n{}\r\n",
+        "{\"properties\":{\"batch\":[]}}", "{\"a\":\"batch\",\"b\":[]}",
         "{\"batch\":7}", "{\"events\":[],\"type\":\"page\"}", "5\n6\n",
     ])
     func `what may hold events is read line by line`(_ text: String) {

@@ -70,6 +70,9 @@ struct FolderProcessTests {
         try FileManager.default.copyItem(at: copy, to: cluster.data(2))
 
         Self.expectRefusal(try cluster.serve(2, data: cluster.data(2)), "--restored")
+        #expect(
+            try cluster.kith(1, "status", "--json").output
+                .contains("it was started, and did not come up: its own log says why"))
 
         try cluster.start(2, "--restored")
         Thread.sleep(forTimeInterval: 1.5)

@@ -77,6 +77,9 @@ struct HandsProcessTests {
             #expect(status.contains(column), "\(column)")
         }
         #expect(status.contains("with --check, something is down or wrong"))
+        let version = try Run(["help", "version"]).end()
+        #expect(version.code == 0 && version.output.contains("usage: kith version"))
+        #expect(try Run(["help", "help"]).end().output.contains("usage: kith help [COMMAND]"))
         #expect(try Run(["help", "get"]).end().output.contains("an unknown namespace too"))
         let serve = try Run(["help", "serve"]).end().output
         #expect(!serve.contains("some lines were refused"))

@@ -152,6 +152,7 @@ import kith
         #expect(
             status.text(width: nil) == """
                 local\\u{1b}[2J   2 of 4 nodes up   1 of 3 groups up   2,000 profiles   7 events/s
+                  profiles and events of the groups that are up only
 
                 problems
                     node 2 is down: it\\u{7}
@@ -191,7 +192,9 @@ import kith
             "nodes": [["id": 1, "state": "up"]], "groups": [["group": 0, "state": "up"]],
             "cluster": "c",
         ]
-        #expect(try #require(StatusText(well, Style(isOn: false))).problems.isEmpty)
+        let status = try #require(StatusText(well, Style(isOn: false)))
+        #expect(status.problems.isEmpty)
+        #expect(!status.text(width: nil).contains("only"))
         #expect(StatusText(["profiles": 1], Style(isOn: false)) == nil)
     }
 
@@ -283,10 +286,10 @@ import kith
             .linkRefused(.twoAccounts, namespace: "email"), .linkVoid(.age, namespace: "device_id"),
             .traitsRefused(44), .timeMoved, .noMessageID, .wrongKind(place: "traits", .isOtherText),
             .wrongKind(place: "traits", .isArray), .wrongKind(place: "context", .isOther),
+            .repeatedNames(.init(name: "userId", count: 3)),
         ])
 
         #expect(
-            .repeatedNames(.init(name: "userId", count: 3)),
             tally.text(fileCount: 1, seconds: 0) == """
                 1 file, 1 event in 0 ms
                   accepted                 1
@@ -301,10 +304,10 @@ import kith
                   links void: age          1
                   traits over the limit   44
                   times moved to arrival   1
+                  names given twice        3
                   without message id       1
                 """)
         let lines = [LineNote(file: "f", line: 7, reason: nil, text: "t")]
-                  names given twice        3
         let json = tally.json(
             fileCount: 1, seconds: 0, errors: [], lines: lines, stoppedAt: "f:9")
         #expect(json.contains(#""ignoredIdentifiers":{"(unknown)":{"unknown_namespace":3}"#))

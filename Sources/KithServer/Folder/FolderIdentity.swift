@@ -93,10 +93,7 @@ struct FolderIdentity: Equatable {
         if groups != file.groups {
             return .otherCluster(key: "groups", folder: "\(groups)", file: "\(file.groups)")
         }
-        if hashKey != file.hashKey {
-            return .otherCluster(
-                key: "hashKey", folder: Self.hex(hashKey), file: Self.hex(file.hashKey))
-        }
+        if hashKey != file.hashKey { return .otherHashKey }
         if node != file.node {
             return .otherCluster(
                 key: "node", folder: "\(node.rawValue)", file: "\(file.node.rawValue)")
@@ -110,12 +107,5 @@ struct FolderIdentity: Equatable {
 
     private static func list(_ nodes: [NodeID]) -> String {
         nodes.map { "\($0.rawValue)" }.joined(separator: ", ")
-    }
-
-    private static func hex(_ bytes: [UInt8]) -> String {
-        bytes.map { byte in
-            let text = String(byte, radix: 16)
-            return text.count == 1 ? "0" + text : text
-        }.joined()
     }
 }

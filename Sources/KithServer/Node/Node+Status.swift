@@ -47,6 +47,10 @@ extension Node {
             problem = "its answer is malformed"
         case .failure(let silent)?:
             problem = silent.reason
+            // The system's word for a port that nobody listens on says nothing of why.
+            if silent.code == nil, !silent.isStarting, let start = peer.news.start {
+                problem += "; \(start)"
+            }
             if silent.isStarting { state = "starting" }
         case nil: break
         }

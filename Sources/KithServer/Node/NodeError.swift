@@ -10,6 +10,8 @@ public enum NodeError: Error, Sendable, Equatable {
     case folderInUse(DiskError)
     /// The data folder was made by a cluster file that differs in what never changes.
     case otherCluster(key: String, folder: String, file: String)
+    /// The same of the key, which is a secret and is not told.
+    case otherHashKey
     /// What the folder remembers of its cluster cannot be read.
     case identity(CellError)
     /// The folder was there and is empty: perhaps a disk is not mounted.
@@ -64,6 +66,9 @@ extension NodeError: CustomStringConvertible {
         case .otherCluster(let key, let folder, let file):
             return "the data folder belongs to another cluster: its \(key) is \(folder), "
                 + "the cluster file says \(file); nothing was changed"
+        case .otherHashKey:
+            return "the data folder belongs to another cluster: its hashKey is not the one of the "
+                + "cluster file; nothing was changed"
         case .folderEmpty:
             return "the data folder is there and empty: is its disk mounted? A node that lost its "
                 + "data, or begins on an empty volume, is started with --new; else a first start "

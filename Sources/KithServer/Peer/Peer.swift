@@ -15,6 +15,8 @@ struct Peer: Sendable {
     let requests: PeerLink
     /// For what merge coordinators ask; nothing on it waits for a merge.
     let merges: PeerLink
+    /// What this node knows of its coming and going.
+    let news: PeerNews
     let clock: any Clock
     private let tuning: NodeTuning
 
@@ -27,7 +29,7 @@ struct Peer: Sendable {
         id = node.id
         name = "node \(node.id.rawValue) (\(node.host):\(node.port))"
         let first = Int(node.id.rawValue) % loops.count
-        let news = PeerNews(name, print)
+        news = PeerNews(name, print)
         requests = PeerLink(
             to: node, loop: loops[first], ports: ports, greeting: greeting, memory: memory,
             tuning: tuning, news: news, onWrongFolder: onWrongFolder)

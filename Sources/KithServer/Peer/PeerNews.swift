@@ -9,6 +9,8 @@ final class PeerNews: Sendable {
         var standing = Standing.unknown
         /// Links that are open.
         var openCount = 0
+        /// What became of its last start, as far as this node had to do with it; nil once it is up.
+        var start: String?
     }
 
     private let name: String
@@ -24,10 +26,29 @@ final class PeerNews: Sendable {
     func linkOpened() {
         let isNews = state.withLock { state in
             state.openCount += 1
+            state.start = nil
             defer { state.standing = .up }
             return state.standing != .up
         }
         if isNews { print(LogLine(.info, "\(name) answers")) }
+    }
+
+    /// What became of its last start, for people; nil where it is up, or nothing is known of one.
+    var start: String? { state.withLock { $0.start } }
+
+    /// Its start has asked this node what it has heard. Where it does not come up, its own folder
+    /// or file was the reason.
+    func startAsked() {
+        state.withLock { state in
+            // A copy of its folder asks beside it, and ends.
+            guard state.openCount == 0 else { return }
+            state.start = "it was started, and did not come up: its own log says why"
+        }
+    }
+
+    /// Its greeting was refused.
+    func startRefused(_ reason: String) {
+        state.withLock { $0.start = "it was refused: \(reason)" }
     }
 
     /// A link that was open has ended; `isMeant` where this node stops.

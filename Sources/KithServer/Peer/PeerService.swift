@@ -40,9 +40,11 @@ struct PeerService: Sendable {
             }
             guard let word = greeting.folder else {
                 KithBytes.mark(.peerAskedByStart)
+                peer.news.startAsked()
                 return (PeerGreetingReply(folder: await memory.word()), false)
             }
             if let refusal = await hear(word.news, of: word.starts, from: id) {
+                if refusal.code == .wrongFolder { peer.news.startRefused(refusal.text) }
                 return (refusal, false)
             }
             await peer.requests.retryNow()
@@ -155,9 +157,9 @@ struct PeerService: Sendable {
                 request.leaf, at: request.record, seen: request.seen, atMost: most,
                 deadline: deadline)
             {
+            case .unseen: return PeerReadReply.unseen
             case .profile(let bytes): return PeerReadReply.profile(bytes)
             case .tooLong(let byteCount):
-            case .unseen: return PeerReadReply.unseen
                 guard byteCount <= PeerLimits.profileBytesMax else {
                     return ErrorReply(
                         code: .tooLarge,

@@ -43,14 +43,15 @@ struct LoadReport: Sendable {
             Words.grouped(Int(Double(tally.answered) / max(seconds, 1e-9))) + " average",
             "p99 " + Words.latency(Double(latency.value(at: 0.99)) / 1e3),
             Words.grouped(tally.errors) + " errors",
-        ].joined(separator: "   ") + (silence(tally).map { "   \($0)" } ?? "")
+        ].joined(separator: "   ") + (silence(tally, isShort: true).map { "   \($0)" } ?? "")
     }
 
-    /// Which nodes did not answer at some time; nil where all did.
-    private static func silence(_ tally: LoadTally) -> String? {
+    /// Which nodes did not answer at some time, or refused, and why; nil where all answered.
+    private static func silence(_ tally: LoadTally, isShort: Bool = false) -> String? {
         guard !tally.silentNodes.isEmpty else { return nil }
-        let names = tally.silentNumbers.map { "node \($0)" }.joined(separator: ", ")
-        return "\(names) did not answer"
+        return tally.silences.map { node in
+            isShort ? NodeSilence(node.node, node.conduct).text : node.text
+        }.joined(separator: "; ")
     }
 
     /// The summary, without the last line end.
@@ -169,7 +170,10 @@ struct LoadReport: Sendable {
             CBORMember("refused", count(tally.refused)),
             CBORMember("errors", count(tally.errors)),
             CBORMember("connectionsBroken", count(tally.breaks)),
-            CBORMember("silentNodes", .array(tally.silentNumbers.map { .unsigned($0) })),
+            CBORMember(
+                "silentNodes",
+                .array(tally.silences.map { .unsigned(UInt64($0.node.rawValue)) })),
+            CBORMember("silences", .array(tally.silences.map { .text($0.text) })),
             CBORMember("seed", .unsigned(workload.seed)),
             CBORMember("visitors", count(workload.visitors)),
             CBORMember("skew", .double(workload.skew)),

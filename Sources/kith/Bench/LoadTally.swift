@@ -1,5 +1,5 @@
 package import KithBytes
-import KithWire
+package import KithWire
 
 /// What became of the events, or reads, of a load test.
 package struct LoadTally: Equatable, Sendable {
@@ -23,8 +23,8 @@ package struct LoadTally: Equatable, Sendable {
     package var refused = 0
     /// Connections that broke.
     package var breaks = 0
-    /// Nodes that did not answer the one that was asked.
-    package var silentNodes: Set<NodeID> = []
+    /// What nodes did in place of answering the one that was asked, by their first word.
+    package var silentNodes: [NodeID: NodeSilence] = [:]
 
     package init() {}
 
@@ -35,8 +35,12 @@ package struct LoadTally: Equatable, Sendable {
     /// Was acknowledged, or read.
     package var answered: Int { ok + duplicate + notKept + notFound }
 
-    /// The numbers of the nodes that did not answer, ascending.
-    package var silentNumbers: [UInt64] { silentNodes.map { UInt64($0.rawValue) }.sorted() }
+    /// The same by node, ascending.
+    package var silences: [NodeSilence] { silentNodes.values.sorted { $0.node < $1.node } }
+
+    mutating func count(_ nodes: [NodeSilence]) {
+        for node in nodes where silentNodes[node.node] == nil { silentNodes[node.node] = node }
+    }
 
     mutating func count(_ result: IngestResult) {
         switch result {

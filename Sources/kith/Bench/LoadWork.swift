@@ -102,7 +102,7 @@ struct IngestLoad: LoadWork {
         let message = try IngestReply(decoding: reply.payload)
         let count = items?.count ?? events(ofRequest: number)
         guard message.results.count == count else { throw .malformed(offset: 0) }
-        tally.silentNodes.formUnion(message.silentNodes.map(\.node))
+        tally.count(message.silentNodes)
         var again: [Int] = []
         for (place, result) in message.results.enumerated() {
             if result == .ok {

@@ -46,8 +46,13 @@ package enum KithCommand {
                 console.print(helpText)
                 return .done
             }
+            if let text = ownHelp(words[1]) {
+                console.print(text)
+                return .done
+            }
             guard let command = command(words[1]) else {
-                let hint = Spelling.hint(words[1], among: commands.map { $0.syntax.name })
+                let hint = Spelling.hint(
+                    words[1], among: commands.map { $0.syntax.name } + ["version", "help"])
                 console.complain(
                     "kith help: no command \(Words.printable(words[1]))\(hint); \(commandNames)")
                 return .usage
@@ -76,6 +81,15 @@ package enum KithCommand {
             console.complain(
                 "kith \(name): \(Words.printable(error.message)) (kith \(name) --help)")
             return .usage
+        }
+    }
+
+    /// What `kith help` says of the two words that are no commands of their own.
+    private static func ownHelp(_ name: String) -> String? {
+        switch name {
+        case "version": "Print name and version.\n\nusage: kith version"
+        case "help": "Print what there is, or what a command does.\n\nusage: kith help [COMMAND]"
+        default: nil
         }
     }
 

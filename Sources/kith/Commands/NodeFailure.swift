@@ -27,6 +27,7 @@ enum NodeFailure {
                     ? "; end the program that has the port, or give another --port" : "")
         case .folderEmpty, .folderNotEmpty, .nothingRestored, .identityMissing, .nodeNotAsked,
             .runsAlready, .folderReplaced, .folderRefused, .identity, .unknownNode, .otherCluster,
+            .otherHashKey,
             .logOrder, .entryNotUnderstood, .network, .clock:
             error.description
         }

@@ -7,11 +7,15 @@ import KithBytes
 /// A whole file in another form.
 package enum FileMistake: Equatable, Sendable {
     case array
-    case batch
+    /// A body with its events in the member of that name.
+    case batch(String)
     case pretty
     /// Columns, by the sign between them.
     case table(String)
     case utf16
+    case utf32
+    /// Lines end with CR alone, as on the first Macintosh.
+    case carriageReturns
     /// Packed by a program that is to be asked to unpack it.
     case packed(String)
     case binary
@@ -37,7 +41,9 @@ package enum FileMistake: Equatable, Sendable {
             guard isAlone || !Self.isJSON(text, lines[0]) else { return nil }
             self = .array
         case UInt8(ascii: "{"):
-            if let mistake = Self.object(text, lines, isAlone: isAlone) {
+            if Self.endsWithCarriageReturns(text, lines) {
+                self = .carriageReturns
+            } else if let mistake = Self.object(text, lines, isAlone: isAlone) {
                 self = mistake
             } else {
                 return nil
@@ -54,14 +60,22 @@ package enum FileMistake: Equatable, Sendable {
     }
 
     private static func foreign(_ head: RawSpan) -> FileMistake? {
+        // Before UTF-16, whose mark is the beginning of this one.
+        if head.begins(with: [0xff, 0xfe, 0, 0]) || head.begins(with: [0, 0, 0xfe, 0xff]) {
+            return .utf32
+        }
         if head.begins(with: [0xff, 0xfe]) || head.begins(with: [0xfe, 0xff]) { return .utf16 }
         let packers: [([UInt8], String)] = [
             ([0x50, 0x4b, 0x03, 0x04], "unzip -p"), ([0x28, 0xb5, 0x2f, 0xfd], "zstd -dc"),
             ([0xfd, 0x37, 0x7a, 0x58], "xz -dc"), ([0x42, 0x5a, 0x68], "bzip2 -dc"),
         ]
         for (magic, program) in packers where head.begins(with: magic) { return .packed(program) }
-        // Every other byte of what is written in Latin letters.
+        // Every other byte, or three of four, of what is written in Latin letters.
         if head.byteCount >= 8 {
+            for place in [0, 3]
+            where (0..<8).allSatisfy({ (head[$0] != 0) == ($0 % 4 == place) }) {
+                return .utf32
+            }
             let isLittle = (0..<4).allSatisfy { head[2 * $0] != 0 && head[2 * $0 + 1] == 0 }
             let isBig = (0..<4).allSatisfy { head[2 * $0] == 0 && head[2 * $0 + 1] != 0 }
             if isLittle || isBig { return .utf16 }
@@ -73,33 +87,76 @@ package enum FileMistake: Equatable, Sendable {
     private static func object(
         _ text: RawSpan, _ lines: [Range<Int>], isAlone: Bool
     ) -> FileMistake? {
-        let first = text.extracting(lines[0])
-        let isWhole = isJSON(text, lines[0])
-        let isBatch = names("batch", in: text) || names("events", in: text)
-        if isWhole { return isBatch && isArray(first) ? .batch : nil }
-        if isAlone { return isBatch && !names("type", in: first) ? .batch : nil }
+        let batch = batchName(text)
+        if isAlone || isJSON(text, lines[0]) { return batch.map { .batch($0) } }
         // An event that was cut is followed by another; a member on a line of its own is not.
         guard let second = lines.dropFirst().first(where: { !$0.isEmpty }),
             let sign = firstSign(text.extracting(second)),
             sign == UInt8(ascii: "\"") || sign == UInt8(ascii: "}")
         else { return nil }
-        return isBatch ? .batch : .pretty
+        return batch.map { .batch($0) } ?? .pretty
     }
 
-    /// Whether the object begins with a list of events: `{"batch":[`.
-    private static func isArray(_ object: RawSpan) -> Bool {
-        guard let tree = try? JSONTranscoder.tree(object.copied()) else { return false }
-        for name in ["batch", "events"] {
-            if case .array? = tree[name], tree["type"] == nil { return true }
+    /// The member of the object that `text` begins with which holds a list of events, wherever it
+    /// stands; nil where there is none, or a `type` makes the object an event. Of one that was cut,
+    /// as far as it goes.
+    private static func batchName(_ text: RawSpan) -> String? {
+        var found: String?
+        var (depth, place) = (0, 0)
+        var isName = true
+        while place < text.byteCount {
+            let byte = text[place]
+            place += 1
+            switch byte {
+            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                depth -= 1
+                if depth == 0 { return found }
+            case UInt8(ascii: ","): isName = true
+            case UInt8(ascii: ":"): isName = false
+            case UInt8(ascii: "\""):
+                let start = place
+                while place < text.byteCount, text[place] != UInt8(ascii: "\"") {
+                    place += text[place] == UInt8(ascii: "\\") ? 2 : 1
+                }
+                guard place < text.byteCount else { return found }
+                let name = text.extracting(start..<place)
+                place += 1
+                guard depth == 1, isName else { continue }
+                if isEqual(name, "type") { return nil }
+                for member in ["batch", "events"]
+                where isEqual(name, member) && isFollowedByList(text, place) {
+                    found = found ?? member
+                }
+            default: break
+            }
         }
-        return false
+        return found
     }
 
-    /// Whether the first member of the object has that name.
-    private static func names(_ name: String, in text: RawSpan) -> Bool {
-        var place = 1
-        while place < text.byteCount, isBlank(text[place]) { place += 1 }
-        return text.extracting(place..<text.byteCount).begins(with: Array("\"\(name)\"".utf8))
+    private static func isEqual(_ name: RawSpan, _ text: String) -> Bool {
+        name.byteCount == text.utf8.count && name.begins(with: Array(text.utf8))
+    }
+
+    /// Whether `: [` is there.
+    private static func isFollowedByList(_ text: RawSpan, _ start: Int) -> Bool {
+        var place = start
+        for sign in [UInt8(ascii: ":"), UInt8(ascii: "[")] {
+            while place < text.byteCount, isBlank(text[place]) { place += 1 }
+            guard place < text.byteCount, text[place] == sign else { return false }
+            place += 1
+        }
+        return true
+    }
+
+    /// Whether the text is one line for who looks for LF, and an object behind each CR.
+    private static func endsWithCarriageReturns(_ text: RawSpan, _ lines: [Range<Int>]) -> Bool {
+        guard lines.count == 1, var end = lines[0].first(where: { text[$0] == 0x0d }) else {
+            return false
+        }
+        let first = lines[0].lowerBound..<end
+        while end < text.byteCount, isBlank(text[end]) { end += 1 }
+        return end < text.byteCount && text[end] == UInt8(ascii: "{") && isJSON(text, first)
     }
 
     private static func isJSON(_ text: RawSpan, _ line: Range<Int>) -> Bool {
@@ -161,13 +218,17 @@ package enum FileMistake: Equatable, Sendable {
         func piped(_ program: String) -> String { "\(program)\(name) | kith ingest -" }
         switch self {
         case .array: return "one JSON array, not an event a line: \(piped("jq -c '.[]'"))"
-        case .batch:
-            return
-                "a body with its events in a list, not an event a line: \(piped("jq -c '.batch[]'"))"
+        case .batch(let member):
+            return "a body with its events in a list, not an event a line: "
+                + piped("jq -c '.\(member)[]'")
         case .pretty: return "JSON over several lines, not an event a line: \(piped("jq -c ."))"
         case .table(let sign):
             return "a table with a \(sign) between columns, not JSON: turn each row into one event"
         case .utf16: return "UTF-16, not UTF-8: \(piped("iconv -f UTF-16 -t UTF-8"))"
+        case .utf32: return "UTF-32, not UTF-8: \(piped("iconv -f UTF-32 -t UTF-8"))"
+        case .carriageReturns:
+            let program = "tr '\\r' '\\n'" + (name.isEmpty ? "" : " <")
+            return "its lines end with CR alone, not with LF: \(piped(program))"
         case .packed(let program): return "packed: \(piped(program))"
         case .binary: return "no text: an event is a line of JSON"
         }

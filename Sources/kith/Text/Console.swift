@@ -33,16 +33,13 @@ package struct Console: Sendable {
 
     /// Prints a line, or lines, to standard output; false where they cannot be written.
     @discardableResult
-    package func print(_ text: String) -> Bool { printed(text + "\n", isPage: false) }
+    package func print(_ text: String) -> Bool { printed(text + "\n") }
 
-    /// Writes to standard output, and remembers what went wrong. A page that is drawn again and
-    /// again ends with its reader, which is nothing wrong.
-    private func printed(_ text: String, isPage: Bool) -> Bool {
+    /// Writes to standard output, and remembers what went wrong.
+    private func printed(_ text: String) -> Bool {
         let code = Self.write(text, to: STDOUT_FILENO)
         guard code != 0 else { return true }
-        if !(isPage && code == EPIPE) {
-            _ = failure.code.compareExchange(expected: 0, desired: code, ordering: .relaxed)
-        }
+        _ = failure.code.compareExchange(expected: 0, desired: code, ordering: .relaxed)
         return false
     }
 
@@ -54,7 +51,7 @@ package struct Console: Sendable {
     /// Draws `text` over the whole screen of a terminal, cut to its size; elsewhere prints it as
     /// it is. False where nobody reads any more.
     package func drawPage(_ text: String) -> Bool {
-        guard isatty(STDOUT_FILENO) == 1 else { return printed(text + "\n", isPage: true) }
+        guard isatty(STDOUT_FILENO) == 1 else { return printed(text + "\n") }
         // Home; then each line with its rest cleared, and the rest of the screen, so that nothing
         // flickers.
         let size = Self.size(of: STDOUT_FILENO)
@@ -62,7 +59,7 @@ package struct Console: Sendable {
         let page = lines.prefix(max(1, size.rows - 1)).map {
             Self.cut(String($0), to: size.columns) + "\u{1b}[K\n"
         }.joined()
-        return printed("\u{1b}[H" + page + "\u{1b}[J", isPage: true)
+        return printed("\u{1b}[H" + page + "\u{1b}[J")
     }
 
     /// Characters that a line of standard output has room for: of its terminal, else as the

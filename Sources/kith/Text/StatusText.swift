@@ -1,6 +1,7 @@
 // A cluster's status for people: how it stands in one line, what is wrong, then its tables.
 //
 //   local-3   2 of 3 nodes up   2 of 3 groups up   1 profile   2,310 events/s
+//     profiles and events of the groups that are up only
 //
 //   problems
 //     node 2 is down: Connection refused
@@ -49,13 +50,19 @@ package struct StatusText {
     ]
 
     /// Lines for people, without the last line end, of at most `width` characters; of any length
-    /// with nil. The sums of the first line are of the groups that are up.
+    /// with nil. Sums are of the groups that are up; where that is not all, a line says so.
     package func text(width: Int?) -> String {
         let head = [
             style.bold(cluster), up(nodes, "node"), up(groups, "group"),
             sum("profiles", "profile"), sum("eventsPerSecond", "event") + "/s",
         ]
         var sections = [head.joined(separator: "   ")]
+        if groups.contains(where: { $0["state"] != .text("up") }) {
+            let note = HelpText.wrapped(
+                "profiles and events of the groups that are up only", indent: 2,
+                width: width ?? .max)
+            sections[0] += "\n" + note.map { style.yellow($0) }.joined(separator: "\n")
+        }
         if !problems.isEmpty {
             let lines = problems.flatMap { problem in
                 HelpText.wrapped(problem, indent: 4, width: width ?? .max)

@@ -154,7 +154,7 @@ import Testing
     }
 
     @Test(arguments: ["name", "groups", "hashKey"])
-    func `a data folder of another cluster is refused with both values`(_ key: String) throws {
+    func `a data folder of another cluster is refused with what differs`(_ key: String) throws {
         var settings = ClusterSettings(seed: 6)
         settings.hashKey = HashKey(k0: 1, k1: 2)
         let first = SimulatedCluster(settings)
@@ -162,24 +162,23 @@ import Testing
         try first.stop()
         let paths = first.disk().paths
         let contents = paths.map { first.disk().bytes(of: $0) }
-        var expected = ("", "")
+        var expected = NodeError.otherHashKey
         switch key {
         case "name":
             settings.name = "other"
-            expected = ("\"simulated\"", "\"other\"")
+            expected = .otherCluster(key: key, folder: "\"simulated\"", file: "\"other\"")
         case "groups":
             settings.groups = 8
-            expected = ("4", "8")
+            expected = .otherCluster(key: key, folder: "4", file: "8")
         default:
             settings.hashKey = HashKey(k0: 1, k1: 3)
-            expected = ("01000000000000000200000000000000", "01000000000000000300000000000000")
         }
         let second = SimulatedCluster(settings)
         second.setDisk(first.disk())
 
         let error = #expect(throws: NodeError.self) { try second.start() }
 
-        #expect(error == .otherCluster(key: key, folder: expected.0, file: expected.1))
+        #expect(error == expected)
         #expect(second.disk().paths.filter { $0 != "lock" } == paths.filter { $0 != "lock" })
         #expect(paths.map { second.disk().bytes(of: $0) } == contents)
         try first.shutdown()
