@@ -77,6 +77,21 @@ import Testing
         }
     }
 
+    @Test func `a cell that was closed reads its file again`() throws {
+        let disk = SimulatedDisk()
+        let loop = TestLoop()
+        try loop.run {
+            let cell = DurableCell(disk: disk, path: "vote", loop: loop)
+            try await cell.store([1])
+            await cell.close()
+            let other = DurableCell(disk: disk, path: "vote", loop: loop)
+            try await other.store([2])
+            await other.close()
+
+            #expect(try await cell.load() == [2])
+        }
+    }
+
     /// Stores 1, 2, 3 with a power loss at each operation, and again one during the next load.
     @Test
     func `after a power loss at any moment the cell holds what was acknowledged, or the next`()
