@@ -11,6 +11,7 @@ extension Node {
     public nonisolated func inspectConnections() -> ConnectionMemory {
         var memory = ConnectionMemory()
         memory.poolBytes = pools.reduce(0) { $0 + $1.byteCount }
+        memory.longReplies = shared.longReplies.takenBytes
         for connection in shared.places.all {
             let (bytes, replies) = connection.assumeIsolated { ($0.memoryBytes, $0.heldReplies) }
             memory.connections += 1
@@ -59,6 +60,8 @@ extension Node {
         public var repliesToClient = 0
         /// The same of nodes.
         public var repliesToNode = 0
+        /// Of the room that the long answers of all clients share.
+        public var longReplies = 0
         /// Kept for whoever reads next.
         public var poolBytes = 0
 

@@ -73,12 +73,15 @@ import Testing
             } catch { deaf.isClosed = true }
         }
         var greatest = 0
+        var long = 0
         var last = -1
         // Until it gets nothing more rid of.
         for _ in 0..<200 where last != deaf.requests {
             last = deaf.requests
             try simulator.run(nanoseconds: 100_000_000, maxSteps: 20_000_000)
-            greatest = max(greatest, cluster.connectionMemory().greatest)
+            let memory = cluster.connectionMemory()
+            greatest = max(greatest, memory.greatest)
+            long = max(long, memory.longReplies)
             if simulator.nanoseconds > 25_000_000_000 { break }
         }
 
@@ -88,6 +91,9 @@ import Testing
         // An array that grows has up to twice the room of its bytes, and one read lies beside it.
         #expect(greatest <= 2 * room + (128 << 10) + kind.slackBytes, "\(kind): \(greatest) bytes")
         #expect(greatest > 32 << 10, "\(kind): it was not deaf for long enough")
+        // Long answers of clients share one room, which those to nodes take nothing of.
+        let isLong = [.getLong, .getFar].contains(kind)
+        #expect((long > 0) == isLong, "\(kind): \(long) bytes of long answers")
         // Nobody else is held up.
         let event = MergingEvents.event("meanwhile", ["userId": "other"])
         let reply = try cluster.run(at: 1) { try await $0.ingest(MergingEvents.payload(event)) }
@@ -96,6 +102,7 @@ import Testing
         try simulator.run(nanoseconds: 33_000_000_000, maxSteps: 20_000_000)
         let after = cluster.connectionMemory()
         #expect(after.greatest < 64 << 10, "\(kind): \(after)")
+        #expect(after.longReplies == 0, "\(kind): \(after)")
         try cluster.checkInvariants()
         try cluster.shutdown()
     }
