@@ -115,18 +115,6 @@ int kith_reserve_is_spent(void) { return reserve_size > 0 && reserve == NULL; }
 
 size_t kith_reserve_size(void) { return reserve_size; }
 
-#if !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer) && !__has_feature(memory_sanitizer)
-extern void *__libc_malloc(size_t size);
-
-/* In place of the C library's own: an array of Swift ends the process where there is no memory for it, and
- * nobody can ask it not to. So what is under way gets the reserve first. */
-void *malloc(size_t size) {
-    void *block = __libc_malloc(size);
-    if (block != NULL || kith_spend_reserve() != 0) return block;
-    return __libc_malloc(size);
-}
-#endif
-
 static int is_limited(int resource) {
     struct rlimit limit;
     return getrlimit(resource, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;

@@ -6,9 +6,9 @@
 // entry asks for it. The reserve is what it grows into; from then on whoever looks (`isSpent`)
 // takes no more events. Address space only: its pages are never touched.
 //
-// An array of Swift ends the process where the system gives it no memory, the reserve included. So
-// whoever makes a large one of what somebody else sends asks first (`hasRoom`), and refuses where
-// there is none; what is under way by then grows into the reserve (`malloc` in CLinux).
+// An array of Swift ends the process where the system gives it no memory. So whoever makes a large
+// one of what somebody else sends asks first (`hasRoom`), and refuses where there is none; the
+// reserve is given back to the system then, for what is under way.
 
 internal import CLinux
 

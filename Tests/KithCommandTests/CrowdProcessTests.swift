@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import KithBytes
 import KithWire
+import Synchronization
 import Testing
 import kith
 
@@ -19,38 +20,26 @@ struct CrowdProcessTests {
     private static let growthMax = 64 << 20
     private static let clients = 4
 
-    @Test(arguments: Kind.allCases)
-    func `deaf clients cost a process their buffers, whatever they ask`(kind: Kind) throws {
-        let node = try TestNode()
-        _ = try node.kith("ingest", "-", input: Self.longLines)
-        let process = try #require(node.run).process.processIdentifier
-        let before = Self.residentBytes(of: process)
-        let request = Self.request(kind)
-        let sent = (0..<Self.clients).map { _ in Self.deaf(at: node.port, request) }
-        let after = Self.residentBytes(of: process)
-
-        #expect(sent.allSatisfy { $0.bytes > 1 << 20 && $0.isStuck }, "\(kind): \(sent)")
-        #expect(after - before < Self.growthMax, "\(kind): \((after - before) >> 20) MiB")
-        let answer = try node.kith("get", "user_id:long", "--json")
-        #expect(answer.code == 0, "\(answer.error)")
-        withExtendedLifetime(sent) {}
-    }
-
-    /// A client that sends until nobody takes it, or a GiB is out.
-    private static func deaf(
-        at port: UInt16, _ request: [UInt8]
-    ) -> (socket: PlainSocket?, bytes: Int, isStuck: Bool) {
-        guard let socket = PlainSocket(port: port, millis: 1_500), socket.send(Stranger.hello),
-            socket.receive() != nil
-        else { return (nil, 0, false) }
-        let bytes = Array(
-            repeatElement(request, count: max(1, (64 << 10) / request.count)).joined())
-        var sent = 0
-        while sent < 1 << 30 {
-            guard socket.send(bytes) else { return (socket, sent, true) }
-            sent += bytes.count
+    /// A node for each kind, all at work at the same time.
+    @Test func `deaf clients cost a process their buffers, whatever they ask`() throws {
+        let nodes = try Kind.allCases.map { kind in
+            let node = try TestNode()
+            _ = try node.kith("ingest", "-", input: Self.longLines)
+            let process = try #require(node.run).process.processIdentifier
+            return (kind, node, process, before: Self.residentBytes(of: process))
         }
-        return (socket, sent, false)
+        let crowd = DeafCrowd(
+            nodes.map { ($0.1.port, Self.request($0.0)) }, clientsEach: Self.clients)
+        for (place, (kind, node, process, before)) in nodes.enumerated() {
+            let sent = crowd.clients(at: place)
+            let growth = Self.residentBytes(of: process) - before
+            #expect(sent.count == Self.clients)
+            #expect(sent.allSatisfy { $0.bytes > 1 << 20 && $0.isStuck }, "\(kind): \(sent)")
+            #expect(growth < Self.growthMax, "\(kind): \(growth >> 20) MiB")
+            let answer = try node.kith("get", "user_id:long", "--json")
+            #expect(answer.code == 0, "\(kind): \(answer.error)")
+        }
+        withExtendedLifetime(crowd) {}
     }
 
     private static var longLines: String {
@@ -128,5 +117,57 @@ struct CrowdProcessTests {
 
     private static func line(_ user: String) -> String {
         #"{"type":"identify","userId":"\#(user)","messageId":"m-\#(user)"}"# + "\n"
+    }
+}
+
+/// Clients that send and never read, a thread each, until nobody takes what they send. They keep
+/// their connections as long as this is kept.
+private final class DeafCrowd: Sendable {
+    struct Client {
+        var socket: PlainSocket?
+        var bytes = 0
+        /// Nobody took anything for `patienceMillis`.
+        var isStuck = false
+    }
+
+    /// Longer than a node that shares two cores with five others takes for what it has read.
+    private static let patienceMillis = 4_000
+    /// What a client sends at most.
+    private static let bytesMax = 1 << 30
+
+    private let sent: Mutex<[Int: [Client]]> = Mutex([:])
+
+    /// So many clients at each port, with what they send; returns when all are done.
+    init(_ places: [(port: UInt16, request: [UInt8])], clientsEach: Int) {
+        let leaving = DispatchGroup()
+        for (place, (port, request)) in places.enumerated() {
+            for _ in 0..<clientsEach {
+                leaving.enter()
+                Thread.detachNewThread { [self] in
+                    let client = Self.client(at: port, request)
+                    sent.withLock { $0[place, default: []].append(client) }
+                    leaving.leave()
+                }
+            }
+        }
+        leaving.wait()
+    }
+
+    func clients(at place: Int) -> [Client] { sent.withLock { $0[place] ?? [] } }
+
+    private static func client(at port: UInt16, _ request: [UInt8]) -> Client {
+        var client = Client(socket: PlainSocket(port: port, millis: patienceMillis))
+        guard let socket = client.socket, socket.send(Stranger.hello), socket.receive() != nil
+        else { return client }
+        let bytes = Array(
+            repeatElement(request, count: max(1, (64 << 10) / request.count)).joined())
+        while client.bytes < bytesMax {
+            guard socket.send(bytes) else {
+                client.isStuck = true
+                return client
+            }
+            client.bytes += bytes.count
+        }
+        return client
     }
 }

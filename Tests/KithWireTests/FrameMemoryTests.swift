@@ -69,18 +69,6 @@ import Testing
         }
     }
 
-    /// An array cannot be asked whether there is memory for it.
-    @Test func `an array that finds no memory grows into the reserve`() async {
-        await #expect(processExitsWith: .success) {
-            guard MemoryReserve.hold(64 << 20) else { exit(1) }
-            var limit = rlimit(rlim_cur: 0, rlim_max: rlim_t.max)
-            limit.rlim_cur = Self.addressSpace() + 8 << 20
-            guard setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0 else { exit(2) }
-            let bytes = [UInt8](repeating: 1, count: 40 << 20)
-            exit(bytes.count == 40 << 20 && MemoryReserve.isSpent ? 0 : 3)
-        }
-    }
-
     @Test func `without a limit there is room`() {
         #expect(MemoryReserve.hasRoom(for: 1 << 40))
         #expect(!MemoryReserve.isSpent)
