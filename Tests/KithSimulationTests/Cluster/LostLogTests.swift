@@ -31,7 +31,7 @@ import Testing
         settings.groups = 3
         let three = SimulatedCluster(settings)
         defer { try? three.shutdown() }
-        try three.start(1)
+        try three.startAll()
         try three.stop(1)
         settings.nodeCount = 2
         let two = SimulatedCluster(settings)
