@@ -208,7 +208,8 @@ extension ClusterRun {
             crash(number, down: fault.nanoseconds / 4, isSilent: chance.oneIn(2))
             let disk = cluster.node(number).disk
             let before = disk.copy()
-            guard damage(disk, fault, number, &chance) else { continue }
+            // A folder that is to begin anew has nothing yet that could be missed.
+            guard keeper(number).use == nil, damage(disk, fault, number, &chance) else { continue }
             keeper(number).backup = before
             return countInjected(fault)
         }

@@ -29,6 +29,8 @@ extension ClusterRun {
             keeper(number).downUntil = 0
             countDiskFaults(number)
             guard rough.contains(where: { $0.node == number }) else { continue }
+            // It may have failed just now, and the node not have ended yet.
+            if cluster.node(number).disk.hasFailed { keeper(number).isExcused = true }
             cluster.node(number).disk.stopFailing()
             keeper(number).cuts = []
         }
