@@ -174,6 +174,6 @@ import kith
         }
 
         #expect(batch.heads.count == 400)
-        #expect(batch.ignored.isEmpty)
+        #expect(batch.ignoredOfRefused.isEmpty)
     }
 }

@@ -21,6 +21,14 @@ private struct Reported {
         summary = try JSONTranscoder.tree(Array(result.output.utf8))
     }
 
+    /// Lines that are stored: also those of which the answer to a first sending was lost.
+    var stored: Int64? {
+        guard case .unsigned(let accepted)? = summary["accepted"],
+            case .unsigned(let duplicate)? = summary["duplicate"]
+        else { return nil }
+        return Int64(accepted + duplicate)
+    }
+
     /// The profile as every node tells it; nil where there is none.
     func get(_ name: String) throws -> CBORValue? {
         var answers: [CBORValue?] = []
@@ -53,11 +61,11 @@ private enum Row {
     static func colonBeforeZ(_ run: Reported) throws {
         #expect(run.result.code == 1)
         #expect(run.summary["rejectedByReason"] == ["invalid_timestamp": 1])
-        #expect(run.summary["accepted"] == 0)
+        #expect(run.stored == 0)
     }
 
     static func loneSurrogates(_ run: Reported, _ id: String) throws {
-        #expect(run.summary["accepted"] == 3)
+        #expect(run.stored == 3)
         #expect(run.summary["rejectedByReason"] == ["no_identifier": 1])
         let traits = try run.get(id)?["traits"]
         #expect(traits?["name"] == "\u{fffd} tail")
@@ -65,7 +73,7 @@ private enum Row {
     }
 
     static func largeIDs(_ run: Reported, _ ids: [String]) throws {
-        #expect(run.summary["accepted"] == .integer(Int64(ids.count)))
+        #expect(run.stored == Int64(ids.count))
         #expect(try run.stats()["profiles"]?["members"] == .integer(Int64(ids.count)))
         for id in ids { #expect(try run.identifiers("user_id:" + id) == ["user_id:" + id]) }
     }
@@ -94,7 +102,7 @@ private enum Row {
             #expect(profile?["kind"] == "member", "\(letter)")
             #expect(try run.identifiers("anonymous_id:" + prefix + letter).count == 2)
         }
-        #expect(run.summary["accepted"] == 12)
+        #expect(run.stored == 12)
         #expect(
             try run.stats()["ignoredIdentifiers"] == [
                 "invalid": .integer(Int64(ignoredLines.count))
@@ -108,7 +116,7 @@ private enum Row {
     }
 
     static func seconds(_ run: Reported, _ id: String, _ anonymous: String) throws {
-        #expect(run.summary["accepted"] == 1)
+        #expect(run.stored == 1)
         #expect(run.summary["rejectedByReason"] == ["invalid_timestamp": 2])
         #expect(try run.get(id)?["traits"] == ["plan": "free"])
         // Not `== nil`, which a null value is too.

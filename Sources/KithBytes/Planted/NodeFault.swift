@@ -117,6 +117,8 @@ extension NodeFault {
     @inlinable public static var provisionalCounted: NodeFault { NodeFault(46) }
     /// An event that comes again for its links alone is counted again.
     @inlinable public static var linksCounted: NodeFault { NodeFault(47) }
+    /// What an event names that is no identifier counts at each of its tries.
+    @inlinable public static var ignoredCountedAgain: NodeFault { NodeFault(48) }
 
     // MARK: Between nodes
     /// Replies of other nodes are matched by order, not by their ids.
@@ -146,6 +148,7 @@ extension NodeFault {
         "manynames", "typesbounded",
         "opengate",
         "anyfolder", "provcounts", "linkscount",
+        "ignoredagain",
     ]
 
     /// The fault of that name; nil where none has it.

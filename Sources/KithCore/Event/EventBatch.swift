@@ -114,8 +114,11 @@ public struct EventBatch: Sendable {
     public var bytes: [UInt8] { body.bytes }
     /// Bytes of all bodies.
     public var byteCount: Int { body.count }
-    /// Identifiers that were no identifiers, also those of refused events.
-    public internal(set) var ignored = IgnoredIdentifierCounts()
+    /// What refused events named that was no identifier. What others did is in their bodies, and
+    /// counts with them.
+    public internal(set) var ignoredOfRefused = IgnoredIdentifierCounts()
+    /// The same of the event at hand.
+    var ignoredHere = IgnoredIdentifierCounts()
     /// What is to be told of events, also of refused ones; empty for most batches.
     public private(set) var notes: [EventNote] = []
     /// How much more there was to tell when that list was full.
@@ -141,11 +144,15 @@ public struct EventBatch: Sendable {
     /// Puts a note in the place of another one of that event.
     mutating func renote(_ note: EventNote.About, at index: Int) { notes[index].about = note }
 
-    /// Says of the event read last which try it is. What there was to count of an earlier try, and
-    /// was counted with it, is taken back: `ignored` is what it was before this event.
-    public mutating func setAttempt(_ attempt: EventTry, ignored: IgnoredIdentifierCounts?) {
+    /// Says of the event read last which try it is.
+    public mutating func setAttempt(_ attempt: EventTry) {
         heads[heads.count - 1].attempt = attempt
-        if let ignored { self.ignored = ignored }
+    }
+
+    /// The event at hand is refused.
+    mutating func refuse() {
+        ignoredOfRefused.add(ignoredHere)
+        ignoredHere.removeAll()
     }
 
     /// Memory that the batch holds, full or empty.
@@ -160,7 +167,8 @@ public struct EventBatch: Sendable {
         heads.removeAll(keepingCapacity: true)
         identifiers.removeAll(keepingCapacity: true)
         body.removeAll()
-        ignored.removeAll()
+        ignoredOfRefused.removeAll()
+        ignoredHere.removeAll()
         notes.removeAll(keepingCapacity: true)
         notesLeftOut = 0
     }

@@ -7,6 +7,7 @@ public import KithBytes
 ///     0   u8       type              EventType
 ///     1   u8       flags             1 hasAlias · 2 the message id was assigned on arrival
 ///                                    4 the time is the event's own
+///                                    8 some of what it names is no identifier
 ///     2   u64      message hash      SipHash-2-4 of the message id
 ///     10  i64      time              ms since 1970
 ///     18  i64      stamp             ms since 1970, Int64.min for none
@@ -24,6 +25,9 @@ public import KithBytes
 ///     n×  bytes16  key               each key once, in the order of their bytes
 ///         bytes32  value             one CBOR item
 ///         bytes32  rest              CBOR map: the members without a field above, as they came
+///         u8       reason count      only with flag 8; 1 to 7
+///     n×  u8       reason            IgnoredIdentifier, ascending
+///         u32      count             identifiers ignored for it
 ///
 /// Making the view checks this frame, every length and flag, once, so that reading from it cannot
 /// fail. The CBOR inside was checked when the event was read; `CBORReader` takes it up safely
@@ -35,6 +39,8 @@ public struct EventBody: ~Escapable {
     public static let hasAliasFlag: UInt8 = 1
     public static let assignedIDFlag: UInt8 = 2
     public static let statedTimeFlag: UInt8 = 4
+    public static let ignoredFlag: UInt8 = 8
+    private static let knownFlags = hasAliasFlag | assignedIDFlag | statedTimeFlag | ignoredFlag
 
     static let flagsOffset = 1
     static let messageHashOffset = 2
@@ -53,6 +59,7 @@ public struct EventBody: ~Escapable {
     private let identifiersStart: UInt32
     private let traitsStart: UInt32
     private let restStart: UInt32
+    private let restEnd: UInt32
     private let traitCount16: UInt16
     private let identifierCount8: UInt8
     public let type: EventType
@@ -78,7 +85,7 @@ public struct EventBody: ~Escapable {
         }
         self.type = type
         flags = try reader.u8()
-        guard flags <= Self.hasAliasFlag | Self.assignedIDFlag | Self.statedTimeFlag else {
+        guard flags & ~Self.knownFlags == 0 else {
             throw .unknownTag(flags, offset: Self.flagsOffset)
         }
         messageHash = try reader.u64()
@@ -123,7 +130,24 @@ public struct EventBody: ~Escapable {
         let restCount = Int(try reader.u32())
         restStart = UInt32(reader.offset)
         try reader.skip(restCount)
+        restEnd = UInt32(reader.offset)
+        if flags & Self.ignoredFlag != 0 { try Self.checkIgnored(&reader) }
         guard reader.isAtEnd else { throw .malformed(offset: reader.offset) }
+    }
+
+    private static func checkIgnored(_ reader: inout ByteReader) throws(ByteError) {
+        let count = try reader.u8()
+        guard count > 0 else { throw .malformed(offset: reader.offset - 1) }
+        var last: UInt8?
+        for _ in 0..<count {
+            let reason = try reader.u8()
+            guard IgnoredIdentifier(rawValue: reason) != nil else {
+                throw .unknownTag(reason, offset: reader.offset - 1)
+            }
+            if let last, reason <= last { throw .malformed(offset: reader.offset - 1) }
+            last = reason
+            try reader.skip(4)
+        }
     }
 
     /// Whether the event is an alias that names what the person was called before.
@@ -157,7 +181,22 @@ public struct EventBody: ~Escapable {
     }
     /// The members without a field of their own: a CBOR map.
     public var rest: RawSpan {
-        @_lifetime(copy self) get { bytes.extracting(Int(restStart)..<bytes.byteCount) }
+        @_lifetime(copy self) get { bytes.extracting(Int(restStart)..<Int(restEnd)) }
+    }
+
+    /// Whether the event names something that is no identifier.
+    public var hasIgnored: Bool { flags & Self.ignoredFlag != 0 }
+
+    /// Hands over how many identifiers were ignored, reason by reason.
+    func forEachIgnored(_ apply: (_ reason: IgnoredIdentifier, _ count: UInt32) -> Void) {
+        guard hasIgnored else { return }
+        var offset = Int(restEnd) + 1
+        for _ in 0..<bytes[offset - 1] {
+            if let reason = IgnoredIdentifier(rawValue: bytes[offset]) {
+                apply(reason, UInt32(bytes.length32(at: offset + 1)))
+            }
+            offset += 5
+        }
     }
 
     /// The identifier at `index`, from 0; the event counts at the first. O(index).

@@ -136,7 +136,7 @@ extension EventBatch {
         _ reason: IgnoredIdentifier, namespace: Int?, at place: IdentifierPlace,
         position: UInt32
     ) {
-        ignored.add(reason)
+        ignoredHere.add(reason)
         let namespace = namespace.map { UInt8($0) }
         var index = notes.count
         while index > 0, notes[index - 1].position == position {

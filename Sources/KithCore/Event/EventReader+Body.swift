@@ -25,6 +25,7 @@ extension EventReader {
         batch.body.bytes[bodyStart + EventBody.flagsOffset] =
             (hasAlias ? EventBody.hasAliasFlag : 0) | (isAssigned ? EventBody.assignedIDFlag : 0)
             | (source == .stated ? EventBody.statedTimeFlag : 0)
+            | (batch.ignoredHere.isEmpty ? 0 : EventBody.ignoredFlag)
         batch.body.patchU64(messageHash, at: bodyStart + EventBody.messageHashOffset)
         appendCounterName(event, type: type, to: &batch.body)
         batch.body.u8(UInt8(space.count))
@@ -37,6 +38,7 @@ extension EventReader {
             batch.body.bytes32(event.extracting(trait.valueStart..<trait.end))
         }
         appendRest(event, type: type, to: &batch.body)
+        if !batch.ignoredHere.isEmpty { appendIgnored(to: &batch) }
 
         batch.heads.append(
             EventHead(
@@ -44,6 +46,16 @@ extension EventReader {
                 messageHash: messageHash, identifierStart: identifierStart,
                 identifierCount: batch.identifiers.count - identifierStart, bodyStart: bodyStart,
                 bodyCount: batch.body.count - bodyStart))
+    }
+
+    private func appendIgnored(to batch: inout EventBatch) {
+        let ignored = batch.ignoredHere.present
+        batch.body.u8(UInt8(ignored.count))
+        for (reason, count) in ignored {
+            batch.body.u8(reason.rawValue)
+            batch.body.u32(count)
+        }
+        batch.ignoredHere.removeAll()
     }
 
     /// Whether the id had to be assigned.

@@ -117,8 +117,8 @@ public struct EventReader: Sendable {
     }
 
     /// Appends the event to `batch`, or leaves the batch's events as they were and says why it is
-    /// refused. Ignored identifiers are counted, and all that there is to tell is noted, in both
-    /// cases. O(bytes).
+    /// refused. What it names that is no identifier counts with it, and all that there is to tell
+    /// is noted, in both cases. O(bytes).
     ///
     /// - Parameters:
     ///   - event: one CBOR item.
@@ -139,6 +139,7 @@ public struct EventReader: Sendable {
                 assignMessageID: assignMessageID)
         } catch {
             if let fault { batch.note(EventNote(position: position, .fault(fault))) }
+            batch.refuse()
             throw error
         }
     }

@@ -32,12 +32,11 @@ public enum IgnoredIdentifier: UInt8, Error, Hashable, Sendable, CaseIterable {
 /// How many identifiers were ignored, by reason. Fixed size: counting allocates nothing.
 public struct IgnoredIdentifierCounts: Hashable, Sendable {
     private var counts = [UInt32](repeating: 0, count: IgnoredIdentifier.allCases.count)
+    public private(set) var isEmpty = true
 
     public init() {}
 
     public subscript(reason: IgnoredIdentifier) -> UInt32 { counts[Int(reason.rawValue)] }
-
-    public var isEmpty: Bool { counts.allSatisfy { $0 == 0 } }
 
     /// The reasons that came up, in the order of their names.
     public var present: [(reason: IgnoredIdentifier, count: UInt32)] {
@@ -46,12 +45,26 @@ public struct IgnoredIdentifierCounts: Hashable, Sendable {
 
     /// Counts one more; stays at the greatest number that fits.
     public mutating func add(_ reason: IgnoredIdentifier) {
+        add(reason, 1)
+    }
+
+    private mutating func add(_ reason: IgnoredIdentifier, _ count: UInt32) {
         let place = Int(reason.rawValue)
-        if counts[place] < .max { counts[place] += 1 }
+        let (sum, isTooGreat) = counts[place].addingReportingOverflow(count)
+        counts[place] = isTooGreat ? .max : sum
+        isEmpty = isEmpty && count == 0
+    }
+
+    /// Counts all of `other`.
+    mutating func add(_ other: IgnoredIdentifierCounts) {
+        guard !other.isEmpty else { return }
+        for reason in IgnoredIdentifier.allCases { add(reason, other[reason]) }
     }
 
     /// Back to none, without giving memory back.
     public mutating func removeAll() {
+        guard !isEmpty else { return }
+        isEmpty = true
         for place in counts.indices { counts[place] = 0 }
     }
 }

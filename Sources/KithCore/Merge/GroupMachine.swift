@@ -187,11 +187,11 @@ public struct GroupMachine: Sendable {
             let outcome = shards.machine(root.shard).contest(end, at: root, first: first, context)
             noteDropped(root, shards)
             return outcome
-        case .refuse(let root, let first, let other, let rule):
+        case .refuse(let root, let first, let other, let rule, let isIgnored):
             let context = makeContext(at: step.next(), now: now)
             let outcome = shards.machine(root.shard).refuse(
-                Ledger.Refusal(first: first, other: other, rule: rule, time: now), at: root, context
-            )
+                Ledger.Refusal(first: first, other: other, rule: rule, time: now),
+                isIgnored: isIgnored, at: root, context)
             noteDropped(root, shards)
             return outcome
         case .erase(let record, let leaf, let proof):

@@ -5,22 +5,13 @@ internal import KithBytes
 extension IngestMachine {
     /// Counts go to the first shard of their group.
     mutating func askCounts(_ round: inout Round) {
-        guard !counts.isEmpty else { return }
-        var ignored: [(name: [UInt8], count: UInt32)] = []
-        if counts.ofBatch {
-            ignored = batch.ignored.present.map {
-                (name: Array($0.reason.name.utf8), count: $0.count)
-            }
+        guard counts == .due else { return }
+        let ignored = batch.ignoredOfRefused.present.map {
+            (name: Array($0.reason.name.utf8), count: $0.count)
         }
-        if counts.limits > 0 {
-            ignored.append(
-                (name: Array(IgnoredIdentifier.limit.name.utf8), count: counts.limits))
-        }
-        round.parts[countGroup].operations.count(
-            rejected: counts.ofBatch ? rejected : [], ignored: ignored)
+        round.parts[countGroup].operations.count(rejected: rejected, ignored: ignored)
         round.parts[countGroup].operationOwners.append(Round.Owner(event: -1, role: .none))
-        countsUnderWay = counts
-        counts = Counts()
+        counts = .underWay
     }
 
     func group(_ leaf: LeafID) -> Int { Int(table.group(of: leaf).rawValue) }
@@ -76,7 +67,8 @@ extension IngestMachine {
         case .refuse(let rule, let root):
             let part = group(root)
             round.parts[part].operations.refuse(
-                at: root, first: link.first, other: link.other, rule: rule, stamp: stamp)
+                at: root, first: link.first, other: link.other, rule: rule,
+                isIgnored: link.ignoresOther, stamp: stamp)
             round.parts[part].operationOwners.append(owner)
         }
     }

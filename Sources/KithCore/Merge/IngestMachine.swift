@@ -63,9 +63,8 @@ public struct IngestMachine {
     /// The greatest log index that answered, by group.
     public private(set) var tokens: [LogIndex]
     public private(set) var retryAfterMillis: UInt32 = 0
-    /// What is to be counted in the log beside the events themselves, and what of it is under way.
+    /// Whether refused events, and the identifiers ignored in them, are counted in the log.
     var counts: Counts
-    var countsUnderWay = Counts()
     private var countTries = 0
     /// What the senders of the refused events are told: `rejected` only once that is counted in the
     /// log, so that the totals never lack a refusal that somebody was told of for certain.
@@ -101,14 +100,7 @@ public struct IngestMachine {
         var vainTries: UInt8 = 0
     }
 
-    struct Counts {
-        /// The events refused and the identifiers ignored when the batch was read.
-        var ofBatch = false
-        /// Identifiers ignored because a limit refused their link.
-        var limits: UInt32 = 0
-
-        var isEmpty: Bool { !ofBatch && limits == 0 }
-    }
+    enum Counts { case none, due, underWay }
 
     /// How often counts are sent while the group is overloaded, before they are given up.
     static let countTriesMax = 8
@@ -141,7 +133,7 @@ public struct IngestMachine {
         unsettled = count
         results = Array(repeating: .unknown, count: count)
         tokens = Array(repeating: .zero, count: table.groupCount)
-        counts = Counts(ofBatch: !(rejected.isEmpty && batch.ignored.isEmpty))
+        counts = rejected.isEmpty ? .none : .due
         tracks = []
         tracks.reserveCapacity(count)
         for index in 0..<count {
@@ -156,7 +148,7 @@ public struct IngestMachine {
     /// What is left to do is counting refusals, which must not be refused itself.
     public var isOnlyCounting: Bool { unsettled == 0 }
 
-    public var isDone: Bool { unsettled == 0 && counts.isEmpty }
+    public var isDone: Bool { unsettled == 0 && counts != .due }
 
     mutating func settle(_ event: Int, _ result: EventResult) {
         guard tracks[event].phase != .settled else { return }
@@ -260,9 +252,7 @@ public struct IngestMachine {
         mark(.ingestCountsAgain)
         countTries += 1
         if countTries < Self.countTriesMax {
-            counts.ofBatch = counts.ofBatch || countsUnderWay.ofBatch
-            counts.limits += countsUnderWay.limits
-            countsUnderWay = Counts()
+            counts = .due
         } else {
             loseCounts(.overloaded)
         }
@@ -275,11 +265,9 @@ public struct IngestMachine {
     /// The counts under way will not be sent again: what is refused may be uncounted, and must be
     /// sent again itself.
     private mutating func loseCounts(_ result: EventResult) {
-        if countsUnderWay.ofBatch {
-            mark(.ingestRefusedUncounted)
-            refusal = Rules.refusal(uncounted: result)
-        }
-        countsUnderWay = Counts()
+        mark(.ingestRefusedUncounted)
+        refusal = Rules.refusal(uncounted: result)
+        counts = .none
     }
 
     private mutating func fail(_ part: Round.Part, _ result: EventResult) {
@@ -447,7 +435,6 @@ public struct IngestMachine {
 
     private mutating func finishLink(_ event: Int) {
         if let link = tracks[event].link {
-            if link.ignoresOther { counts.limits += 1 }
             note(link, event)
         }
         nextLink(event)

@@ -20,12 +20,13 @@ public import KithBytes
 ///     forward  loser leaf · version u64 · parent leaf
 ///     release  leaf · version u64 · marks u16 count, u64 each · ledger bytes32
 ///     contest  root leaf · end leaf · first leaf
-///     refuse   root leaf · first leaf · other leaf · rule u8
+///     refuse   root leaf · first leaf · other leaf · rule u8 · u8 1: other is counted as ignored
 ///     erase    record leaf · leaf · proof u64
 ///     touch    record leaf
 ///     reclaim  shard u8 · limit u32 · exact u8
 ///     marks    u16 count, u64 each
-///     count    rejected u16 count, {name bytes8, u32} each · ignored u16 count, {name bytes8, u32} each
+///     count    rejected u16 count, {name bytes8, u32} each
+///              · ignored u16 count, {name bytes8, u32} each
 ///     settings retention in milliseconds i64
 ///     time     (nothing: the stamp, or the entry's own time)
 ///     answered root leaf · leaf · version u64
@@ -84,7 +85,7 @@ enum Operation: ~Escapable {
     case forward(loser: LeafID, version: OperationIndex, parent: LeafID)
     case release(ReleaseOrder)
     case contest(root: LeafID, end: LeafID, first: LeafID)
-    case refuse(root: LeafID, first: LeafID, other: LeafID, rule: RefusalRule)
+    case refuse(root: LeafID, first: LeafID, other: LeafID, rule: RefusalRule, isIgnored: Bool)
     case erase(record: LeafID, leaf: LeafID, proof: OperationIndex)
     case touch(record: LeafID)
     case reclaim(ShardID, limit: Int, exact: Bool)
@@ -126,7 +127,10 @@ enum Operation: ~Escapable {
             guard let rule = RefusalRule(rawValue: tag) else {
                 throw .unknownTag(tag, offset: reader.offset - 1)
             }
-            self = .refuse(root: root, first: first, other: other, rule: rule)
+            let flag = try reader.u8()
+            guard flag <= 1 else { throw .unknownTag(flag, offset: reader.offset - 1) }
+            self = .refuse(
+                root: root, first: first, other: other, rule: rule, isIgnored: flag != 0)
         case .erase:
             self = .erase(
                 record: try reader.leaf(), leaf: try reader.leaf(),
@@ -165,7 +169,7 @@ enum Operation: ~Escapable {
         case .seal(let order): table.group(of: order.loser) == group
         case .absorb(let order): table.group(of: order.target) == group
         case .release(let order): table.group(of: order.leaf) == group
-        case .forward(let leaf, _, _), .contest(let leaf, _, _), .refuse(let leaf, _, _, _),
+        case .forward(let leaf, _, _), .contest(let leaf, _, _), .refuse(let leaf, _, _, _, _),
             .erase(let leaf, _, _), .touch(let leaf), .answered(let leaf, _),
             .reopen(let leaf, _):
             table.group(of: leaf) == group

@@ -133,13 +133,15 @@ public struct OperationWriter: Sendable {
     }
 
     public mutating func refuse(
-        at root: LeafID, first: LeafID, other: LeafID, rule: RefusalRule, stamp: Int64
+        at root: LeafID, first: LeafID, other: LeafID, rule: RefusalRule, isIgnored: Bool,
+        stamp: Int64
     ) {
         operation(.refuse, stamp) { writer in
             writer.leaf(root)
             writer.leaf(first)
             writer.leaf(other)
             writer.u8(rule.rawValue)
+            writer.u8(isIgnored ? 1 : 0)
         }
     }
 
@@ -167,8 +169,8 @@ public struct OperationWriter: Sendable {
         operation(.marks, Self.noStamp) { $0.marks(marks) }
     }
 
-    /// Counts what no profile counts: refused events and ignored identifiers, by reason. At most
-    /// 65,535 reasons of each, names up to 255 bytes (longer ones are cut).
+    /// Counts what no profile counts: refused events and the identifiers ignored in them, by
+    /// reason. At most 65,535 reasons of each, names up to 255 bytes (longer ones are cut).
     public mutating func count(
         rejected: [(name: [UInt8], count: UInt32)], ignored: [(name: [UInt8], count: UInt32)]
     ) {

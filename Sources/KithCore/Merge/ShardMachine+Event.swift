@@ -77,12 +77,12 @@ extension ShardMachine {
             Rules.isRetry(body.messageHash, at: found, isContested: known.isContested, in: self)
         {
             mark(leaf == w ? .eventDuplicate : .eventDuplicateAfterMerge)
-            statistics.duplicate += 1
+            countDuplicate(body)
             return duplicate(target, leaf, body, found.slot, context)
         }
         if time <= known.forgetTime {
             mark(.eventForgotten)
-            statistics.forgotten += 1
+            countForgotten(body)
             return .forgotten
         }
         if known.isContested, !target.evenIfContested, leaf.identifierClass == .anonymous,
@@ -97,7 +97,7 @@ extension ShardMachine {
             || target.isQuarantine && target.attempt.wasExpired
         if mayEnd, context.isOverdue(time) {
             mark(.eventExpiredOnArrival)
-            if Rules.countsExpired(target.attempt) { statistics.expiredOnArrival += 1 }
+            if Rules.countsExpired(target.attempt) { countExpired(body) }
             return .expiredOnArrival
         }
 
@@ -122,6 +122,7 @@ extension ShardMachine {
         aside.traitsRefused = setTraits(
             &facet, body, Rules.traitTime(ofEventAt: time, context), context)
         statistics.accepted += 1
+        countIgnored(body)
         if target.isQuarantine { mark(.eventQuarantined) }
         if target.isQuarantine { statistics.quarantined += 1 }
         if target.evenIfContested { mark(.eventOfOwner) }
@@ -193,6 +194,26 @@ extension ShardMachine {
         }
         statistics.traitsRefused += UInt64(refused)
         return UInt16(clamping: refused)
+    }
+
+    private func countDuplicate(_ body: borrowing EventBody) {
+        statistics.duplicate += 1
+        if Rules.duplicatesCountIgnored { countIgnored(body) }
+    }
+
+    private func countForgotten(_ body: borrowing EventBody) {
+        statistics.forgotten += 1
+        countIgnored(body)
+    }
+
+    private func countExpired(_ body: borrowing EventBody) {
+        statistics.expiredOnArrival += 1
+        countIgnored(body)
+    }
+
+    /// What the event names that is no identifier counts where the event itself does: once.
+    private func countIgnored(_ body: borrowing EventBody) {
+        body.forEachIgnored { statistics.countIgnored($0, by: Int64($1)) }
     }
 
     func countRoot(_ root: LeafID, by sign: Int64) {

@@ -204,8 +204,11 @@ extension ShardMachine {
     }
 
     /// Remembers a refusal at the root of the event's first identifier; counts it once.
+    ///
+    /// `isIgnored`: over the limit, and nothing else is known of the other identifier, which counts
+    /// as ignored with the refusal.
     func refuse(
-        _ refusal: Ledger.Refusal, at root: LeafID, _ context: ApplyContext
+        _ refusal: Ledger.Refusal, isIgnored: Bool, at root: LeafID, _ context: ApplyContext
     ) -> Outcome {
         guard let slot = current(root, context), table.state(slot) == .root,
             table.hasFacet(slot, refusal.first)
@@ -225,6 +228,7 @@ extension ShardMachine {
         var ledger = ledger(slot)
         if ledger.remember(refusal) {
             statistics.countRefusal(refusal.rule)
+            if isIgnored { statistics.countIgnored(.limit, by: 1) }
         } else {
             mark(.refuseAgain)
         }

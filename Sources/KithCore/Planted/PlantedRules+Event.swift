@@ -48,6 +48,10 @@ extension PlantedRules {
         !planted(.linksCounted) && PlainRules.countsNothing(attempt)
     }
 
+    static var duplicatesCountIgnored: Bool {
+        planted(.ignoredCountedAgain) || PlainRules.duplicatesCountIgnored
+    }
+
     static func traitTime(ofEventAt time: Int64, _ context: ApplyContext) -> Int64 {
         planted(.lastTraitWins)
             ? context.now.rawValue : PlainRules.traitTime(ofEventAt: time, context)

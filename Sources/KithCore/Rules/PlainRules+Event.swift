@@ -48,6 +48,10 @@ extension PlainRules {
     /// What was counted before, and comes again for its links, counts nothing.
     static func countsNothing(_ attempt: EventTry) -> Bool { attempt == .links }
 
+    /// What an event names that is no identifier counts where the event does; a duplicate counted
+    /// before.
+    static var duplicatesCountIgnored: Bool { false }
+
     /// A trait is the value of the latest event, not of the one that came last.
     static func traitTime(ofEventAt time: Int64, _ context: ApplyContext) -> Int64 { time }
 

@@ -57,6 +57,11 @@ public struct Statistics: Equatable, Sendable {
         Self.add(count, to: &rejected, reason)
     }
 
+    mutating func countIgnored(_ reason: IgnoredIdentifier, by count: Int64) {
+        let name = Array(reason.name.utf8)
+        unsafe Self.add(count, to: &ignored, name.span.bytes)
+    }
+
     public mutating func countIgnored(_ reason: RawSpan, by count: Int64) {
         Self.add(count, to: &ignored, reason)
     }

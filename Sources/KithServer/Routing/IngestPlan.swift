@@ -59,17 +59,16 @@ struct IngestPlan {
             case .invalidJSON: refuse(place, .invalidJSON)
             case .tooLarge: refuse(place, .eventTooLarge)
             case .event, .provisional, .provisionalAgain, .last, .links:
-                let ignored = item.kind == .event ? nil : batch.ignored
                 do throws(EventRejection) {
                     try unsafe reader.read(
                         item.bytes, position: UInt32(place), space: space.span.bytes,
                         arrival: arrival, stamp: item.stamp?.rawValue, into: &batch,
                         assignMessageID: { service.assignMessageID() })
                     switch item.kind {
-                    case .provisional: batch.setAttempt(.provisional, ignored: nil)
-                    case .provisionalAgain: batch.setAttempt(.provisionalAgain, ignored: ignored)
-                    case .last: batch.setAttempt(.last, ignored: ignored)
-                    case .links: batch.setAttempt(.links, ignored: ignored)
+                    case .provisional: batch.setAttempt(.provisional)
+                    case .provisionalAgain: batch.setAttempt(.provisionalAgain)
+                    case .last: batch.setAttempt(.last)
+                    case .links: batch.setAttempt(.links)
                     default: break
                     }
                 } catch {

@@ -35,7 +35,8 @@ enum TotalsRule: Checker.Rule {
         var isListing = false
         for name in path.split(separator: ".") {
             isListing =
-                ["byNamespace", "rejectedByReason"].contains(name) && value?[String(name)] != nil
+                ["byNamespace", "rejectedByReason", "ignoredIdentifiers"].contains(name)
+                && value?[String(name)] != nil
                 || isListing
             value = value?[String(name)]
         }
@@ -114,9 +115,15 @@ enum TotalsRule: Checker.Rule {
         var (accepted, acceptedMost, duplicates, expired): (Int64, Int64, Int64, Int64) =
             (0, 0, 0, 0)
         var (uncertain, quarantinedMost): (Int64, Int64) = (0, 0)
+        // What an event names that is no identifier counts where it does, once.
+        var (strangers, strangersMost): (Int64, Int64) = (0, 0)
         var rejected: [RejectionReason: Int64] = [:]
         for (place, event) in evidence.events.enumerated() {
             let component = run.components.of(event)
+            let own = Int64(event.planned.strangers)
+            let ended = Int64(event.expiredCount)
+            strangers += own * ((event.isCounted ? 1 : 0) + ended)
+            strangersMost += own * (ended + (isExact ? 0 : Int64(event.uncertainCount)))
             if event.isCounted { accepted += 1 }
             if event.isPossible {
                 let tries = event.okCount + event.duplicateCount + event.uncertainCount
@@ -124,6 +131,7 @@ enum TotalsRule: Checker.Rule {
                     run.components.mayRepeat[place]
                     || component.isExpiring && evidence.identifiers[event.first].isAnonymous
                 acceptedMost += canRepeat ? Int64(max(1, tries)) : 1
+                strangersMost += own * (canRepeat ? Int64(max(1, tries)) : 1)
             }
             uncertain += Int64(event.uncertainCount)
             if run.components.mayBeContested[event.first] {
@@ -136,6 +144,7 @@ enum TotalsRule: Checker.Rule {
         expect("events.accepted", accepted...max(accepted, acceptedMost))
         expect("events.duplicate", duplicates...(isExact ? duplicates : duplicates + uncertain))
         expect("events.expiredOnArrival", expired...(isExact ? expired : expired + uncertain))
+        expect("ignoredIdentifiers.unknown_namespace", strangers...max(strangers, strangersMost))
         expect("events.forgotten", 0...0)
         expect("events.suppressed", 0...0)
         expect("traitsRefused", 0...0)

@@ -87,6 +87,8 @@ public struct PlannedEvent: Sendable {
     public var refusal: RejectionReason?
     /// Traits that it sets, nil for one that it deletes.
     public var traits: [(name: String, value: String?)]
+    /// How often it names an identifier of a namespace that there is not.
+    public var strangers = 0
     /// As it is sent, CBOR.
     public var bytes: [UInt8]
 

@@ -47,7 +47,7 @@ import Testing
                 == ["u1", "a1", "u2"])
         #expect(batch.identifiers.map(\.namespaceIndex) == [0, 3, 0])
         #expect(batch.identifiers.map(\.limit) == [1, 100, 1])
-        #expect(batch.ignored.present.map(\.reason) == [.blocked])
+        #expect(batch.ignoredOfRefused.present.map(\.reason) == [.blocked])
     }
 
     @Test func `beyond the most notes it is only counted how many there were`() {
@@ -65,7 +65,7 @@ import Testing
 
         #expect(batch.notes.count == EventBatch.notesMax)
         #expect(Int(batch.notesLeftOut) == count * each - EventBatch.notesMax)
-        #expect(batch.ignored.present.map { Int($0.count) } == [2 * count])
+        #expect(batch.ignoredOfRefused.present.map { Int($0.count) } == [2 * count])
         #expect(batch.memoryBytes >= EventBatch.notesMax * MemoryLayout<EventNote>.stride)
         batch.removeAll()
         #expect(batch.notes.isEmpty && batch.notesLeftOut == 0)
@@ -79,7 +79,7 @@ import Testing
             with: &reader, to: &batch)
         batch.removeAll()
         #expect(batch.heads.isEmpty && batch.identifiers.isEmpty && batch.bytes.isEmpty)
-        #expect(batch.ignored.isEmpty)
+        #expect(batch.ignoredOfRefused.isEmpty)
 
         _ = Self.append(["type": "page", "anonymousId": "a1"], at: 0, with: &reader, to: &batch)
 

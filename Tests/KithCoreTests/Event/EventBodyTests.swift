@@ -1,5 +1,5 @@
 import KithBytes
-import KithCore
+@testable import KithCore
 import Testing
 
 @Suite struct EventBodyTests {
@@ -76,7 +76,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (0, 6, ByteError.unknownTag(6, offset: 0)), (1, 8, .unknownTag(8, offset: 1)),
+        (0, 6, ByteError.unknownTag(6, offset: 0)), (1, 16, .unknownTag(16, offset: 1)),
         (44, 0, .malformed(offset: 44)), (44, 33, .tooLong(length: 33, limit: 32)),
         (61, 4, .unknownTag(4, offset: 61)),
     ])
@@ -87,5 +87,37 @@ import Testing
         bytes[offset] = byte
 
         #expect(throws: error) { _ = try EventBody(bytes.span.bytes).identifierCount }
+    }
+
+    private static let ignoring = EventFixture.read([
+        "type": "page", "messageId": "m1", "userId": "u1", "anonymousId": "null",
+        "context": ["externalIds": [["id": "1", "type": "fax"], ["id": "2", "type": "fax"]]],
+    ])
+
+    @Test func `what is no identifier stands behind all else, reason by reason`() {
+        let body = Self.ignoring.batch.bytes
+
+        #expect(body[1] & EventBody.ignoredFlag != 0)
+        #expect(body.suffix(11) == [2, 0, 1, 0, 0, 0, 5, 2, 0, 0, 0])
+        #expect(Self.ignoring.ignored == ["blocked": 1, "unknown_namespace": 2])
+        #expect(Self.ignoring.batch.ignoredOfRefused.isEmpty)
+    }
+
+    @Test(arguments: [
+        // From the end: how many, a reason that there is not, out of order, none at all.
+        (11, 1), (11, 3), (11, 0), (5, 7), (5, 0), (10, 5),
+    ])
+    func `reasons that are none, too many or out of order are refused`(fromEnd: Int, byte: UInt8) {
+        var bytes = Self.ignoring.batch.bytes
+        bytes[bytes.count - fromEnd] = byte
+
+        #expect(throws: ByteError.self) { _ = try EventBody(bytes.span.bytes).identifierCount }
+    }
+
+    @Test func `the flag without reasons is refused`() {
+        var bytes = Self.body
+        bytes[1] |= EventBody.ignoredFlag
+
+        #expect(throws: ByteError.self) { _ = try EventBody(bytes.span.bytes).identifierCount }
     }
 }

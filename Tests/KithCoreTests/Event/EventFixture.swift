@@ -1,5 +1,6 @@
 import KithBytes
-import KithCore
+
+@testable import KithCore
 
 /// What became of one event, in forms that read well in a test.
 struct ReadOutcome {
@@ -53,7 +54,7 @@ enum EventFixture {
         } catch {
             outcome.rejection = error
         }
-        for (reason, count) in outcome.batch.ignored.present {
+        for (reason, count) in outcome.batch.ignoredOfRefused.present {
             outcome.ignored[reason.name] = Int(count)
         }
         return outcome
@@ -90,6 +91,7 @@ enum EventFixture {
             }
             outcome.traits = traits
             outcome.rest = try CBORValue(decoding: body.rest)
+            body.forEachIgnored { outcome.ignored[$0.name] = Int($1) }
         } catch {
             preconditionFailure("a body that its own view refuses: \(error)")
         }

@@ -1,6 +1,7 @@
 import KithBytes
-import KithCore
 import Testing
+
+@testable import KithCore
 
 @Suite struct EventFuzzTests {
     static let events: [CBORValue] = [
@@ -75,6 +76,8 @@ import Testing
         do throws(ByteError) {
             let body = try EventBody(bytes.span.bytes)
             var count = body.messageID.byteCount + body.counterName.byteCount + body.rest.byteCount
+            if body.hasIgnored { count += 1 }
+            body.forEachIgnored { _, _ in count += 5 }
             for index in 0..<body.identifierCount {
                 let identifier = body.identifier(at: index)
                 count += identifier.namespace.byteCount + identifier.value.byteCount + 38

@@ -217,7 +217,8 @@ final class OperationFuzzWorld {
         case 11:
             operations.refuse(
                 at: a, first: b, other: leaf(&fuzzer),
-                rule: fuzzer.pick(RefusalRule.allCases), stamp: stamp)
+                rule: fuzzer.pick(RefusalRule.allCases), isIgnored: fuzzer.chance(oneIn: 2),
+                stamp: stamp)
         case 12:
             if fuzzer.chance(oneIn: 3) {
                 operations.erase(b, at: a, proof: version(&fuzzer))

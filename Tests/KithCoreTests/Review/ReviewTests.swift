@@ -171,7 +171,7 @@ import Testing
         var refuse = OperationWriter()
         refuse.refuse(
             at: low, first: low, other: world.leaf("user_id", "u"), rule: .contested,
-            stamp: OperationWriter.noStamp)
+            isIgnored: false, stamp: OperationWriter.noStamp)
         #expect(world.log(0, refuse) == [.again])
         #expect(world.groups[0].releasing == [low])
     }

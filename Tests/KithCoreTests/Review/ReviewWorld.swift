@@ -170,9 +170,15 @@ final class ReviewWorld: ShardAccess {
     func ingestMachine(
         _ events: [CBORValue], rejected: [(name: [UInt8], count: UInt32)] = []
     ) -> IngestMachine {
+        ingestMachine(batch(events), rejected: rejected)
+    }
+
+    func ingestMachine(
+        _ batch: EventBatch, rejected: [(name: [UInt8], count: UInt32)] = []
+    ) -> IngestMachine {
         IngestMachine(
-            batch: batch(events), table: table, policy: policy, isStamped: false,
-            rejected: rejected, hint: { _ in nil })
+            batch: batch, table: table, policy: policy, isStamped: false, rejected: rejected,
+            hint: { _ in nil })
     }
 
     /// Takes events through all their rounds.

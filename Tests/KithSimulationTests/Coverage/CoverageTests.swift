@@ -187,7 +187,7 @@ import Testing
     }
 
     /// Each where it can act: folders that are not what they were, and events older than retention.
-    @Test(arguments: ["anyfolder", "provcounts", "linkscount"])
+    @Test(arguments: ["anyfolder", "provcounts", "linkscount", "ignoredagain"])
     func `runs notice a planted fault of folders and imports`(_ fault: String) {
         let caught = (1...60 as ClosedRange<UInt64>).contains { seed in
             var options = RunOptions(seed: seed)
@@ -195,7 +195,8 @@ import Testing
             if fault == "anyfolder" {
                 options.faults.only = [.emptyFolder, .olderFolder, .copiedFolder]
             } else {
-                (options.workloads, options.steps, options.nodes) = (["late"], 80, 1)
+                options.workloads = [fault == "ignoredagain" ? "retries" : "late"]
+                (options.steps, options.nodes) = (80, 1)
                 options.faults.only = []
             }
             return !ClusterRun.run(options).violations.isEmpty
