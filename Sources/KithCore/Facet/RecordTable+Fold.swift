@@ -30,6 +30,7 @@ extension RecordTable {
                         identifierClass: leaf(facet).identifierClass, shape: shape,
                         isContested: flags.contains(.contested)))
             }
+            if counters.isEmpty { counters.reserveCapacity(shape.counterCount) }
             for index in 0..<shape.counterCount {
                 let (name, count) = counter(index, shape)
                 counters.append(
@@ -77,7 +78,7 @@ extension RecordTable {
     private func encode(
         _ identifiers: inout [FoldedIdentifier], into writer: inout ByteWriter
     ) {
-        if identifiers.count > 1 { identifiers.sort { precedes($0, $1) } }
+        identifiers.sortFew { precedes($0, $1) }
         writer.u32(UInt32(identifiers.count))
         for identifier in identifiers {
             writer.u8(identifier.identifierClass.rawValue)
@@ -98,7 +99,7 @@ extension RecordTable {
     }
 
     private func encode(_ counters: inout [FoldedCounter], into writer: inout ByteWriter) {
-        counters.sort {
+        counters.sortFew {
             if $0.prefix != $1.prefix { return $0.prefix < $1.prefix }
             return $0.name != $1.name && events.text($0.name).compare(events.text($1.name)) < 0
         }
@@ -121,7 +122,7 @@ extension RecordTable {
     }
 
     private func encode(_ cells: inout [TraitCell], into writer: inout ByteWriter) {
-        cells.sort {
+        cells.sortFew {
             let order = nameText($0).compare(nameText($1))
             return order != 0 ? order < 0 : compare($0, $1) > 0
         }
@@ -157,5 +158,24 @@ extension ByteWriter {
     /// A 16-bit length and the text, repaired where it is no UTF-8.
     fileprivate mutating func repaired16(_ text: RawSpan) {
         if text.isUTF8() { bytes16(text) } else { text16(text.repairedText()) }
+    }
+}
+
+extension Array {
+    /// Sorts. Made for lists of a few entries: what `sort` costs beside the comparisons is most of
+    /// it there.
+    @inline(__always)
+    fileprivate mutating func sortFew(_ precedes: (Element, Element) -> Bool) {
+        guard count > 1 else { return }
+        guard count <= 24 else { return sort(by: precedes) }
+        for end in 1..<count {
+            let entry = self[end]
+            var place = end
+            while place > 0, precedes(entry, self[place - 1]) {
+                self[place] = self[place - 1]
+                place -= 1
+            }
+            if place < end { self[place] = entry }
+        }
     }
 }

@@ -19,6 +19,7 @@ extension IdentityRules {
     public static let blockedValueBytesMax = 1024
 
     /// Whether `name` may name a namespace or a space: 1 to 64 of `a-z 0-9 _ -`.
+    @inlinable
     public static func isName(_ name: some Sequence<UInt8>) -> Bool {
         var count = 0
         for byte in name {
