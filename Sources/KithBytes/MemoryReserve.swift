@@ -35,7 +35,7 @@ public enum MemoryReserve {
     }
 
     /// Bytes that must be left for what is under way where anything large is begun.
-    public static let spareBytes = 24 << 20
+    static let spareBytes = 24 << 20
 
     /// Whether the system has room for `bytes` that somebody else would make this process allocate,
     /// and for what is under way beside them. Where it has none the reserve is spent for what is

@@ -13,9 +13,10 @@ extension Client {
         let hello: HelloReply
         /// Holds the bytes that arrived behind the hello's answer.
         var decoder: FrameDecoder
-        /// Since when the node owes an answer and no byte has arrived, in nanoseconds of the
+        /// Since when the node owes an answer and no whole frame has arrived, in nanoseconds of the
         /// monotonic clock; a request that is over its deadline is still owed. `nil` where nothing
-        /// is.
+        /// is. Bytes alone do not count: a length that was changed on its way swallows all that
+        /// follows.
         var silentSince: UInt64?
         /// Whether any request was answered.
         var hasAnswered = false
@@ -168,15 +169,19 @@ extension Client {
         decoder.frameBytesMax = options.frameBytesMax
         decoder.versions = opened.hello.version...opened.hello.version
         while true {
+            var hasHeard = false
             do throws(FrameError) {
                 while let frame = try decoder.next() {
+                    hasHeard = true
                     if let end = take(frame) { return end }
                 }
             } catch {
                 mark(.clientBadFrame)
                 return .protocolError(error.description)
             }
-            link?.silentSince = inFlight.isEmpty ? nil : clock.monotonicNanoseconds()
+            if hasHeard {
+                link?.silentSince = inFlight.isEmpty ? nil : clock.monotonicNanoseconds()
+            }
             if hasWaiting { work.raise() }
             do throws(NetworkError) {
                 let bytes = try await opened.stream.read(atMost: options.readBytesMax)

@@ -13,7 +13,7 @@ public struct ConsensusMachine: Sendable, Equatable {
     /// The last entry proposed.
     public private(set) var last: LogIndex
     /// The last entry that a quorum has on disk. Never falls.
-    public private(set) var committed: LogIndex
+    private(set) var committed: LogIndex
 
     /// Where a group's log ended at the start of this process.
     public init(lastTerm: Term, lastIndex: LogIndex) {

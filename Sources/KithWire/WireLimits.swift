@@ -42,15 +42,15 @@ public struct WireLimits: Hashable, Sendable {
     /// The longest identifier value in a `Get`, in bytes, before it is trimmed and normalised.
     public static let valueBytesMax = 4 << 10
     /// The longest text of an `Error`, in bytes; a longer one is cut at a character.
-    public static let errorTextBytesMax = 2 << 10
+    static let errorTextBytesMax = 2 << 10
     /// The most nodes that an `IngestReply` names as silent.
     public static let silentNodesMax = 64
     /// The longest reason of one, in bytes; a longer one is cut at a character.
-    public static let silenceBytesMax = 512
+    static let silenceBytesMax = 512
     /// The most groups in a token: there are never more groups than shards.
-    public static let tokenGroupsMax = 256
+    static let tokenGroupsMax = 256
     /// The most names of namespaces and places that an `IngestReply` carries.
-    public static let noteTextsMax = 2_048
+    static let noteTextsMax = 2_048
     /// The longest of them, in bytes.
-    public static let noteTextBytesMax = 1_024
+    static let noteTextBytesMax = 1_024
 }

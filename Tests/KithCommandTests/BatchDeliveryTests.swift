@@ -1,7 +1,8 @@
 import KithBytes
-import KithWire
 import Testing
 import kith
+
+@testable import KithWire
 
 @Suite struct BatchDeliveryTests {
     /// A batch of the lines, of which events may have at most 60 bytes.

@@ -5,9 +5,10 @@ import Foundation
 import Glibc
 import KithBytes
 import KithCore
-import KithWire
 import Synchronization
 import Testing
+
+@testable import KithWire
 
 /// A scripted node on a port of this machine.
 final class FakeNode: Sendable {

@@ -1,5 +1,6 @@
-import KithSimulation
 import Testing
+
+@testable import KithSimulation
 
 /// How fast the world turns. Reported, not asserted: machines differ, and benchmarks, not tests,
 /// measure time.

@@ -1,7 +1,8 @@
 import KithPorts
-import KithSimulation
-import KithStorage
 import Testing
+
+@testable import KithSimulation
+@testable import KithStorage
 
 @Suite struct DurableCellTests {
     private func load(_ disk: SimulatedDisk) throws -> [UInt8]? {

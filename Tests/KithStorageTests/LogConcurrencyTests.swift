@@ -1,8 +1,9 @@
 import KithBytes
 import KithPorts
-import KithSimulation
-import KithStorage
 import Testing
+
+@testable import KithSimulation
+@testable import KithStorage
 
 /// An acknowledged entry, and the disk as a power loss right then would leave it.
 struct Acknowledged: Sendable {

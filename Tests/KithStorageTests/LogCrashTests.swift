@@ -2,9 +2,10 @@
 
 import KithBytes
 import KithPorts
-import KithSimulation
-import KithStorage
 import Testing
+
+@testable import KithSimulation
+@testable import KithStorage
 
 /// The disk and what was known just before an operation.
 struct Moment: Sendable {

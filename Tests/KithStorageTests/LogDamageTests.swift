@@ -3,9 +3,10 @@
 
 import KithBytes
 import KithPorts
-import KithSimulation
-import KithStorage
 import Testing
+
+@testable import KithSimulation
+@testable import KithStorage
 
 /// Where a frame lies, and how many entries come before it.
 struct FramePlace: Equatable {

@@ -2,9 +2,10 @@
 
 import KithBytes
 import KithPorts
-import KithSimulation
-import KithStorage
 import Testing
+
+@testable import KithSimulation
+@testable import KithStorage
 
 @Suite struct LogEndTests {
     private static let entries = (1...9).map { entry(1, UInt64($0), size: 900) }

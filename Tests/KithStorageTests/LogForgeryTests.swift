@@ -3,9 +3,10 @@
 
 import KithBytes
 import KithPorts
-import KithSimulation
-import KithStorage
 import Testing
+
+@testable import KithSimulation
+@testable import KithStorage
 
 @Suite struct LogForgeryTests {
     /// A frame as format version 1 wrote it: right for anybody who knows the format.

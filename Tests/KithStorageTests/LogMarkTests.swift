@@ -1,7 +1,8 @@
 import KithBytes
-import KithSimulation
-import KithStorage
 import Testing
+
+@testable import KithSimulation
+@testable import KithStorage
 
 /// Damaged logs and cells pass the marks that simulations look for. Tasks of these tests run on
 /// the thread of their loop, which is the test's own.

@@ -1,8 +1,9 @@
 import KithBytes
 import KithPorts
-import KithSimulation
-import KithStorage
 import Testing
+
+@testable import KithSimulation
+@testable import KithStorage
 
 @Suite struct LogRoundTripTests {
     @Test(arguments: [4096, 8192, 65536])

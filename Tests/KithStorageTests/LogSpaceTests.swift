@@ -1,8 +1,9 @@
 import KithBytes
 import KithPorts
-import KithSimulation
-import KithStorage
 import Testing
+
+@testable import KithSimulation
+@testable import KithStorage
 
 @Suite struct LogSpaceTests {
     @Test func `a nearly full disk refuses ingest and takes the node's own entries`() throws {

@@ -2,9 +2,10 @@
 
 import KithBytes
 import KithPorts
-import KithSimulation
-import KithStorage
 import Testing
+
+@testable import KithSimulation
+@testable import KithStorage
 
 /// What somebody does to a file of the log.
 enum Taking: CaseIterable, Sendable {

@@ -1,8 +1,9 @@
 // The disk that all other tests here stand on.
 
 import KithPorts
-import KithSimulation
 import Testing
+
+@testable import KithSimulation
 
 @Suite struct SimulatedDiskTests {
     private func file(_ disk: SimulatedDisk, _ bytes: [UInt8], sync: Bool) throws {

@@ -1,7 +1,7 @@
 import Glibc
-import KithBytes
 import Testing
 
+@testable import KithBytes
 @testable import KithWire
 
 /// Frames that there is no memory for: in a process of its own, with little address space.

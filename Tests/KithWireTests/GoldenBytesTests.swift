@@ -1,7 +1,8 @@
 import KithBytes
-import KithCore
-import KithWire
 import Testing
+
+@testable import KithCore
+@testable import KithWire
 
 /// docs/wire.md against the code, byte by byte and number by number.
 @Suite struct GoldenBytesTests {

@@ -1,7 +1,8 @@
 import KithBytes
-import KithCore
-import KithWire
 import Testing
+
+@testable import KithCore
+@testable import KithWire
 
 /// Messages between nodes, beyond what `MessageTests` asks of every sample.
 @Suite struct PeerMessageTests {

@@ -1,6 +1,7 @@
 import KithBytes
-import KithCore
-import KithWire
+
+@testable import KithCore
+@testable import KithWire
 
 /// Messages between nodes.
 extension Sample {

@@ -1,4 +1,4 @@
-public import KithBytes
+internal import KithBytes
 
 /// A view over the body of an event: what is logged, and applied later by every replica.
 ///
@@ -32,14 +32,14 @@ public import KithBytes
 /// Making the view checks this frame, every length and flag, once, so that reading from it cannot
 /// fail. The CBOR inside was checked when the event was read; `CBORReader` takes it up safely
 /// whatever it is.
-public struct EventBody: ~Escapable {
+struct EventBody: ~Escapable {
     /// Bytes of a body: an event, and the identifiers beside it.
     public static let bytesMax = 256 * 1024
 
-    public static let hasAliasFlag: UInt8 = 1
-    public static let assignedIDFlag: UInt8 = 2
-    public static let statedTimeFlag: UInt8 = 4
-    public static let ignoredFlag: UInt8 = 8
+    static let hasAliasFlag: UInt8 = 1
+    static let assignedIDFlag: UInt8 = 2
+    static let statedTimeFlag: UInt8 = 4
+    static let ignoredFlag: UInt8 = 8
     private static let knownFlags = hasAliasFlag | assignedIDFlag | statedTimeFlag | ignoredFlag
 
     static let flagsOffset = 1
@@ -69,7 +69,7 @@ public struct EventBody: ~Escapable {
     public var stamp: Int64? { stampOrNone == EventHead.noStamp ? nil : stampOrNone }
     /// Identifiers of the event, at least 1.
     public var identifierCount: Int { Int(identifierCount8) }
-    public var traitCount: Int { Int(traitCount16) }
+    var traitCount: Int { Int(traitCount16) }
 
     /// Checks the frame. O(identifiers + traits).
     @_lifetime(copy span)
@@ -153,10 +153,10 @@ public struct EventBody: ~Escapable {
     /// Whether the event is an alias that names what the person was called before.
     public var hasAlias: Bool { flags & Self.hasAliasFlag != 0 }
     /// Whether the client gave no message id, so that a retry cannot be recognised.
-    public var isMessageIDAssigned: Bool { flags & Self.assignedIDFlag != 0 }
+    var isMessageIDAssigned: Bool { flags & Self.assignedIDFlag != 0 }
 
     /// Whether the event's own fields say its time: its sender is told where the log moves it.
-    public var isTimeStated: Bool { flags & Self.statedTimeFlag != 0 }
+    var isTimeStated: Bool { flags & Self.statedTimeFlag != 0 }
 
     /// The message id, UTF-8.
     public var messageID: RawSpan {
@@ -166,7 +166,7 @@ public struct EventBody: ~Escapable {
         }
     }
     /// The name under which the event is counted, UTF-8.
-    public var counterName: RawSpan {
+    var counterName: RawSpan {
         @_lifetime(copy self) get {
             let start = Int(counterNameStart)
             return bytes.extracting(start..<(start + bytes.length16(at: start - 2)))
@@ -185,7 +185,7 @@ public struct EventBody: ~Escapable {
     }
 
     /// Whether the event names something that is no identifier.
-    public var hasIgnored: Bool { flags & Self.ignoredFlag != 0 }
+    var hasIgnored: Bool { flags & Self.ignoredFlag != 0 }
 
     /// Hands over how many identifiers were ignored, reason by reason.
     func forEachIgnored(_ apply: (_ reason: IgnoredIdentifier, _ count: UInt32) -> Void) {
@@ -210,7 +210,7 @@ public struct EventBody: ~Escapable {
 
     /// Hands each trait to `apply`: its key and its value as a CBOR item, `f6` for a deletion.
     /// Each key comes once, in the order of their bytes.
-    public func forEachTrait<Failure: Error>(
+    func forEachTrait<Failure: Error>(
         _ apply: (_ key: RawSpan, _ value: RawSpan) throws(Failure) -> Void
     ) throws(Failure) {
         var offset = Int(traitsStart)

@@ -26,13 +26,13 @@ public struct EventReader: Sendable {
     /// Identifiers of one event. The strongest are kept.
     public static let identifiersMax = 32
     /// Bytes of a message id.
-    public static let messageIDBytesMax = 255
+    static let messageIDBytesMax = 255
     /// Bytes of an event's name as a counter.
-    public static let counterNameBytesMax = 200
+    static let counterNameBytesMax = 200
     /// Bytes of an event, unless the reader is told otherwise.
     public static let eventBytesStandard = 32 * 1024
     /// The most that `eventBytesMax` may be: member names and their count fit 16 bits.
-    public static let eventBytesLimit = Int(UInt16.max)
+    static let eventBytesLimit = Int(UInt16.max)
 
     let key: HashKey
     let eventBytesMax: Int

@@ -18,7 +18,7 @@ public enum Timestamp {
     /// 9999-12-31T23:59:59.999Z.
     public static let max: Int64 = 253_402_300_799_999
     /// Numbers up to here are taken for seconds.
-    public static let secondsMax: Int64 = 100_000_000_000
+    static let secondsMax: Int64 = 100_000_000_000
 
     /// What a value says.
     public enum Reading: Equatable, Sendable {

@@ -69,9 +69,9 @@ public enum FacetLimits {
     /// Bytes of an identifier's value.
     public static let valueBytesMax = Int(UInt16.max)
     /// Bytes of a space or a namespace.
-    public static let scopeBytesMax = 255
+    static let scopeBytesMax = 255
     /// Bytes of a message id that are kept and compared; what follows them is ignored.
-    public static let messageIDBytesMax = 255
+    static let messageIDBytesMax = 255
     /// Bytes of a trait or event name; a longer event name counts under "(other)", a longer trait
     /// is refused.
     public static let nameBytesMax = 4_096
@@ -79,25 +79,25 @@ public enum FacetLimits {
     /// further ones count under "(other)". A merge keeps what both had.
     public static let eventNamesMax = 1_000
     /// Counters of one facet, those of reserved names not among them; further ones under "(other)".
-    public static let countersMax = 16_384
+    static let countersMax = 16_384
     /// Bytes of a record's payload from which on no facet gets a further counter: every
     /// facet could have a counter of every name, and come to more than a payload can be.
-    public static let counterPayloadMax = 16 << 20
+    static let counterPayloadMax = 16 << 20
     /// Bytes of the answer to a read of one profile, `Profile`'s encoding with all names spelt out.
     /// What would pass it is not written: a link is refused, a trait too, a name counts under
     /// "(other)".
     public static let profileBytesMax = 4 << 20
     /// Groups that ever held one facet: numbers of groups are below it, as there is at most one
     /// group a shard.
-    public static let groupsMax = ShardID.count
+    static let groupsMax = ShardID.count
     /// Distinct trait names over all facets of a record.
-    public static let traitKeysMax = 256
+    static let traitKeysMax = 256
     /// Messages that stay in a window whatever their age.
-    public static let windowAlways = 64
+    static let windowAlways = 64
     /// Messages in a window at most.
-    public static let windowMax = 4_096
+    static let windowMax = 4_096
     /// How long a message stays in a window, in milliseconds of log time: a day.
-    public static let windowMillis: Int64 = 86_400_000
+    static let windowMillis: Int64 = 86_400_000
 }
 
 /// Times in 48 bits.

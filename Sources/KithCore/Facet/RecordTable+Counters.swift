@@ -1,4 +1,4 @@
-public import KithBytes
+internal import KithBytes
 
 // A facet's counters, one for each event name, and its window of recent messages.
 //
@@ -164,7 +164,7 @@ extension UInt64 {
 
 extension RecordTable {
     /// Whether the message was counted lately under this facet. O(window).
-    public func windowContains(_ facet: FacetRef, messageHash: UInt64) -> Bool {
+    func windowContains(_ facet: FacetRef, messageHash: UInt64) -> Bool {
         let shape = shape(facet)
         return arena.region.containsEntry(
             messageHash, from: shape.window + FacetLayout.windowBaseBytes,
@@ -172,7 +172,7 @@ extension RecordTable {
     }
 
     /// Remembers a message and lets go of those at the front that are too old or too many.
-    public mutating func addToWindow(
+    mutating func addToWindow(
         _ facet: inout FacetRef, messageHash: UInt64, at time: LogTime
     ) {
         var shape = shape(facet)
@@ -236,7 +236,7 @@ extension RecordTable {
     }
 
     /// Forgets every message of the window.
-    public mutating func clearWindow(_ facet: FacetRef) {
+    mutating func clearWindow(_ facet: FacetRef) {
         let shape = shape(facet)
         resize(
             facet, at: shape.window - shape.start, removing: shape.end - shape.window,

@@ -174,10 +174,10 @@ extension RecordTable {
         return nil
     }
 
-    public func hasFacet(_ slot: SlotIndex, _ leaf: LeafID) -> Bool { facet(slot, leaf) != nil }
+    func hasFacet(_ slot: SlotIndex, _ leaf: LeafID) -> Bool { facet(slot, leaf) != nil }
 
     /// Every facet, in the order in which they came.
-    public func forEachFacet(_ slot: SlotIndex, _ body: (FacetRef, LeafID) -> Void) {
+    func forEachFacet(_ slot: SlotIndex, _ body: (FacetRef, LeafID) -> Void) {
         var offset = Self.payloadHeaderBytes
         for _ in 0..<facetCount(slot) {
             let facet = FacetRef(slot: slot, offset: UInt32(offset))
@@ -188,7 +188,7 @@ extension RecordTable {
 
     /// A new facet of a leaf that the record has none of, without events; `seen` is its first and
     /// last seen. The texts obey `FacetLimits`.
-    public mutating func addFacet(
+    mutating func addFacet(
         _ slot: SlotIndex, leaf: LeafID, life: OperationIndex, group: GroupID, seen: Int64,
         flags: FacetFlags, forgetTime: Int64?, space: RawSpan, namespace: RawSpan, value: RawSpan
     ) -> FacetRef {
@@ -265,7 +265,7 @@ extension RecordTable {
     }
 
     /// Drops every facet and what was learnt under it; the ledger stays.
-    public mutating func removeAllFacets(_ slot: SlotIndex) {
+    mutating func removeAllFacets(_ slot: SlotIndex) {
         requireLive(slot)
         guard facetCount(slot) > 0 else { return }
         releaseNames(slot)
@@ -282,7 +282,7 @@ extension RecordTable {
     }
 
     /// How many identifiers of the namespace the record holds, unlisted ones too. O(facets).
-    public func namespaceCount(_ slot: SlotIndex, namespace: RawSpan) -> Int {
+    func namespaceCount(_ slot: SlotIndex, namespace: RawSpan) -> Int {
         guard facetCount(slot) > 0 else { return 0 }
         let known = scopes.find(namespace)
         var count = 0
@@ -343,7 +343,7 @@ extension RecordTable {
         OperationIndex(rawValue: arena.region.u64(at: start(facet) + FacetLayout.life))
     }
 
-    public func lifeGroup(_ facet: FacetRef) -> GroupID {
+    func lifeGroup(_ facet: FacetRef) -> GroupID {
         GroupID(arena.region.u16(at: start(facet) + FacetLayout.lifeGroup))
     }
 
@@ -351,7 +351,7 @@ extension RecordTable {
         FacetFlags(rawValue: arena.region.u8(at: start(facet) + FacetLayout.flags))
     }
 
-    public mutating func setFlags(_ facet: FacetRef, _ flags: FacetFlags) {
+    mutating func setFlags(_ facet: FacetRef, _ flags: FacetFlags) {
         arena.region.store(flags.rawValue, at: start(facet) + FacetLayout.flags)
     }
 
@@ -377,13 +377,13 @@ extension RecordTable {
     }
 
     /// The version at which the leaf's own record was sealed; `none` while it is a root.
-    public func sealVersion(_ facet: FacetRef) -> OperationIndex {
+    func sealVersion(_ facet: FacetRef) -> OperationIndex {
         let shape = shape(facet)
         guard shape.parts.contains(.sealVersion) else { return .none }
         return OperationIndex(rawValue: arena.region.u64(at: shape.sealVersion))
     }
 
-    public mutating func setSealVersion(_ facet: FacetRef, _ version: OperationIndex) {
+    mutating func setSealVersion(_ facet: FacetRef, _ version: OperationIndex) {
         setPart(
             facet, .sealVersion, at: shape(facet).sealVersion,
             word: version == .none ? nil : version.rawValue)
@@ -396,7 +396,7 @@ extension RecordTable {
         return arena.region.load(Int64.self, at: shape.forgetTime)
     }
 
-    public mutating func setForgetTime(_ facet: FacetRef, _ time: Int64?) {
+    mutating func setForgetTime(_ facet: FacetRef, _ time: Int64?) {
         setPart(
             facet, .forgetTime, at: shape(facet).forgetTime,
             word: time.map(UInt64.init(bitPattern:)))
@@ -427,7 +427,7 @@ extension RecordTable {
     }
 
     /// Remembers one more group; one that is there already changes nothing.
-    public mutating func addGroup(_ facet: inout FacetRef, _ group: GroupID) {
+    mutating func addGroup(_ facet: inout FacetRef, _ group: GroupID) {
         var groups = groups(facet)
         let place = groups.firstIndex { $0 >= group } ?? groups.count
         guard place == groups.count || groups[place] != group else { return }

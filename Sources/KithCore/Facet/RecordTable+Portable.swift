@@ -1,4 +1,4 @@
-public import KithBytes
+internal import KithBytes
 
 // The portable encoding of facets: what an absorb, a release and a snapshot carry. Names are spelt
 // out, integers are little-endian, and the encoding is canonical: facets stand in the order of
@@ -23,7 +23,7 @@ public import KithBytes
 
 extension RecordTable {
     /// Appends every facet of the record. O(payload), and a sort of each facet's names.
-    public func exportFacets(_ slot: SlotIndex, into writer: inout ByteWriter) {
+    func exportFacets(_ slot: SlotIndex, into writer: inout ByteWriter) {
         let facets = facetsByLeaf(slot)
         writer.u32(UInt32(facets.count))
         for facet in facets {
@@ -104,7 +104,7 @@ extension RecordTable {
     /// break the format, a facet that the record holds already, more facets than leave room for
     /// the record's own and a payload that would pass `importBytesMax` throw and leave the record
     /// as it was.
-    public mutating func importFacets(
+    mutating func importFacets(
         _ slot: SlotIndex, _ reader: inout ByteReader
     ) throws(ByteError) {
         requireLive(slot)
@@ -134,7 +134,7 @@ extension RecordTable {
     }
 
     /// The most that a record's payload and the facets to import may come to together.
-    public static let importBytesMax = 32 << 20
+    static let importBytesMax = 32 << 20
 
     private func validateFacets(
         _ slot: SlotIndex, _ reader: inout ByteReader

@@ -135,7 +135,7 @@ extension RecordTable {
     /// Where a value has no room, the oldest deletions of the record give way, as many as it needs,
     /// and none where all of them would not do. `payloadLimit` is for values; what the record
     /// takes beside is the table's own limit.
-    public mutating func setTrait(
+    mutating func setTrait(
         _ facet: inout FacetRef, name: RawSpan, time: Int64, messageID: RawSpan, value: RawSpan,
         payloadLimit: Int = .max, known: inout TraitNames
     ) -> TraitOutcome {

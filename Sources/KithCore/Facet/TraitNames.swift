@@ -11,7 +11,7 @@ internal import KithBytes
 /// It also knows the names that are deletions, which give way to values: gathered once as well.
 ///
 /// Holds for one record, as long as nothing but `setTrait` with it changes the record's traits.
-public struct TraitNames {
+struct TraitNames {
     /// At least how many distinct names there may be, before they are gathered.
     private(set) var bound: Int?
     /// A bit for each number of the name table; empty until the names are gathered.

@@ -8,15 +8,15 @@ extension IdentityRules {
     /// Identifiers of one namespace in one profile, which is also the most in a profile.
     public static let limitMax = 256
     /// Paths of one namespace.
-    public static let pathsMax = 16
+    static let pathsMax = 16
     /// Member names of one path.
-    public static let pathStepsMax = 8
+    static let pathStepsMax = 8
     /// Bytes of one path.
-    public static let pathBytesMax = 256
+    static let pathBytesMax = 256
     /// Blocked values of a cluster.
-    public static let blockedValuesMax = 1024
+    static let blockedValuesMax = 1024
     /// Bytes of a blocked value; longer values could not be an identifier anyway.
-    public static let blockedValueBytesMax = 1024
+    static let blockedValueBytesMax = 1024
 
     /// Whether `name` may name a namespace or a space: 1 to 64 of `a-z 0-9 _ -`.
     @inlinable

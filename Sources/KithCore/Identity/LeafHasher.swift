@@ -28,7 +28,7 @@ public struct LeafHasher: Sendable {
     }
 
     /// The same for the quarantine leaves of a namespace.
-    public func quarantinePrefix(space: RawSpan, namespace: RawSpan) -> SipHash128 {
+    func quarantinePrefix(space: RawSpan, namespace: RawSpan) -> SipHash128 {
         var hasher = Rules.hash(key, in: space)
         hasher.update(UInt8(Self.quarantineNamespace.utf8.count))
         for byte in Self.quarantineNamespace.utf8 { hasher.update(byte) }

@@ -11,7 +11,7 @@ public struct ApplyContext: Sendable {
     /// How long an anonymous profile lives after its last activity, in milliseconds.
     public var retentionMillis: Int64
     /// Event times are taken as they are (event clock); else none is later than log time.
-    public var takesEventTimes: Bool
+    var takesEventTimes: Bool
     /// The settled marks this group holds, its own included; by group number.
     public var marks: [OperationIndex]
     public let table: GroupTable

@@ -42,7 +42,7 @@ public struct Cursor: Sendable, Equatable {
         record = hint ?? leaf
     }
 
-    public mutating func startAgain(hint: LeafID? = nil) {
+    mutating func startAgain(hint: LeafID? = nil) {
         record = hint ?? leaf
         proof = .none
         step = .ask

@@ -44,7 +44,7 @@ public struct GroupMachine: Sendable {
     public var eventNamesMax = FacetLimits.eventNamesMax
 
     /// 90 days, until a settings operation says otherwise.
-    public static let retentionMillisDefault: Int64 = 90 * 86_400_000
+    static let retentionMillisDefault: Int64 = 90 * 86_400_000
 
     public init(group: GroupID, table: GroupTable) {
         self.group = group
@@ -254,7 +254,7 @@ public struct GroupMachine: Sendable {
         }
     }
 
-    public var firstShard: ShardID { ShardID(UInt8(group.rawValue)) }
+    var firstShard: ShardID { ShardID(UInt8(group.rawValue)) }
 
     private func owns(_ leaf: LeafID) -> Bool { table.group(of: leaf) == group }
 

@@ -37,7 +37,7 @@ public struct IngestMachine {
 
     /// How often an event is asked for beside what it depends on; from then on it waits. Each try
     /// in vain is an operation in the log.
-    public static let vainTriesMax = 30
+    static let vainTriesMax = 30
 
     let batch: EventBatch
     let table: GroupTable

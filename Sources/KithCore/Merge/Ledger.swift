@@ -33,7 +33,7 @@ public struct Ledger: Equatable, Sendable {
     }
 
     /// What outlives a dropped leaf.
-    public struct Remembered: Equatable, Sendable {
+    struct Remembered: Equatable, Sendable {
         public var leaf: LeafID
         /// Events up to this time are forgotten; `never` where the leaf only expired.
         public var forgetTime: Int64
@@ -57,13 +57,13 @@ public struct Ledger: Equatable, Sendable {
     }
 
     public var absorbed: [Absorbed] = []
-    public var remembered: [Remembered] = []
-    public var releases: [Release] = []
+    var remembered: [Remembered] = []
+    var releases: [Release] = []
     public var refusals: [Refusal] = []
     public var seal: SealNote?
 
     /// Refusals kept a record; the oldest goes first.
-    public static let refusalsMax = 32
+    static let refusalsMax = 32
 
     /// Absorbed seals and dropped leaves that two records may have together, to be linked. Links
     /// under way side by side may pass it by their number, and so may the drop of the profile that
@@ -82,7 +82,7 @@ public struct Ledger: Equatable, Sendable {
     }
 
     /// Absorbed seals and dropped leaves.
-    public var entryCount: Int { absorbed.count + remembered.count }
+    var entryCount: Int { absorbed.count + remembered.count }
 
     public var isEmpty: Bool {
         absorbed.isEmpty && remembered.isEmpty && releases.isEmpty && refusals.isEmpty
@@ -94,7 +94,7 @@ public struct Ledger: Equatable, Sendable {
         absorbed.first { $0.leaf == leaf && $0.version == version }
     }
 
-    public func remembered(_ leaf: LeafID) -> Remembered? {
+    func remembered(_ leaf: LeafID) -> Remembered? {
         remembered.first { $0.leaf == leaf }
     }
 
@@ -104,7 +104,7 @@ public struct Ledger: Equatable, Sendable {
 
     /// Takes the greater forget time and either contested flag. An entry that says nothing is not
     /// kept.
-    public mutating func remember(_ entry: Remembered) {
+    mutating func remember(_ entry: Remembered) {
         if let at = remembered.firstIndex(where: { $0.leaf == entry.leaf }) {
             remembered[at].forgetTime = max(remembered[at].forgetTime, entry.forgetTime)
             remembered[at].isContested = remembered[at].isContested || entry.isContested
@@ -126,7 +126,7 @@ public struct Ledger: Equatable, Sendable {
 
     /// Drops the absorbed entries that no copy of a message can name any more: those whose version
     /// is below the settled mark this group has heard of theirs.
-    public mutating func prune(marks: [OperationIndex]) {
+    mutating func prune(marks: [OperationIndex]) {
         absorbed.removeAll { entry in
             Int(entry.group.rawValue) < marks.count
                 && entry.version < marks[Int(entry.group.rawValue)]
@@ -138,7 +138,7 @@ public struct Ledger: Equatable, Sendable {
     }
 
     /// Remembers a refusal; true when the pair and rule are new here.
-    public mutating func remember(_ refusal: Refusal) -> Bool {
+    mutating func remember(_ refusal: Refusal) -> Bool {
         if let at = refusals.firstIndex(where: {
             $0.first == refusal.first && $0.other == refusal.other && $0.rule == refusal.rule
         }) {
@@ -262,12 +262,12 @@ public struct SealNote: Equatable, Sendable {
     /// Event time of the link: what a forget of `into` is compared with.
     public var eventTime: Int64
     /// The loser held facets before the seal, so that its absorb is a merge and not an attachment.
-    public var wasLive: Bool
+    var wasLive: Bool
     /// The link's end on the winner's side, and whether an event carried it as its own identifier.
-    public var winnerEnd: LeafID
-    public var winnerEndIsListed: Bool
+    var winnerEnd: LeafID
+    var winnerEndIsListed: Bool
     /// Labels the facet of `into`, should the absorb find it without one.
-    public var intoText: IdentifierText
+    var intoText: IdentifierText
 
     public init(
         into: LeafID, eventTime: Int64, wasLive: Bool, winnerEnd: LeafID, winnerEndIsListed: Bool,

@@ -34,9 +34,9 @@ public struct MergeDriver: Sendable {
 
     /// Merges under way into one group at a time, and releases in all; the rest waits in the
     /// group's lists.
-    public static let underWayMax = 512
+    static let underWayMax = 512
     /// Merges under way at a time, into whatever groups.
-    public static let underWayAllMax = 8_192
+    static let underWayAllMax = 8_192
     /// Sealed records that one round looks at, for those to begin with.
     static let lookMax = 1_024
     /// Bytes that a round has at most, shared among the groups; each part holds one request more

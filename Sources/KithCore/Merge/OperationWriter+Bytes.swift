@@ -5,7 +5,7 @@ public import KithBytes
 extension OperationType {
     /// Whether a node may ask another node's group to log it. What concerns a group as a whole is
     /// its own leader's to say.
-    public var isForPeers: Bool {
+    var isForPeers: Bool {
         switch self {
         case .event, .seal, .absorb, .release, .contest, .refuse, .erase, .touch, .count, .time:
             true

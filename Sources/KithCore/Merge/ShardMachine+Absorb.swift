@@ -8,7 +8,7 @@ public import KithBytes
 public struct AbsorbOrder: Sendable, Equatable {
     public var target: LeafID
     public var loser: LeafID
-    public var loserGroup: GroupID
+    var loserGroup: GroupID
     public var version: OperationIndex
     /// The version of the Forward of the leaf sealed into, where the message came along it.
     public var proof: OperationIndex
@@ -86,7 +86,7 @@ extension ByteWriter {
 extension ShardMachine {
     /// The absorb of a record that is sealed at `version`, addressed to the leaf it was sealed
     /// into; nil where it is not (any more).
-    public func absorbOrder(
+    func absorbOrder(
         _ loser: LeafID, version: OperationIndex, _ context: ApplyContext
     ) -> AbsorbOrder? {
         guard let slot = table.find(loser), table.state(slot) == .sealed,

@@ -10,7 +10,7 @@ extension ShardMachine {
         /// The event counts in that identifier's quarantine leaf instead.
         public var isQuarantine: Bool
         /// Count it although the leaf is contested (`sharedDevice: first`, nothing else left).
-        public var evenIfContested: Bool
+        var evenIfContested: Bool
         /// `alias: merge`: the link between an alias's two user ids joins them.
         public var aliasJoinsAccounts: Bool
         /// The version of the leaf's own Forward, where the message came along it.
@@ -121,10 +121,7 @@ extension ShardMachine {
         var aside = EventAside(isTimeMoved: time < body.time && body.isTimeStated)
         aside.traitsRefused = setTraits(
             &facet, body, Rules.traitTime(ofEventAt: time, context), context)
-        statistics.accepted += 1
-        countIgnored(body)
-        if target.isQuarantine { mark(.eventQuarantined) }
-        if target.isQuarantine { statistics.quarantined += 1 }
+        countAccepted(target, body)
         if target.evenIfContested { mark(.eventOfOwner) }
         if w.identifierClass == .anonymous {
             // A record that waited with its ledger is filed for another day than its new life ends.
@@ -194,6 +191,14 @@ extension ShardMachine {
         }
         statistics.traitsRefused += UInt64(refused)
         return UInt16(clamping: refused)
+    }
+
+    private func countAccepted(_ target: EventTarget, _ body: borrowing EventBody) {
+        statistics.accepted += 1
+        countIgnored(body)
+        guard target.isQuarantine else { return }
+        mark(.eventQuarantined)
+        statistics.quarantined += 1
     }
 
     private func countDuplicate(_ body: borrowing EventBody) {

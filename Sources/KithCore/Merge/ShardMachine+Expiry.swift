@@ -123,7 +123,7 @@ extension ShardMachine {
 
     /// Pending releases of this shard's roots, and sealed records: what the group's driver works
     /// on.
-    public func pendingReleases(of w: LeafID) -> [Ledger.Release] {
+    func pendingReleases(of w: LeafID) -> [Ledger.Release] {
         guard let slot = table.find(w) else { return [] }
         return ledger(slot).releases
     }

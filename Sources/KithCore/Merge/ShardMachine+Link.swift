@@ -16,15 +16,15 @@ public struct LinkEnd: Sendable, Equatable {
 public struct SealOrder: Sendable, Equatable {
     public var loser: LeafID
     public var winner: LeafID
-    public var loserEnd: LinkEnd
-    public var winnerEnd: LinkEnd
+    var loserEnd: LinkEnd
+    var winnerEnd: LinkEnd
     /// The winner held its end's facet when its find ended.
-    public var winnerHolds: Bool
+    var winnerHolds: Bool
     public var eventTime: Int64
     /// Labels the loser's own facet where it has none (then the loser is its end's home).
-    public var loserText: IdentifierText
+    var loserText: IdentifierText
     /// Labels the winner's own facet, should the absorb find it without one.
-    public var winnerText: IdentifierText
+    var winnerText: IdentifierText
 
     public init(
         loser: LeafID, winner: LeafID, loserEnd: LinkEnd, winnerEnd: LinkEnd, winnerHolds: Bool,

@@ -26,7 +26,7 @@ public final class ShardMachine {
     var dropped: [LeafID] = []
 
     /// How long a refusal is answered from memory before the other side is asked again.
-    public static let refusalMillis: Int64 = 3_600_000
+    static let refusalMillis: Int64 = 3_600_000
     /// Identifiers a profile may hold.
     public static let identifiersMax = 256
     /// Bytes of facets and ledger a profile may hold, so that an absorb fits one log entry.
@@ -34,7 +34,7 @@ public final class ShardMachine {
     /// How long the deletion of a trait beats older values, in milliseconds of log time: 90 days.
     static let deletionMillis: Int64 = 90 * 86_400_000
     /// Forget times and contested flags of dropped leaves are kept this long.
-    public static let rememberMillis: Int64 = 400 * 86_400_000
+    static let rememberMillis: Int64 = 400 * 86_400_000
     static let dayMillis: Int64 = 86_400_000
 
     public init(id: ShardID, key: HashKey) {

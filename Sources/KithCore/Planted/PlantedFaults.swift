@@ -28,101 +28,101 @@ public struct PlantedFaults: OptionSet, Sendable {
         PlantedFaults(rawValue: 1 << number)
     }
     /// An absorb leaves the windows of recent messages behind.
-    public static let windowLeftBehind = bit(0)
+    static let windowLeftBehind = bit(0)
     /// A root reached by a hint is believed to prove that the facet is gone.
-    public static let hintIsProof = bit(1)
+    static let hintIsProof = bit(1)
     /// The higher id may win.
-    public static let higherMayWin = bit(2)
+    static let higherMayWin = bit(2)
     /// The absorbed set is not looked at.
-    public static let absorbedSetIgnored = bit(3)
+    static let absorbedSetIgnored = bit(3)
     /// The absorbed set stays behind when its record is absorbed.
-    public static let absorbedSetNotCarried = bit(4)
+    static let absorbedSetNotCarried = bit(4)
     /// Events pass through a sealed record.
-    public static let eventsPassThroughSealed = bit(5)
+    static let eventsPassThroughSealed = bit(5)
     /// Absorbs pass through a sealed record.
-    public static let absorbsPassThroughSealed = bit(6)
+    static let absorbsPassThroughSealed = bit(6)
     /// A facet is started afresh at the old root instead of releasing its leaf.
-    public static let freshFacetAtOldRoot = bit(7)
+    static let freshFacetAtOldRoot = bit(7)
     /// Expiry drops the absorbed set.
-    public static let expiryDropsAbsorbed = bit(8)
+    static let expiryDropsAbsorbed = bit(8)
     /// Expiry and erase drop the absorbed set.
-    public static let eraseDropsAbsorbed = bit(9)
+    static let eraseDropsAbsorbed = bit(9)
     /// Any root reached by pointers speaks for a leaf.
-    public static let anyRootSpeaks = bit(10)
+    static let anyRootSpeaks = bit(10)
     /// An absorb is accepted at any root.
-    public static let absorbAtAnyRoot = bit(11)
+    static let absorbAtAnyRoot = bit(11)
     /// An absorb revives a forgotten winner.
-    public static let absorbRevives = bit(12)
+    static let absorbRevives = bit(12)
     /// An absorb revives a forgotten leaf beside its next life.
-    public static let absorbRevivesBesideLife = bit(13)
+    static let absorbRevivesBesideLife = bit(13)
     /// The forget time is lost in the next life.
-    public static let forgetTimeLost = bit(14)
+    static let forgetTimeLost = bit(14)
     /// A release does not carry forget times.
-    public static let releaseWithoutForgetTimes = bit(15)
+    static let releaseWithoutForgetTimes = bit(15)
     /// An absorb does not carry the ledger's forget times.
-    public static let absorbWithoutForgetTimes = bit(16)
+    static let absorbWithoutForgetTimes = bit(16)
     /// Old events re-link forgotten leaves.
-    public static let oldEventsLink = bit(17)
+    static let oldEventsLink = bit(17)
     /// Links older than retention are never void.
-    public static let expiredLinksNeverVoid = bit(18)
+    static let expiredLinksNeverVoid = bit(18)
     /// Contested is looked at before the window.
-    public static let contestedBeforeWindow = bit(19)
+    static let contestedBeforeWindow = bit(19)
     /// The contested flag is never set.
-    public static let contestedNotSet = bit(20)
+    static let contestedNotSet = bit(20)
     /// Forgetting clears the contested flag.
-    public static let forgetClearsContested = bit(21)
+    static let forgetClearsContested = bit(21)
     /// A contested leaf still links.
-    public static let contestedStillLinks = bit(22)
+    static let contestedStillLinks = bit(22)
     /// No settled marks.
-    public static let noMarks = bit(23)
+    static let noMarks = bit(23)
     /// Absorbed entries are pruned without marks.
-    public static let pruneWithoutMarks = bit(24)
+    static let pruneWithoutMarks = bit(24)
     /// An absorb carries the mark of its own group only.
-    public static let absorbCarriesOneMark = bit(25)
+    static let absorbCarriesOneMark = bit(25)
     /// A release does not compare versions.
-    public static let releaseWithoutVersion = bit(26)
+    static let releaseWithoutVersion = bit(26)
     /// An acknowledgement does not compare versions.
-    public static let forwardWithoutVersion = bit(27)
+    static let forwardWithoutVersion = bit(27)
     /// A release does not carry the ledger.
-    public static let releaseWithoutLedger = bit(28)
+    static let releaseWithoutLedger = bit(28)
     /// Accounts may merge by any link.
-    public static let accountsMerge = bit(29)
+    static let accountsMerge = bit(29)
     /// A duplicate does not drive its links.
-    public static let duplicatesDriveNoLinks = bit(30)
+    static let duplicatesDriveNoLinks = bit(30)
     /// A sealed record expires.
-    public static let sealedExpires = bit(31)
+    static let sealedExpires = bit(31)
     /// An absorb is swallowed by the forget time of the absorbing root's own leaf.
-    public static let swallowedByRoot = bit(32)
+    static let swallowedByRoot = bit(32)
     /// Refused because two finds differ, wherever they ended.
-    public static let refusedByTwoFinds = bit(33)
+    static let refusedByTwoFinds = bit(33)
     /// Contested is logged at a sealed record.
-    public static let contestedAtSealed = bit(34)
+    static let contestedAtSealed = bit(34)
     /// The root moved: acknowledged without the contested flag.
-    public static let contestedSkipped = bit(35)
+    static let contestedSkipped = bit(35)
     /// The contested flag stays behind when its facet moves.
-    public static let contestedStaysBehind = bit(36)
+    static let contestedStaysBehind = bit(36)
     /// Every link of an alias joins accounts.
-    public static let aliasJoinsAll = bit(37)
+    static let aliasJoinsAll = bit(37)
     /// A remembered refusal answers an alias.
-    public static let refusalAnswersAlias = bit(38)
+    static let refusalAnswersAlias = bit(38)
     /// Remembered refusals are looked at before the facets.
-    public static let refusalsBeforeFacets = bit(39)
+    static let refusalsBeforeFacets = bit(39)
     /// The seal does not look at the loser again.
-    public static let staleLookAtLoser = bit(40)
+    static let staleLookAtLoser = bit(40)
     /// A root that declined an absorb does not remember it.
-    public static let declineForgotten = bit(41)
+    static let declineForgotten = bit(41)
     /// A reopening does not compare versions.
-    public static let reopenWithoutVersion = bit(42)
+    static let reopenWithoutVersion = bit(42)
     /// An absorb is never declined.
-    public static let neverDeclined = bit(43)
+    static let neverDeclined = bit(43)
     /// An absorb is taken in though the leaf that its link named has parted from this one.
-    public static let absorbWithoutItsEnd = bit(44)
+    static let absorbWithoutItsEnd = bit(44)
     /// What a record still has to release is dropped when it is absorbed.
-    public static let releasesLeftBehind = bit(45)
+    static let releasesLeftBehind = bit(45)
     /// A link is made though the profile is too large to be read then.
-    public static let profilesUnbounded = bit(46)
+    static let profilesUnbounded = bit(46)
     /// A link is made though the ledgers remember too much.
-    public static let ledgersUnbounded = bit(47)
+    static let ledgersUnbounded = bit(47)
 }
 
 /// Whether the fault is planted in the world of this thread (`MarkBoard.plant`).

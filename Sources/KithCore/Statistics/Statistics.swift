@@ -45,15 +45,15 @@ public struct Statistics: Equatable, Sendable {
 
     public init() {}
 
-    public mutating func countRefusal(_ rule: RefusalRule) {
+    mutating func countRefusal(_ rule: RefusalRule) {
         refusals[Int(rule.rawValue)] += 1
     }
 
-    public mutating func countIdentifier(_ namespace: [UInt8], by sign: Int64) {
+    mutating func countIdentifier(_ namespace: [UInt8], by sign: Int64) {
         unsafe Self.add(sign, to: &identifiers, namespace.span.bytes)
     }
 
-    public mutating func countRejected(_ reason: RawSpan, by count: Int64) {
+    mutating func countRejected(_ reason: RawSpan, by count: Int64) {
         Self.add(count, to: &rejected, reason)
     }
 
@@ -62,7 +62,7 @@ public struct Statistics: Equatable, Sendable {
         unsafe Self.add(count, to: &ignored, name.span.bytes)
     }
 
-    public mutating func countIgnored(_ reason: RawSpan, by count: Int64) {
+    mutating func countIgnored(_ reason: RawSpan, by count: Int64) {
         Self.add(count, to: &ignored, reason)
     }
 

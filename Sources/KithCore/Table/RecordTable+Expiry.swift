@@ -68,7 +68,7 @@ extension RecordTable {
     }
 
     /// Takes the record out of its bucket, if it is in one.
-    public mutating func unfile(_ slot: SlotIndex) {
+    mutating func unfile(_ slot: SlotIndex) {
         let number = slot.rawValue
         guard slab.isFiled(number) else { return }
         let next = slab.next(number)
@@ -90,22 +90,22 @@ extension RecordTable {
     }
 
     /// The day the record is filed under.
-    public func filedDay(_ slot: SlotIndex) -> Int32? {
+    func filedDay(_ slot: SlotIndex) -> Int32? {
         slab.isFiled(slot.rawValue) ? slab.day(slot.rawValue) : nil
     }
 
     /// The earliest day under which anything is filed.
-    public func earliestFiledDay() -> Int32? { buckets.first?.day }
+    func earliestFiledDay() -> Int32? { buckets.first?.day }
 
     /// The earliest day after `day` under which anything is filed.
-    public func earliestFiledDay(after day: Int32) -> Int32? {
+    func earliestFiledDay(after day: Int32) -> Int32? {
         guard day < Int32.max else { return nil }
         let (index, _) = bucketIndex(day + 1)
         return index < buckets.count ? buckets[index].day : nil
     }
 
     /// The lowest leaf filed under `day`. O(1), and O(n log n) when the bucket has to be sorted.
-    public mutating func firstFiled(day: Int32) -> SlotIndex? {
+    mutating func firstFiled(day: Int32) -> SlotIndex? {
         let (index, isPresent) = bucketIndex(day)
         guard isPresent else { return nil }
         sortBucket(index)
@@ -114,7 +114,7 @@ extension RecordTable {
 
     /// The record behind this one in its bucket: the next higher leaf, as long as nothing was filed
     /// under that day since `firstFiled`.
-    public func nextFiled(_ slot: SlotIndex) -> SlotIndex? {
+    func nextFiled(_ slot: SlotIndex) -> SlotIndex? {
         guard slab.isFiled(slot.rawValue) else { return nil }
         let next = slab.next(slot.rawValue)
         return next == RecordSlab.none ? nil : SlotIndex(rawValue: next)

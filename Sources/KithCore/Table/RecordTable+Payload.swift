@@ -146,7 +146,7 @@ extension RecordTable {
 // MARK: - Ledger
 
 extension RecordTable {
-    public func hasLedger(_ slot: SlotIndex) -> Bool {
+    func hasLedger(_ slot: SlotIndex) -> Bool {
         hasPayload(slot.rawValue) && ledgerBytes(slot.rawValue) > 0
     }
 
@@ -158,7 +158,7 @@ extension RecordTable {
     }
 
     /// Replaces the ledger; empty bytes take it away.
-    public mutating func setLedger(_ slot: SlotIndex, _ bytes: [UInt8]) {
+    mutating func setLedger(_ slot: SlotIndex, _ bytes: [UInt8]) {
         requireLive(slot)
         let slot = slot.rawValue
         let end = facetsEnd(slot)

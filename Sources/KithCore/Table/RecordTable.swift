@@ -79,7 +79,7 @@ public struct RecordTable: ~Copyable, Sendable {
     }
 
     /// Every record, in slab order.
-    public func forEachSlot(_ body: (SlotIndex) -> Void) {
+    func forEachSlot(_ body: (SlotIndex) -> Void) {
         for slot in 0..<slab.used where slab.isLive(slot) { body(SlotIndex(rawValue: slot)) }
     }
 
@@ -96,7 +96,7 @@ extension RecordTable {
     public func state(_ slot: SlotIndex) -> RecordState { slab.state(slot.rawValue) }
 
     /// A record that stops being a root leaves its expiry bucket.
-    public mutating func setState(_ slot: SlotIndex, _ state: RecordState) {
+    mutating func setState(_ slot: SlotIndex, _ state: RecordState) {
         requireLive(slot)
         if state != .root { unfile(slot) }
         slab.setState(slot.rawValue, state)
@@ -108,7 +108,7 @@ extension RecordTable {
     }
 
     /// A record that gets a parent leaves its expiry bucket; filing it again loses the parent.
-    public mutating func setParent(_ slot: SlotIndex, _ parent: LeafID) {
+    mutating func setParent(_ slot: SlotIndex, _ parent: LeafID) {
         requireLive(slot)
         unfile(slot)
         slab.setParent(slot.rawValue, parent)
@@ -119,7 +119,7 @@ extension RecordTable {
         OperationIndex(rawValue: slab.version(slot.rawValue))
     }
 
-    public mutating func setVersion(_ slot: SlotIndex, _ version: OperationIndex) {
+    mutating func setVersion(_ slot: SlotIndex, _ version: OperationIndex) {
         slab.setVersion(slot.rawValue, version.rawValue)
     }
 

@@ -25,9 +25,9 @@ public struct ClockGuard: Sendable {
     /// node's time may be from the median for it to serve.
     public static let stepMillisMax: Int64 = 3_600_000
     /// How far from the median is warned of, in milliseconds.
-    public static let warnMillis: Int64 = 10_000
+    static let warnMillis: Int64 = 10_000
     /// What another node said of its clock counts that long, in milliseconds of the boot clock.
-    public static let heardMillisMax: UInt64 = 10_000
+    static let heardMillisMax: UInt64 = 10_000
     /// Clocks that make a median, the own among them.
     public static let clocksMin = 3
 

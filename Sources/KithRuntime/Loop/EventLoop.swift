@@ -74,7 +74,7 @@ public final class EventLoop: Loop, @unchecked Sendable {
     }
 
     /// Whether the caller is on this loop's thread.
-    public var isCurrent: Bool { queue.isCurrent }
+    var isCurrent: Bool { queue.isCurrent }
 
     public func isIsolatingCurrentContext() -> Bool? { isCurrent }
 

@@ -4,11 +4,11 @@
 
 internal import CLinux
 internal import Glibc
-public import KithPorts
+internal import KithPorts
 internal import Synchronization
 
 /// A listening socket.
-public final class LinuxListener: Listener {
+final class LinuxListener: Listener {
     /// How long accepting pauses when descriptors or memory have run out, in nanoseconds.
     static let pauseNanoseconds: UInt64 = 50_000_000
 

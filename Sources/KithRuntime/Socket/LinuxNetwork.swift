@@ -9,7 +9,7 @@ internal import Synchronization
 /// The network of a Linux process. The loops that it is given must be `EventLoop`s.
 public final class LinuxNetwork: Network {
     /// How long `connect` tries, over name resolution and all addresses of a name together.
-    public static let connectNanosecondsMax: UInt64 = 5_000_000_000
+    static let connectNanosecondsMax: UInt64 = 5_000_000_000
     /// How many connections the kernel may hold for `accept` (it may itself allow fewer).
     static let backlog: Int32 = 4096
 

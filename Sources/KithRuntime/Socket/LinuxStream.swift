@@ -1,10 +1,10 @@
-public import KithPorts
+internal import KithPorts
 
 /// One TCP connection, pinned to an event loop.
 ///
 /// Operations work from any task, and without a hop from tasks on the stream's own loop. When the
 /// last reference goes the connection is closed.
-public final class LinuxStream: ByteStream {
+final class LinuxStream: ByteStream {
     let socket: Socket
     public let peer: String
 

@@ -35,7 +35,7 @@ public struct ClusterConfiguration: Hashable, Sendable {
         }
 
         /// `anonymousDays` in milliseconds.
-        public var anonymousMillis: Int64 { Int64(anonymousDays) * 86_400_000 }
+        var anonymousMillis: Int64 { Int64(anonymousDays) * 86_400_000 }
     }
 
     /// What a node may hold.
@@ -93,30 +93,30 @@ public struct ClusterConfiguration: Hashable, Sendable {
     public static let hashKeyStandard = HashKey(
         k0: 0x6e69_6b20_666f_206b, k1: 0x796c_696d_6166_2079)
     /// Groups of a cluster of one node.
-    public static let groupsOfOneNode = 4
+    static let groupsOfOneNode = 4
     /// Copies where there are as many nodes.
-    public static let replicasOfThreeNodes = 3
+    static let replicasOfThreeNodes = 3
     /// Copies that this version can keep.
-    public static let replicasSupportedMax = 1
+    static let replicasSupportedMax = 1
     /// Nodes of a cluster.
     public static let nodesMax = 64
     /// MiB of a node's profiles; 16 TiB.
-    public static let memoryMiBMax = 16_777_216
+    static let memoryMiBMax = 16_777_216
     /// Retention in days; 100 years.
-    public static let anonymousDaysMax = 36_525
+    static let anonymousDaysMax = 36_525
 
     /// 7100 + the id; 0 for an id that leaves no room for it.
-    public static func portStandard(_ id: NodeID) -> UInt16 {
+    static func portStandard(_ id: NodeID) -> UInt16 {
         id.rawValue <= UInt16.max - 7100 ? 7100 + id.rawValue : 0
     }
 
     /// Four on one node, so that its cores share the work; else one a node.
-    public static func groupsStandard(nodeCount: Int) -> Int {
+    static func groupsStandard(nodeCount: Int) -> Int {
         nodeCount <= 1 ? groupsOfOneNode : nodeCount
     }
 
     /// As many as this version can keep, up to three where there are three nodes.
-    public static func replicasStandard(nodeCount: Int) -> Int {
+    static func replicasStandard(nodeCount: Int) -> Int {
         min(replicasSupportedMax, nodeCount >= replicasOfThreeNodes ? replicasOfThreeNodes : 1)
     }
 

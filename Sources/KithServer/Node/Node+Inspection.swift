@@ -57,13 +57,13 @@ extension Node {
         /// Of the one that holds most.
         public var greatest = 0
         /// Answers that one client has asked for and not taken, at most; promised ones are counted.
-        public var repliesToClient = 0
+        var repliesToClient = 0
         /// The same of nodes.
-        public var repliesToNode = 0
+        var repliesToNode = 0
         /// Of the room that the long answers of all clients share.
-        public var longReplies = 0
+        var longReplies = 0
         /// Kept for whoever reads next.
-        public var poolBytes = 0
+        var poolBytes = 0
 
         /// Of no connections.
         public init() {}

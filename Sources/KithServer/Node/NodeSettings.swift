@@ -51,7 +51,7 @@ extension NodeSettings {
 
     /// Sockets that the node has open at most: of clients, of strangers and as many connections
     /// that are about to end, and of links from and to all other nodes.
-    public var socketCount: Int { connectionsMax + 2 * strangersMax + socketsForNodes }
+    var socketCount: Int { connectionsMax + 2 * strangersMax + socketsForNodes }
 
     /// Takes as many places for clients and strangers as `room` sockets are enough for; false where
     /// they are not even enough for one of each beside the other nodes.

@@ -7,9 +7,9 @@ public struct NodeTuning: Sendable {
     /// Bytes of operations that may wait for the log, for each group; above it `overloaded`.
     public var pendingBytesMax = Group.pendingBytesMax
     /// The same for all operations, of merges and of the node itself too.
-    public var pendingAllBytesMax = Group.pendingAllBytesMax
+    var pendingAllBytesMax = Group.pendingAllBytesMax
     /// Merges of a group's records that are not at their end; above it `overloaded`.
-    public var sealedMax = Group.sealedMax
+    var sealedMax = Group.sealedMax
     /// Who may wait for sealed records of a group at a time.
     public var waitsMax = Group.waitsMax
     /// Bytes of operations that one entry gathers; a larger submission is an entry by itself.
@@ -26,7 +26,7 @@ public struct NodeTuning: Sendable {
     /// Answers that a client may have promised, waiting and being written.
     public var outboxBytesMax = Outbox.bytesMax
     /// Requests of a connection beside ingest that are answered at a time, in bytes.
-    public var answeringBytesMax = Connection.answeringBytesMax
+    var answeringBytesMax = Connection.answeringBytesMax
     /// Bytes of operations that one submission of a round has, or one operation.
     public var submissionBytesGoal = Group.submissionBytesGoal
     /// Bytes of a run of events that stay together in both.

@@ -44,7 +44,9 @@ actor PeerLink {
     private var pauseMillis = PeerLink.pauseMillisMin
     /// The node did not answer last time: nobody waits long for the next attempt.
     private var isSuspect = false
-    /// Since when the other node owes an answer and has sent nothing; nil while it owes none.
+    /// Since when the other node owes an answer and has sent no whole frame; nil while it owes
+    /// none. Bytes alone do not count: a length that was changed on its way swallows all that
+    /// follows.
     private var silentSince: UInt64?
     /// Why the other node could not be spoken to, last time.
     private var reason = PeerFailure.notSent("not connected yet")
@@ -71,7 +73,7 @@ actor PeerLink {
     static let refusedPauseMillisMax: UInt64 = 100
     /// Milliseconds between two looks at the deadlines of what is in flight.
     static let watchMillis: UInt64 = 100
-    /// Milliseconds without a byte after which a missed deadline ends the connection.
+    /// Milliseconds without a whole frame after which a missed deadline ends the connection.
     static let silenceMillisMax: UInt64 = 2_000
     /// Bytes gathered into one write.
     static let writeBytesGoal = 1 << 20
@@ -433,8 +435,10 @@ actor PeerLink {
     private func receive(_ opened: Opened) async -> String {
         var decoder = opened.decoder
         while true {
+            var hasHeard = false
             do throws(FrameError) {
                 while let frame = try decoder.next() {
+                    hasHeard = true
                     guard frame.requestID != 0 else { return Self.refusal(frame).text }
                     let id = Rules.request(answeredBy: frame, of: inFlight)
                     // Where nobody waits any more, the deadline came first.
@@ -451,11 +455,10 @@ actor PeerLink {
                 return error.description
             }
             room.ring()
-            if inFlight.isEmpty { silentSince = nil }
+            if hasHeard { silentSince = inFlight.isEmpty ? nil : now }
             do throws(NetworkError) {
                 let bytes = try await opened.stream.read(atMost: Self.readBytes)
                 guard !bytes.isEmpty else { return "it closed the connection" }
-                silentSince = now
                 decoder.append(bytes)
             } catch {
                 return Self.text(error)

@@ -19,7 +19,7 @@ public struct Checker {
     /// How far behind.
     public var clockBehind: Int64 = 0
     /// Both: how far off, either way.
-    public var clockError: Int64 {
+    var clockError: Int64 {
         get { max(clockAhead, clockBehind) }
         set {
             clockAhead = newValue
@@ -28,7 +28,7 @@ public struct Checker {
     }
     /// Whether clients may have tried again without a word in the history. Without, what is counted
     /// for each try is counted exactly.
-    public var hasFaults = true
+    var hasFaults = true
 
     /// A checker of runs of that plan.
     public init(work: PlannedWork, settings: ClusterSettings) {

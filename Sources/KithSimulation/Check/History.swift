@@ -15,16 +15,16 @@ public struct History: Sendable {
         /// The client that asked.
         public var client: Int
         /// Virtual nanoseconds from the begin of the run.
-        public var invoked: UInt64
+        var invoked: UInt64
         /// The same, of the answer.
-        public var returned: UInt64
+        var returned: UInt64
         /// What came back.
         public var answer: Answer
         /// Of events that were expired and are sent again: nothing is counted of them yet.
         public var isProvisional = false
         /// Of events that were taken before and are sent again for their links: nothing more is
         /// counted of them.
-        public var isForLinks = false
+        var isForLinks = false
 
         /// A request of that step, and its answer.
         public init(

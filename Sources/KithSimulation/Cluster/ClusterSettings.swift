@@ -38,8 +38,8 @@ public struct ClusterSettings: Sendable {
     /// Places for clients, and for connections that have not greeted; nil for the nodes' own.
     public var clientsMax: Int?
     public var strangersMax: Int?
-    public var world = Simulator.Settings()
-    public var cables = SimulatedNetwork.Settings()
+    var world = Simulator.Settings()
+    var cables = SimulatedNetwork.Settings()
 
     /// A cluster of one node with the rules of an empty cluster file.
     public init(seed: UInt64) { self.seed = seed }

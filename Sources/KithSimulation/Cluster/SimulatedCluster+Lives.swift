@@ -4,7 +4,7 @@
 
 internal import KithBytes
 internal import KithPorts
-public import KithServer
+internal import KithServer
 internal import KithStorage
 
 extension SimulatedCluster {

@@ -1,8 +1,8 @@
-public import KithBytes
-public import KithClient
+internal import KithBytes
+internal import KithClient
 internal import KithCore
 internal import KithPorts
-public import KithServer
+internal import KithServer
 internal import KithWire
 
 /// A cluster of real nodes in one simulated world, with clients beside it.
@@ -13,12 +13,12 @@ internal import KithWire
 /// Wall clocks stand still until `setWallTime`, so that a test says the day to the millisecond;
 /// monotonic time goes on by itself. Calls run the world until they are done, and throw a
 /// `SimulationError` where that never happens.
-public final class SimulatedCluster {
+final class SimulatedCluster {
     public let settings: ClusterSettings
-    public let simulator: Simulator
+    let simulator: Simulator
     public let network: SimulatedNetwork
     /// The lane that clients run on.
-    public let clientLane: Lane
+    let clientLane: Lane
     let clientClock: SimulatedClock
     private let troubles: [SimulatedNode.DiskTrouble]
     private(set) var nodes: [SimulatedNode] = []
@@ -79,13 +79,13 @@ public final class SimulatedCluster {
     // MARK: All nodes
 
     /// Starts all nodes, which must be down: a first start of one waits for the others.
-    public func startAll() throws {
+    func startAll() throws {
         for node in nodes { begin(node.number) }
         try awaitStarts()
     }
 
     /// Stops all nodes cleanly, one after the other.
-    public func stopAll() throws {
+    func stopAll() throws {
         for node in nodes { try stop(node.number) }
     }
 
@@ -105,7 +105,7 @@ public final class SimulatedCluster {
     }
 
     /// Whether the node serves, and how its life ended if it does not any more.
-    public func isUp(_ number: Int = 1) -> Bool { node(number).isUp }
+    func isUp(_ number: Int = 1) -> Bool { node(number).isUp }
 
     /// What ended the node by itself; nil while it serves or where it was stopped.
     public func failure(_ number: Int = 1) -> NodeError? {
@@ -120,7 +120,7 @@ public final class SimulatedCluster {
     public func disk(_ number: Int = 1) -> SimulatedDisk { node(number).disk }
 
     /// Gives the node, which must be down, a disk in the state of `disk`, its locks included.
-    public func setDisk(_ disk: SimulatedDisk, _ number: Int = 1) {
+    func setDisk(_ disk: SimulatedDisk, _ number: Int = 1) {
         precondition(!node(number).isUp, "node \(number) is up")
         node(number).disk = disk.copy(pause: waits(of: number), onOperation: watch(number))
     }
@@ -134,14 +134,14 @@ public final class SimulatedCluster {
 
     /// Has time pass until the wall clocks of all nodes show that; one that is later already is set
     /// back.
-    public func setWallTime(_ time: LogTime) {
+    func setWallTime(_ time: LogTime) {
         for node in nodes {
             node.clock.pass(milliseconds: time.rawValue - node.clock.wallTime().rawValue)
         }
     }
 
     /// Sets one node's wall clock forward, though no time has passed.
-    public func advanceWallTime(ofNode number: Int, milliseconds: Int64) {
+    func advanceWallTime(ofNode number: Int, milliseconds: Int64) {
         node(number).clock.advance(by: milliseconds)
     }
 
@@ -178,7 +178,7 @@ public final class SimulatedCluster {
 
     /// Virtual time in which a client has its answer or its refusal, with deadlines and retries;
     /// a node has periodic timers, so a cluster that hangs never comes to a halt.
-    public static let answerNanoseconds: UInt64 = 300_000_000_000
+    static let answerNanoseconds: UInt64 = 300_000_000_000
 
     /// Runs `body` with a client, and the world until it returns.
     public func run<Value: Sendable>(
@@ -205,7 +205,7 @@ public final class SimulatedCluster {
     /// Has every node speak to every other until all pauses between attempts are over: a node that
     /// was spoken to in vain is tried again when something is asked of it. Asks for a profile that
     /// nobody has, which changes nothing. Takes a few seconds of virtual time.
-    public func reconnect() throws {
+    func reconnect() throws {
         let namespace = settings.identity.namespaces[0].name
         for _ in 0..<2 {
             try simulator.run(nanoseconds: Self.reconnectNanoseconds, maxSteps: 5_000_000)
@@ -241,7 +241,7 @@ public final class SimulatedCluster {
     // MARK: Checking and the end
 
     /// What the connections of a node that serves hold of memory, as they count it.
-    public func connectionMemory(_ number: Int = 1) -> Node.ConnectionMemory {
+    func connectionMemory(_ number: Int = 1) -> Node.ConnectionMemory {
         guard let node = node(number).life?.node else { return Node.ConnectionMemory() }
         return simulator.inspect { node.inspectConnections() } ?? Node.ConnectionMemory()
     }
@@ -256,7 +256,7 @@ public final class SimulatedCluster {
 
     /// Ends all lives and clients and lets go of the world. A cluster that is not shut down lives
     /// for ever.
-    public func shutdown() throws {
+    func shutdown() throws {
         for number in clients.keys.sorted() {
             guard let client = clients[number] else { continue }
             clientLane.start { await client.close() }

@@ -5,7 +5,7 @@ public struct Coverage: Sendable {
     /// How often each mark was passed, by the mark's number.
     public private(set) var marks: [Int]
     /// What was under way at each crash.
-    public private(set) var crashes: CrashMatrix
+    private(set) var crashes: CrashMatrix
 
     /// A run that came to nothing.
     public init() {

@@ -13,7 +13,7 @@ public struct CoverageGoal: Sendable {
     /// Marks that must be passed.
     public private(set) var marks: [Mark] = []
     /// Crashes that must happen.
-    public private(set) var crashes: [CrashMatrix.Cell] = []
+    private(set) var crashes: [CrashMatrix.Cell] = []
 
     /// A line that says nothing known.
     public struct Malformed: Error, CustomStringConvertible {

@@ -51,7 +51,7 @@ public struct CrashMatrix: Equatable, Sendable {
         public var description: String { "\(step.rawValue) / \(role.rawValue)" }
 
         /// Whether there is such a crash at all.
-        public var isPossible: Bool {
+        var isPossible: Bool {
             step != .winnerDown || role != .winner && role != .both
         }
     }

@@ -14,7 +14,7 @@ public struct MarkReport: Sendable {
     /// The first seed that did.
     private var firsts = [UInt64?](repeating: nil, count: Mark.allCases.count)
     /// All crashes of the runs.
-    public private(set) var crashes = CrashMatrix()
+    private(set) var crashes = CrashMatrix()
 
     /// A set without runs.
     public init() {}

@@ -2,14 +2,14 @@
 // within one, before the node is cut off.
 
 internal import KithBytes
-public import KithCore
+internal import KithCore
 internal import KithServer
 
 extension SimulatedCluster {
     /// Enters each merge under way into the table: at which step it is, and what node `number`,
     /// which is about to die, has to do with it. `routers` says which nodes clients wait at for an
     /// answer about one of two leaves. Changes nothing, and takes no virtual time.
-    public func noteCrash(
+    func noteCrash(
         of number: Int, routers: (LeafID, LeafID) -> Set<Int> = { _, _ in [] },
         in matrix: inout CrashMatrix
     ) {
@@ -26,7 +26,7 @@ extension SimulatedCluster {
     }
 
     /// Notes what is worth noting of a node that has just begun to serve.
-    public func noteServing(_ number: Int) {
+    func noteServing(_ number: Int) {
         simulator.inspect {
             guard let running = node(number).life?.node else { return }
             if running.openMerges.contains(where: { $0.unlogged != .seal }) {

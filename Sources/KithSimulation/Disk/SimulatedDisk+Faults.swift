@@ -109,7 +109,7 @@ extension SimulatedDisk {
     /// Makes the `count`-th operation from now fail (1 is the next), and with `isPersistent` every
     /// later one. A sync that fails leaves `syncKeeps` of each of its writes on the platter. Takes
     /// the place of all that was planned before.
-    public func failAt(
+    func failAt(
         operation count: Int, code: Int32 = SimulatedErrorCode.inputOutput,
         isPersistent: Bool = false, syncKeeps: KeptPart = .nothing
     ) {
@@ -139,7 +139,7 @@ extension SimulatedDisk {
     }
 
     /// No operation fails from now on, and none has.
-    public func stopFailing() { state.withLock { $0.forgetFailures() } }
+    func stopFailing() { state.withLock { $0.forgetFailures() } }
 
     /// What the fault with that number has planned does not happen any more.
     func stopFailing(fault: Int) {
@@ -147,7 +147,7 @@ extension SimulatedDisk {
     }
 
     /// Whether a planned failure has happened since this disk was made.
-    public var hasFailed: Bool { state.withLock { !$0.failedKinds.isEmpty } }
+    var hasFailed: Bool { state.withLock { !$0.failedKinds.isEmpty } }
 
     /// Whether an operation of that kind has failed as planned since this disk was made.
     func hasFailed(_ kind: DiskOperation.Kind) -> Bool {
@@ -166,7 +166,7 @@ extension SimulatedDisk {
     public var operationCount: Int { state.withLock { $0.operations } }
 
     /// Sets the room that is left.
-    public func setFreeBytes(_ bytes: UInt64) { state.withLock { $0.freeBytes = bytes } }
+    func setFreeBytes(_ bytes: UInt64) { state.withLock { $0.freeBytes = bytes } }
 
     /// What reads of the file see; `nil` where there is none.
     public func bytes(of path: String) -> [UInt8]? {
@@ -175,7 +175,7 @@ extension SimulatedDisk {
 
     /// Changes a file's bytes below the file system, as decay or a stray write would; they are
     /// certain at once. The file must exist.
-    public func decay(_ path: String, _ body: @Sendable (inout [UInt8]) -> Void) {
+    func decay(_ path: String, _ body: @Sendable (inout [UInt8]) -> Void) {
         state.withLock { state in
             guard let id = state.names.seen[path] else { preconditionFailure("no file \(path)") }
             state.files[id].decay(body)
@@ -183,7 +183,7 @@ extension SimulatedDisk {
     }
 
     /// Removes a name below the file system, for certain and at once.
-    public func lose(_ path: String) {
+    func lose(_ path: String) {
         state.withLock { state in
             let folder = FolderNames.folder(of: path)
             state.names.change(.remove(path))

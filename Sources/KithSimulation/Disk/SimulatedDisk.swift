@@ -180,11 +180,11 @@ public struct DiskOperation: Equatable, Sendable {
 }
 
 /// The error numbers of Linux that the simulated disk uses.
-public enum SimulatedErrorCode {
+enum SimulatedErrorCode {
     public static let notFound: Int32 = 2
-    public static let inputOutput: Int32 = 5
+    static let inputOutput: Int32 = 5
     public static let busy: Int32 = 11
-    public static let noSpace: Int32 = 28
+    static let noSpace: Int32 = 28
 }
 
 extension DiskError {

@@ -21,11 +21,11 @@ public struct FaultSchedule: Sendable {
         /// Also kinds that one copy of the data cannot survive.
         public var isBeyond = false
         /// Only kinds that wait for a merge, where nothing else says which.
-        public var isMerging = false
+        var isMerging = false
         /// Wall clocks go by themselves, so that one may stand still.
-        public var hasRunningClocks = true
+        var hasRunningClocks = true
         /// Nodes that lead groups; nil for all.
-        public var leaders: Int?
+        var leaders: Int?
 
         /// All kinds within the budget.
         public init() {}

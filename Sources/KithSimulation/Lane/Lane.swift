@@ -26,7 +26,7 @@ public final class Lane: Loop, @unchecked Sendable {
     }
 
     /// The world that this lane is part of.
-    public let simulator: Simulator
+    let simulator: Simulator
     /// The node's name and the loop's number, for reports.
     public let name: String
     /// The place in the order in which lanes were made. Stands for the lane in the trace.
@@ -96,7 +96,7 @@ public final class Lane: Loop, @unchecked Sendable {
     }
 
     /// Cancels the root tasks that began here, in the order in which they began.
-    public func cancelRootTasks() {
+    func cancelRootTasks() {
         simulator.enter("cancel on lane \(name)") {
             simulator.roots.cancelAll(onLane: name)
         }

@@ -30,7 +30,7 @@ extension Simulator {
 
     /// Runs what is runnable and all that is due, until nothing is left. A world with a periodic
     /// timer never gets there.
-    public func runUntilIdle(maxSteps: Int = 1_000_000) throws(SimulationError) {
+    func runUntilIdle(maxSteps: Int = 1_000_000) throws(SimulationError) {
         _ = try runInside(maxSteps: maxSteps, limit: Self.nanosecondsMax) { false }
     }
 
@@ -95,7 +95,7 @@ extension Simulator {
     /// Cancels every root task, ends every wait that a reporter knows, and steps until all tasks
     /// have returned; then lets go of lanes and reporters, without which a world lives for ever.
     /// Throws `stepLimit` or `deadlock` when tasks do not end, and lets go all the same.
-    public func shutdown(maxSteps: Int = 1_000_000) throws(SimulationError) {
+    func shutdown(maxSteps: Int = 1_000_000) throws(SimulationError) {
         guard !isShutDown else { return }
         enter("shutdown") {
             for lane in lanes { setPaused(false, lane) }

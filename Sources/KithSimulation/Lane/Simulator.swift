@@ -26,15 +26,15 @@ public final class Simulator: @unchecked Sendable {
     public struct Settings: Sendable {
         /// Virtual time that one job takes, so that timers fall due between the jobs of a busy
         /// lane.
-        public var stepNanoseconds: UInt64 = 1_000
+        var stepNanoseconds: UInt64 = 1_000
         /// Gives each actor that takes its loop from `Loop.forActor` a lane of its own. Explores
         /// more interleavings than production has.
         public var hasLanePerActor = false
         /// Once in so many jobs the lane stands still for up to `holdNanosecondsMax`, as if its
         /// thread had lost the processor; 0 for never.
-        public var holdOneIn: UInt64 = 0
+        var holdOneIn: UInt64 = 0
         /// Virtual time that a lane stands still at most.
-        public var holdNanosecondsMax: UInt64 = 2_000_000
+        var holdNanosecondsMax: UInt64 = 2_000_000
 
         /// One lane a loop; a job takes one microsecond.
         public init() {}
@@ -51,7 +51,7 @@ public final class Simulator: @unchecked Sendable {
     /// Virtual time since the beginning.
     public internal(set) var nanoseconds: UInt64 = 0
     /// Jobs run and events fired so far.
-    public internal(set) var stepCount = 0
+    var stepCount = 0
     /// Called with each line of the trace, when set. For finding where two runs part.
     public var onTrace: ((TraceRecord) -> Void)?
 
@@ -99,7 +99,7 @@ public final class Simulator: @unchecked Sendable {
     }
 
     /// The hash over the trace so far.
-    public var traceHash: UInt64 { hash.value }
+    var traceHash: UInt64 { hash.value }
 
     /// The lane of loop `loop` of the node called `node`; always the same object. Lanes are
     /// numbered in the order in which they are first asked for.
@@ -119,7 +119,7 @@ public final class Simulator: @unchecked Sendable {
     }
 
     /// Has `reporter` asked what waits when the world comes to a halt. Held until `shutdown`.
-    public func addReporter(_ reporter: any WaitReporting) {
+    func addReporter(_ reporter: any WaitReporting) {
         enter("addReporter") { reporters.append(reporter) }
     }
 
@@ -149,7 +149,7 @@ public final class Simulator: @unchecked Sendable {
     /// suspend: inside `body`, `actor.assumeIsolated` holds for every actor of every lane. For
     /// checkers.
     @discardableResult
-    public func inspect<R>(_ body: () -> R) -> R? {
+    func inspect<R>(_ body: () -> R) -> R? {
         enter("inspect") {
             let before = isInspecting
             isInspecting = true
@@ -214,7 +214,7 @@ public final class Simulator: @unchecked Sendable {
 }
 
 /// Something that knows who waits in it: a network, a disk, a lock.
-public protocol WaitReporting: AnyObject {
+protocol WaitReporting: AnyObject {
     /// One line for each that waits, in an order that the seed decides or none does.
     var waits: [String] { get }
     /// Ends all waiting and lets go of everything: the simulation is being shut down.

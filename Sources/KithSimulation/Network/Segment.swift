@@ -14,7 +14,7 @@ public enum Segment: Sendable {
 }
 
 /// A segment that is about to leave, as shown to whoever decides its fate.
-public struct Departure: Sendable {
+struct Departure: Sendable {
     /// What leaves.
     public let segment: Segment
     /// The node that sends it.
@@ -27,7 +27,7 @@ public struct Departure: Sendable {
 
 /// What becomes of a segment. A stream's segments arrive in order whatever their delays are: a TCP
 /// connection shows a lost packet as a late one.
-public enum Delivery: Sendable {
+enum Delivery: Sendable {
     /// It arrives after this much virtual time, or right after what is before it.
     case arrives(afterNanoseconds: UInt64)
     /// It is lost, and both ends learn that the connection is broken.

@@ -1,10 +1,10 @@
-public import KithPorts
+internal import KithPorts
 
 /// A listening port of a simulated host. Connections wait in a bounded backlog to be accepted;
 /// their bytes may arrive before that.
 ///
 /// `@unchecked Sendable`: touched on the simulation's thread only.
-public final class SimulatedListener: Listener, @unchecked Sendable {
+final class SimulatedListener: Listener, @unchecked Sendable {
     private let network: SimulatedNetwork
     /// The node that listens.
     let hostName: String

@@ -19,11 +19,11 @@ public final class SimulatedNetwork: NetworkUnderFaults, @unchecked Sendable {
     /// What the cables are like.
     public struct Settings: Sendable {
         /// How long a segment travels, drawn anew for each.
-        public var delayNanoseconds: ClosedRange<UInt64> = 20_000...500_000
+        var delayNanoseconds: ClosedRange<UInt64> = 20_000...500_000
         /// Bytes of one direction of a connection that were written and not read.
-        public var streamBytesMax = 65_536
+        var streamBytesMax = 65_536
         /// Connections that a listener has not accepted yet; one more is refused.
-        public var backlogMax = 128
+        var backlogMax = 128
 
         /// A quiet local network.
         public init() {}
@@ -36,11 +36,11 @@ public final class SimulatedNetwork: NetworkUnderFaults, @unchecked Sendable {
     }
 
     /// The world that this network is part of.
-    public let simulator: Simulator
+    let simulator: Simulator
     /// What the cables of this network are like.
     public let settings: Settings
     /// Replaces the verdict on a segment, when set: `nil` leaves it to the seed.
-    public var intercept: ((Departure) -> Delivery?)?
+    var intercept: ((Departure) -> Delivery?)?
     /// What is wrong between which hosts.
     package var weather = NetworkWeather()
 

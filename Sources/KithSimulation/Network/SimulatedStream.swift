@@ -1,5 +1,5 @@
 internal import KithBytes
-public import KithPorts
+internal import KithPorts
 
 /// One end of a simulated TCP connection.
 ///
@@ -15,7 +15,7 @@ public import KithPorts
 /// writers only. A write that returned says nothing about arrival.
 ///
 /// `@unchecked Sendable`: touched on the simulation's thread only.
-public final class SimulatedStream: ByteStream, @unchecked Sendable {
+final class SimulatedStream: ByteStream, @unchecked Sendable {
     private enum State {
         case open
         case reset(message: String)

@@ -15,15 +15,15 @@ public struct Scenario: Sendable {
     public internal(set) var eventNamesMax = FacetLimits.eventNamesMax
     public internal(set) var isEventClock = false
     /// The names that take each other's places, once in every way.
-    public internal(set) var naming: [ScenarioIdentifier] = []
+    var naming: [ScenarioIdentifier] = []
     public internal(set) var steps: [Step] = []
     /// Every identifier that the file mentions, with its space, in the order of first mention.
-    public internal(set) var mentioned: [Mention] = []
+    var mentioned: [Mention] = []
 
     /// An identifier and the space that it is meant in.
-    public struct Mention: Hashable, Sendable {
-        public let space: String
-        public let identifier: ScenarioIdentifier
+    struct Mention: Hashable, Sendable {
+        let space: String
+        let identifier: ScenarioIdentifier
     }
 
     /// Something that happens, or that must be so.
@@ -66,7 +66,7 @@ public struct Scenario: Sendable {
     }
 
     /// How many runs the file asks for: one for every naming and every order.
-    public var variantCount: Int { Self.factorial(naming.count) * Self.factorial(orderedCount) }
+    var variantCount: Int { Self.factorial(naming.count) * Self.factorial(orderedCount) }
 
     /// Frames of the block `in every order`; 0 without one.
     var orderedCount: Int {
@@ -161,7 +161,7 @@ extension Scenario {
         public var isMember: Bool?
         public var isQuarantine: Bool?
         public var events: Int64?
-        public var byName: [(name: String, count: Int64)]?
+        var byName: [(name: String, count: Int64)]?
         /// All of the traits.
         public var traits: [(name: String, value: CBORValue)]?
         /// Some of the traits; a nil value means that there must be none of the name.

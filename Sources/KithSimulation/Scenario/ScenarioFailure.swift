@@ -1,5 +1,5 @@
 /// What a scenario found: the place in the file, what it says, what came, and how to see it again.
-public struct ScenarioFailure: Error, Sendable, CustomStringConvertible {
+struct ScenarioFailure: Error, Sendable, CustomStringConvertible {
     public let file: String
     public let title: String
     public let line: Int
@@ -27,7 +27,7 @@ public struct ScenarioRun: Sendable {
     /// With several, clients are spread over them, and every answer is asked of each of them.
     public var nodes: Int
     /// Which naming and which order, of `Scenario.variantCount`.
-    public var variant: Int
+    var variant: Int
 
     public init(seed: UInt64, groups: Int, nodes: Int = 1, variant: Int = 0) {
         self.seed = seed
@@ -47,8 +47,8 @@ public struct ScenarioRun: Sendable {
 /// What one run of a scenario came to.
 public struct ScenarioReport: Equatable, Sendable {
     /// Of the whole run: the same for the same seed and build.
-    public var traceHash: UInt64
-    public var stepCount: Int
+    var traceHash: UInt64
+    var stepCount: Int
     /// Every mentioned identifier's profile, encoded; nil where there is none.
     public var profiles: [[UInt8]?]
 }

@@ -45,7 +45,7 @@ internal import KithBytes
 internal import KithCore
 
 /// Reads scenario files; every error names file and line.
-public struct ScenarioParser {
+struct ScenarioParser {
     var scenario: Scenario
     let file: String
     private var lines: [(number: Int, text: String)] = []

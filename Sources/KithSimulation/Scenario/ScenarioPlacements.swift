@@ -3,7 +3,7 @@
 /// A seed draws the hash key, which says where identifiers live. Of a story about few identifiers
 /// every assignment of nodes to them can be had; of one about more, those of the first two, and
 /// some more seeds for the rest.
-public enum ScenarioPlacements {
+enum ScenarioPlacements {
     /// As many identifiers are placed in every way.
     private static let placedInEveryWay = 3
     /// Seeds beside those that place the first two, where there are more identifiers than that.

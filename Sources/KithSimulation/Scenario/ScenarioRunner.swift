@@ -14,7 +14,7 @@ internal import KithServer
 internal import KithWire
 
 /// Runs scenarios against simulated clusters of real nodes.
-public final class ScenarioRunner {
+final class ScenarioRunner {
     let scenario: Scenario
     let run: ScenarioRun
     let variant: ScenarioVariant

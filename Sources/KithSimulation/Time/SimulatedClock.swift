@@ -61,7 +61,7 @@ public final class SimulatedClock: Clock, @unchecked Sendable {
     var isGuarded = false
 
     /// Sets the wall clock; it goes on from there.
-    public func setWallTime(_ time: LogTime) {
+    func setWallTime(_ time: LogTime) {
         if isGuarded {
             wall.step(to: time.rawValue, at: simulator.nanoseconds)
         } else {
@@ -79,7 +79,7 @@ public final class SimulatedClock: Clock, @unchecked Sendable {
 
     /// How much too fast the wall clock goes from now on: 0 is right, −1,000,000 stands still.
     /// From −1,000,000 to 1,000,000.
-    public func setDrift(partsPerMillion: Int64) {
+    func setDrift(partsPerMillion: Int64) {
         precondition(
             (-1_000_000...1_000_000).contains(partsPerMillion), "no clock drifts \(partsPerMillion)"
         )

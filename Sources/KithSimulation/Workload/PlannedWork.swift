@@ -22,7 +22,7 @@ public struct PlannedWork: Sendable {
         public var action: Action
         /// A batch that is sent although batches before it are not answered yet. They are of one
         /// connection as long as that holds; what has no certain answer is sent again out of order.
-        public var isHasty = false
+        var isHasty = false
         /// How often an event of a batch is sent while it is expired, as an import does: all but
         /// the last time provisionally. Once for what is no import.
         public var passes = 1
@@ -118,7 +118,7 @@ public struct PlannedEvent: Sendable {
     /// An `alias`: its first two identifiers, both of class 0, may be joined by it.
     public var isAlias: Bool { kind == .alias }
     /// To be refused.
-    public var isMalformed: Bool { refusal != nil }
+    var isMalformed: Bool { refusal != nil }
     /// The name of its counter, or of the trait that stands in for one.
     public var mark: String { "e\(number)" }
     /// The name of its counter.

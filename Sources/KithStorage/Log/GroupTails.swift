@@ -1,13 +1,13 @@
-public import KithBytes
+internal import KithBytes
 
 /// Where each group's log ends, and the rule that entries keep: the index grows by exactly one, the
 /// term never falls, and only a rebase moves the end. Checked before writing and after reading
 /// back.
-public struct GroupTails: Equatable, Sendable {
+struct GroupTails: Equatable, Sendable {
     /// The last entry of one group.
-    public struct Tail: Equatable, Sendable {
-        public let term: Term
-        public let index: LogIndex
+    struct Tail: Equatable, Sendable {
+        let term: Term
+        let index: LogIndex
     }
 
     private var tails: [GroupID: Tail] = [:]

@@ -8,7 +8,7 @@
 // Frames carry sequences without a gap, over all segments. Invariant, on which every verdict of
 // recovery rests: a frame is written only after the one before it was synced.
 
-public import KithBytes
+internal import KithBytes
 
 /// Sizes, magic numbers and limits of the log's format.
 public enum LogFormat {
@@ -30,20 +30,20 @@ public enum LogFormat {
     /// Bytes of a frame beside its entries.
     public static let frameOverheadBytes = frameHeaderBytes + checksumBytes
     /// Bytes of an entry beside its payload.
-    public static let entryHeaderBytes = 32
+    static let entryHeaderBytes = 32
 
     /// The largest payload of an entry.
     public static let payloadBytesMax = 8 << 20
     /// The largest frame: one entry of the largest size.
     static let frameBytesMax = frameOverheadBytes + entryHeaderBytes + payloadBytesMax
     /// The smallest and the largest segment.
-    public static let segmentBytesMin = 4 << 10
-    public static let segmentBytesMax = 256 << 20
+    static let segmentBytesMin = 4 << 10
+    static let segmentBytesMax = 256 << 20
     /// Entries of one frame.
     static let frameEntriesMax = Int(UInt16.max)
 
     /// The group number under which the log keeps entries of its own.
-    public static let nodeGroup = GroupID(UInt16.max)
+    static let nodeGroup = GroupID(UInt16.max)
     /// An entry of `nodeGroup`: its index is the oldest segment still needed.
     static let cutKind = LogEntryKind(1)
 

@@ -9,7 +9,7 @@ public struct RecoveryReport: Equatable, Sendable {
     /// Payload bytes of those.
     public internal(set) var payloadBytes = 0
     /// Where each group's log ends.
-    public internal(set) var tails = GroupTails()
+    var tails = GroupTails()
     /// What was cut; `nil` after a clean end. A cut tail was never acknowledged, unless the disk
     /// damaged the very last frame (docs/log.md, "What a flip in the last frame can do").
     public internal(set) var tornTail: TornTail?

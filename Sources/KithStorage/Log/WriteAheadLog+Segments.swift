@@ -10,7 +10,7 @@
 // Preparing starts only after the first frame of the segment before is durable, so that a file's
 // existence proves that frame (LogRecovery).
 
-public import KithBytes
+internal import KithBytes
 internal import KithPorts
 
 extension WriteAheadLog {
@@ -189,7 +189,7 @@ extension WriteAheadLog {
     /// The cut is logged before the first file goes, so that a file lost later is still missed.
     /// Throws `disk` if a file cannot be removed; the next call, or the next open, removes it.
     @discardableResult
-    public func removeSegments(coveredBy floors: [GroupID: LogIndex]) async throws(LogError)
+    func removeSegments(coveredBy floors: [GroupID: LogIndex]) async throws(LogError)
         -> Int
     {
         switch state {

@@ -137,10 +137,10 @@ public actor WriteAheadLog {
     public var bytesFree: UInt64 { freeBytes }
 
     /// Entry bytes accepted and not yet durable; at most `options.waitingBytesMax`.
-    public var bytesWaiting: Int { waitingBytes }
+    var bytesWaiting: Int { waitingBytes }
 
     /// Where each group's log ends, entries that still wait included.
-    public var groupTails: GroupTails { tails }
+    var groupTails: GroupTails { tails }
 
     /// Stores the entries, in the order of the calls, and returns when all of them are durable.
     ///

@@ -92,7 +92,7 @@ public struct ProfileReply: WireMessage, Hashable {
     /// How far the node had applied the groups that it read; feeds the session's token.
     public var token: SessionToken
     /// How old the answer may be, in milliseconds: 0 for a linearizable read.
-    public var ageMillis: UInt32
+    var ageMillis: UInt32
 
     /// An answer.
     public init(

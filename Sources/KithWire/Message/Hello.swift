@@ -43,7 +43,7 @@ public struct Hello: WireMessage, Hashable {
 
     /// The version that a node which speaks `supported` answers: the highest that both speak; `nil`
     /// where there is none.
-    public func chosenVersion(
+    func chosenVersion(
         among supported: ClosedRange<UInt8> = ProtocolVersion.supported
     ) -> UInt8? {
         versions.overlaps(supported) ? min(versions.upperBound, supported.upperBound) : nil

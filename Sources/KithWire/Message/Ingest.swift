@@ -35,7 +35,7 @@ public enum IngestItemKind: UInt8, Hashable, Sendable, CaseIterable {
     case links = 6
 
     /// Whether the bytes are an event.
-    public var isEvent: Bool { self == .event || rawValue >= Self.provisional.rawValue }
+    var isEvent: Bool { self == .event || rawValue >= Self.provisional.rawValue }
 }
 
 /// One item of a batch, borrowed from its frame.
@@ -184,7 +184,7 @@ public struct IngestBatchWriter: Sendable {
     public var byteCount: Int { writer.count }
 
     /// Bytes that an item with `count` bytes adds to the payload.
-    public func itemByteCount(_ count: Int) -> Int {
+    func itemByteCount(_ count: Int) -> Int {
         count + (hasStamps ? 13 : 5)
     }
 

@@ -13,7 +13,7 @@ public struct StartID: Hashable, Sendable {
     public var id: UInt64
 
     /// The greatest number, far beyond what a node can come to: so the next one is a number too.
-    public static let numberMax: UInt64 = 1 << 48
+    static let numberMax: UInt64 = 1 << 48
 
     public init(number: UInt64, id: UInt64) {
         self.number = number
@@ -76,7 +76,7 @@ public struct NodeWord: Hashable, Sendable {
         public var index: LogIndex
 
         /// The greatest index, which leaves the next ones room in an `OperationIndex`.
-        public static let indexMax: UInt64 = 1 << 43
+        static let indexMax: UInt64 = 1 << 43
 
         public init(group: GroupID, index: LogIndex) {
             self.group = group

@@ -13,24 +13,24 @@ public enum PeerLimits {
     public static let operationBytesGoal = 4 << 20
     /// Bytes of operations that one `PeerPerform` may have: above an absorb of the greatest size,
     /// below what a log takes as one entry.
-    public static let operationBytesMax = 6 << 20
+    static let operationBytesMax = 6 << 20
     /// Operations in one `PeerPerform`, and outcomes in its answer: as many of the smallest size
     /// as fit, and some. What a small frame of small outcomes can make a node hold ends here.
-    public static let operationsMax = 1 << 19
+    static let operationsMax = 1 << 19
     /// Finds in one `PeerPerform`; as many findings of the greatest size fit a reply.
     public static let findsMax = 1024
     /// Waits in one `PeerPerform`.
     public static let waitsMax = 65_535
     /// Bytes of a reply to `PeerPerform` from which on it leaves answers out: who asked takes what
     /// is missing for unknown.
-    public static let replyBytesGoal = 8 << 20
+    static let replyBytesGoal = 8 << 20
     /// Namespaces in a finding.
     public static let namespacesMax = 256
     /// Bytes of a record's payload that a finding may tell of.
     public static let payloadBytesMax = 1 << 30
     /// The greatest counter in a `PeerTotalsReply`, either side of zero: the sum over all names of
     /// all groups is still a number.
-    public static let countMax = 1 << 44
+    static let countMax = 1 << 44
     /// The longest profile in a `PeerReadReply`, in bytes.
     public static let profileBytesMax = 8 << 20
 }

@@ -1,6 +1,7 @@
 import KithBytes
-import KithCore
 import Testing
+
+@testable import KithCore
 
 @Suite struct EventBatchTests {
     static func append(

@@ -1,5 +1,6 @@
 import KithBytes
-import KithCore
+
+@testable import KithCore
 
 /// A few groups and shards driven by hand: what a directed test writes its story with. Nothing is
 /// lost or reordered here; drivers run when they are told to.

@@ -1,5 +1,6 @@
 import KithBytes
-import KithCore
+
+@testable import KithCore
 
 /// A random run of the identity merge: the real machines of groups and shards, real events, and an
 /// oracle that knows nothing of how they work (the leaf-accumulate model of docs/architecture.md;

@@ -1,5 +1,6 @@
 import KithBytes
-import KithCore
+
+@testable import KithCore
 
 // What must hold when all is quiet: nothing sealed, nobody waiting.
 

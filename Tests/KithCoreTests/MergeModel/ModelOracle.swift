@@ -1,5 +1,6 @@
 import KithBytes
-import KithCore
+
+@testable import KithCore
 
 // The oracle: what must be true, kept apart from the machines. It is told of every operation that
 // was applied, sees which facets lie where afterwards, and from the difference keeps its own

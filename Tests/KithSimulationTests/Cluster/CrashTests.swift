@@ -3,9 +3,10 @@ import KithClient
 import KithCore
 import KithPorts
 import KithServer
-import KithSimulation
 import KithWire
 import Testing
+
+@testable import KithSimulation
 
 /// What was acknowledged is there, whenever the power fails and whatever the disk refuses.
 @Suite struct CrashTests {

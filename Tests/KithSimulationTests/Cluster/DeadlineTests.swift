@@ -1,8 +1,9 @@
 import KithBytes
 import KithPorts
-import KithSimulation
 import KithWire
 import Testing
+
+@testable import KithSimulation
 
 /// Connections whose client stops half-way are closed, and no others.
 @Suite struct DeadlineTests {

@@ -3,9 +3,10 @@ import KithClient
 import KithCore
 import KithPorts
 import KithServer
-import KithSimulation
 import KithWire
 import Testing
+
+@testable import KithSimulation
 
 /// What a node does that cannot go on: it ends and says why.
 @Suite struct EndingTests {

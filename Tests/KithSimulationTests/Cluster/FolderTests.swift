@@ -1,12 +1,13 @@
 import KithBytes
 import KithClient
-import KithCore
 import KithPorts
 import KithServer
-import KithSimulation
-import KithStorage
 import KithWire
 import Testing
+
+@testable import KithCore
+@testable import KithSimulation
+@testable import KithStorage
 
 /// What a data folder remembers of its cluster file beside name, groups and hash key.
 @Suite struct FolderTests {

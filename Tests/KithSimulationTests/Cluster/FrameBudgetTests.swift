@@ -1,8 +1,8 @@
 import KithPorts
-import KithSimulation
 import Testing
 
 @testable import KithServer
+@testable import KithSimulation
 
 /// The room for large frames: taken whole, in the order of asking, and all of it comes back.
 @Suite struct FrameBudgetTests {

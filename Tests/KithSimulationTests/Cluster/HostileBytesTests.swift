@@ -2,9 +2,10 @@ import Foundation
 import KithBytes
 import KithClient
 import KithPorts
-import KithSimulation
 import KithWire
 import Testing
+
+@testable import KithSimulation
 
 /// Whatever arrives on an open port, the node answers or closes the connection, and others go on.
 ///

@@ -3,9 +3,10 @@ import KithClient
 import KithCore
 import KithPorts
 import KithServer
-import KithSimulation
 import KithWire
 import Testing
+
+@testable import KithSimulation
 
 /// What clients make a node hold is bounded over all of them, and nobody is kept out by it.
 @Suite struct IngestMemoryTests {

@@ -2,10 +2,11 @@ import KithBytes
 import KithClient
 import KithCore
 import KithServer
-import KithSimulation
-import KithStorage
-import KithWire
 import Testing
+
+@testable import KithSimulation
+@testable import KithStorage
+@testable import KithWire
 
 /// One profile harms no other, and none becomes unreadable: whatever one person's events bring, it
 /// is taken, and read at every node.

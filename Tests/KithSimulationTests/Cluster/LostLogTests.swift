@@ -1,7 +1,8 @@
 import KithBytes
 import KithServer
-import KithSimulation
 import Testing
+
+@testable import KithSimulation
 
 /// A folder that was used before, and is not what it was.
 @Suite struct LostLogTests {

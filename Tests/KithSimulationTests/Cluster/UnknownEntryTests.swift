@@ -2,12 +2,12 @@ import KithBytes
 import KithClient
 import KithCore
 import KithPorts
-import KithSimulation
-import KithStorage
 import KithWire
 import Testing
 
 @testable import KithServer
+@testable import KithSimulation
+@testable import KithStorage
 
 /// A log whose last entry this program does not understand: as a newer one may leave it.
 @Suite struct UnknownEntryTests {

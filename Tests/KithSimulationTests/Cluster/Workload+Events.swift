@@ -1,8 +1,9 @@
 import KithBytes
 import KithClient
 import KithCore
-import KithSimulation
 import KithWire
+
+@testable import KithSimulation
 
 /// Events that merge, each under a name of its own, so that the counters of a profile say exactly
 /// which of them were counted and how often.

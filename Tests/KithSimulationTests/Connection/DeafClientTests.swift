@@ -2,12 +2,12 @@ import KithBytes
 import KithClient
 import KithCore
 import KithPorts
-import KithSimulation
 import KithStorage
 import KithWire
 import Testing
 
 @testable import KithServer
+@testable import KithSimulation
 
 /// A client that asks and never reads costs at most its outbox, whatever it asks, and is closed
 /// after a while; others are served meanwhile.

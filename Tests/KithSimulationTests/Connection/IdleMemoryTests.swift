@@ -2,12 +2,12 @@ import KithBytes
 import KithClient
 import KithCore
 import KithPorts
-import KithSimulation
 import KithStorage
 import KithWire
 import Testing
 
 @testable import KithServer
+@testable import KithSimulation
 
 /// A connection that is between two batches holds next to nothing.
 @Suite struct IdleMemoryTests {

@@ -2,11 +2,11 @@ import KithBytes
 import KithClient
 import KithCore
 import KithPorts
-import KithSimulation
 import KithWire
 import Testing
 
 @testable import KithServer
+@testable import KithSimulation
 
 /// Merges that wait are bounded: whoever sends more links than that is told to come again, and all
 /// of them are made in the end.

@@ -1,9 +1,10 @@
 import KithBytes
 import KithClient
 import KithCore
-import KithSimulation
 import KithWire
 import Testing
+
+@testable import KithSimulation
 
 /// A batch of many small mistakes has an answer of bounded length, and what is left out of it is
 /// told as a number.

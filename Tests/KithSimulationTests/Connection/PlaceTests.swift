@@ -2,11 +2,11 @@ import KithBytes
 import KithClient
 import KithCore
 import KithPorts
-import KithSimulation
 import KithWire
 import Testing
 
 @testable import KithServer
+@testable import KithSimulation
 
 /// Who has a place: idle clients give way to others, those with requests in work do not, and nodes
 /// have places of their own.

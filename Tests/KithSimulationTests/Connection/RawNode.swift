@@ -1,10 +1,10 @@
 import KithBytes
 import KithCore
 import KithPorts
-import KithSimulation
 import KithWire
 
 @testable import KithServer
+@testable import KithSimulation
 
 /// Somebody who greets node 1 as node 2 does, with what node 2's folder says of itself, and then
 /// sends what it likes.

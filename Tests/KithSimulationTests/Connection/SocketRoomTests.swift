@@ -1,7 +1,8 @@
 import KithBytes
-import KithServer
-import KithSimulation
 import Testing
+
+@testable import KithServer
+@testable import KithSimulation
 
 /// The places of a node never need more sockets than the process may have.
 @Suite struct SocketRoomTests {

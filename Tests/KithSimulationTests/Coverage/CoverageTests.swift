@@ -1,7 +1,8 @@
 import KithBytes
 import KithClient
-import KithSimulation
 import Testing
+
+@testable import KithSimulation
 
 /// What runs say that they came to.
 @Suite struct CoverageTests {

@@ -1,5 +1,6 @@
-import KithSimulation
 import Testing
+
+@testable import KithSimulation
 
 @Suite struct DeterminismTests {
     @Test(arguments: [UInt64(1), 2, 3])

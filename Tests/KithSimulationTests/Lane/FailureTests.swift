@@ -1,7 +1,8 @@
 import Foundation
 import KithPorts
-import KithSimulation
 import Testing
+
+@testable import KithSimulation
 
 @Suite struct FailureTests {
     enum Moment: CaseIterable {

@@ -1,6 +1,7 @@
 import Foundation
-import KithSimulation
 import Testing
+
+@testable import KithSimulation
 
 @Suite struct LaneTests {
     @Test(arguments: [UInt64(1), 2, 3])

@@ -1,6 +1,7 @@
 import KithPorts
-import KithSimulation
 import Testing
+
+@testable import KithSimulation
 
 @Suite struct HostTests {
     let simulator = Simulator(seed: 1)

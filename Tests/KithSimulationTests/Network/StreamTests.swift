@@ -1,6 +1,7 @@
 import KithPorts
-import KithSimulation
 import Testing
+
+@testable import KithSimulation
 
 @Suite struct StreamTests {
     @Test(arguments: 1...20 as ClosedRange<UInt64>)

@@ -1,7 +1,8 @@
 import KithBytes
-import KithSimulation
 import KithWire
 import Testing
+
+@testable import KithSimulation
 
 /// Where every clock is believed (`GuardedClockTests` has those where not): one node's clock jumps
 /// 91 days ahead, or back. Nobody whom another node keeps expires, and nothing comes back. Whom

@@ -4,8 +4,9 @@
 import KithBytes
 import KithCore
 import KithPorts
-import KithSimulation
 import KithWire
+
+@testable import KithSimulation
 
 /// How it answers.
 enum Misconduct: String, CaseIterable, Sendable {
@@ -49,6 +50,8 @@ final class FakePeer: @unchecked Sendable {
     private var random: Xoshiro256
     /// Requests that came.
     private(set) var requestCount = 0
+    /// Connections that it took.
+    private(set) var connectionCount = 0
 
     private static let name = "fake"
     static let node = 2
@@ -74,6 +77,7 @@ final class FakePeer: @unchecked Sendable {
             let listener = try await host.listen(
                 host: "127.0.0.1", port: Self.port, loops: [lane])
             while let stream = try await listener.accept() {
+                connectionCount += 1
                 lane.start {
                     await self.converse(stream)
                     stream.close()

@@ -1,7 +1,8 @@
 import KithBytes
-import KithSimulation
 import KithWire
 import Testing
+
+@testable import KithSimulation
 
 /// Found by `kith simulate` (seeds 3275 and 3475): where the group of a link's winner was a
 /// retention ahead of the loser's in log time, what was absorbed expired at once, the link began

@@ -2,11 +2,11 @@ import KithBytes
 import KithClient
 import KithCore
 import KithPorts
-import KithSimulation
 import KithWire
 import Testing
 
 @testable import KithServer
+@testable import KithSimulation
 
 /// The id of a node's log vouches for its frames: who knew it could send bytes that pass for them.
 @Suite struct LogSecretOnWireTests {

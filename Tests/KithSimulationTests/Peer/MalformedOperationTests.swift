@@ -1,11 +1,11 @@
 import KithBytes
 import KithClient
 import KithCore
-import KithSimulation
 import KithWire
 import Testing
 
 @testable import KithServer
+@testable import KithSimulation
 
 /// Another node's operations are judged before they are logged: one that cannot be understood would
 /// stop this node at every start.

@@ -1,12 +1,12 @@
 import KithBytes
 import KithClient
 import KithPorts
-import KithStorage
-import KithWire
 import Testing
 
 @testable import KithServer
 @testable import KithSimulation
+@testable import KithStorage
+@testable import KithWire
 
 /// Nodes that begin anew, several at a time and however often they are interrupted.
 @Suite struct NewFolderTests {

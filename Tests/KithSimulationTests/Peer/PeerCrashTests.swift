@@ -2,9 +2,10 @@ import Foundation
 import KithBytes
 import KithClient
 import KithCore
-import KithSimulation
 import KithWire
 import Testing
+
+@testable import KithSimulation
 
 /// Nodes that die in the middle of merges between groups.
 ///

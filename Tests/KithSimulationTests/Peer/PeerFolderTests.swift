@@ -1,11 +1,11 @@
 import KithBytes
 import KithClient
 import KithPorts
-import KithSimulation
 import KithWire
 import Testing
 
 @testable import KithServer
+@testable import KithSimulation
 
 /// Three nodes, one of which comes back with another data folder than it had.
 @Suite struct PeerFolderTests {

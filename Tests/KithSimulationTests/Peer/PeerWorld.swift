@@ -2,9 +2,10 @@ import KithBytes
 import KithClient
 import KithCore
 import KithServer
-import KithSimulation
 import KithWire
 import Testing
+
+@testable import KithSimulation
 
 /// Three nodes with a group each, and what tests of peers ask of them.
 struct PeerWorld {

@@ -1,6 +1,7 @@
 import KithClient
-import KithSimulation
 import Testing
+
+@testable import KithSimulation
 
 /// A node ends whatever is under way in it. Found by `kith simulate --seed 2922`: what was on its
 /// way from one loop to a group on another when the group stopped was never answered, and the node

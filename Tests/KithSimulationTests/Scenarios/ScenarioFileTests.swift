@@ -1,5 +1,6 @@
-import KithSimulation
 import Testing
+
+@testable import KithSimulation
 
 /// Every case of the identity contract, over several placements of its identifiers and several
 /// orders of everything that has no order.

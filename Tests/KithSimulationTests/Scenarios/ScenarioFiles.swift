@@ -1,5 +1,6 @@
 import Foundation
-import KithSimulation
+
+@testable import KithSimulation
 
 /// The scenario files beside the tests, and what the environment asks of them.
 ///

@@ -1,6 +1,7 @@
 import KithBytes
-import KithSimulation
 import Testing
+
+@testable import KithSimulation
 
 /// The language of scenario files.
 @Suite struct ScenarioParserTests {

@@ -1,5 +1,6 @@
-import KithSimulation
 import Testing
+
+@testable import KithSimulation
 
 /// The runner itself: that it repeats, that it can fail, and that all of the contract is there.
 @Suite struct ScenarioRunnerTests {

@@ -1,5 +1,6 @@
 import KithPorts
-import KithSimulation
+
+@testable import KithSimulation
 
 /// Two nodes, `a` and `b`, with a lane each, and one connection from `a` to port 7000 of `b`.
 final class Connected: Sendable {

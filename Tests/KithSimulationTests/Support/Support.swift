@@ -1,6 +1,7 @@
 import KithPorts
-import KithSimulation
 import Testing
+
+@testable import KithSimulation
 
 /// A value that tasks of one simulation share. `@unchecked Sendable`: one thread.
 final class Shared<Value>: @unchecked Sendable {

@@ -1,5 +1,6 @@
 import KithPorts
-import KithSimulation
+
+@testable import KithSimulation
 
 /// What one run of the workload did.
 struct WorkloadResult: Equatable, Sendable {

@@ -1,6 +1,7 @@
 import KithBytes
-import KithSimulation
 import Testing
+
+@testable import KithSimulation
 
 private let day: UInt64 = 86_400_000_000_000
 

@@ -3,8 +3,9 @@
 
 import KithBytes
 import KithPorts
-import KithSimulation
-import KithStorage
+
+@testable import KithSimulation
+@testable import KithStorage
 
 /// What the appenders know at some moment.
 struct Ledger: Sendable {
