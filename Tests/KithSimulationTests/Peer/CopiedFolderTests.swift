@@ -6,21 +6,6 @@ import Testing
 
 /// Copies of a node's folder: beside the node itself, after it, and as another node.
 @Suite struct CopiedFolderTests {
-    private func world(_ seed: UInt64) throws -> (PeerWorld, [PeerWorld.Person]) {
-        let world = try PeerWorld.started(seed: seed)
-        let persons = world.personsEverywhere()
-        for person in persons {
-            let results = try world.ingestAll(person.events.map(\.event), at: 1)
-            #expect(results.allSatisfy { $0 == .ok })
-        }
-        try world.pass(milliseconds: 3_000)
-        return (world, persons)
-    }
-
-    private func image(_ world: PeerWorld, _ node: Int) -> SimulatedDisk {
-        world.cluster.disk(node).crash(keeping: { _ in .everything })
-    }
-
     /// Starts a second process of the node, and returns how it ended within ten seconds; nil where
     /// it goes on.
     private func start(_ copy: SimulatedNode, of world: PeerWorld) throws -> NodeError? {
@@ -46,9 +31,9 @@ import Testing
 
     @Test(arguments: 1...3 as ClosedRange<UInt64>)
     func `a copy beside the node itself is refused, and disturbs nobody`(seed: UInt64) throws {
-        let (world, persons) = try world(seed)
+        let (world, persons) = try PeerWorld.populated(seed: seed)
         defer { try? world.cluster.shutdown() }
-        let copy = world.cluster.copy(of: 2, on: image(world, 2))
+        let copy = world.cluster.copy(of: 2, on: world.image(of: 2))
 
         guard case .runsAlready(2, _)? = try start(copy, of: world) else {
             Issue.record("\(String(describing: copy.life?.failure))")
@@ -65,9 +50,9 @@ import Testing
     func `an older copy that does not reach the node itself is refused by the others`(
         seed: UInt64
     ) throws {
-        let (world, persons) = try world(seed)
+        let (world, persons) = try PeerWorld.populated(seed: seed)
         defer { try? world.cluster.shutdown() }
-        let copy = world.cluster.copy(of: 2, on: image(world, 2))
+        let copy = world.cluster.copy(of: 2, on: world.image(of: 2))
         let later = world.person("later", cookieAt: 2, accountAt: 2)
         #expect(try world.ingestAll(later.events.map(\.event), at: 3).allSatisfy { $0 == .ok })
         try world.pass(milliseconds: 2_500)
@@ -91,10 +76,10 @@ import Testing
     func `of two equal folders the later start stays, and the earlier one ends by name`(
         seed: UInt64
     ) throws {
-        let (world, persons) = try world(seed)
+        let (world, persons) = try PeerWorld.populated(seed: seed)
         defer { try? world.cluster.shutdown() }
         world.cluster.pause(2)
-        let copy = world.cluster.copy(of: 2, on: image(world, 2))
+        let copy = world.cluster.copy(of: 2, on: world.image(of: 2))
         #expect(try start(copy, of: world) == nil)
         #expect(copy.isUp)
         world.cluster.resume(2)
@@ -121,10 +106,10 @@ import Testing
     func `a folder whose copy went on in its place is refused when it comes back`(
         seed: UInt64
     ) throws {
-        let (world, persons) = try world(seed)
+        let (world, persons) = try PeerWorld.populated(seed: seed)
         defer { try? world.cluster.shutdown() }
         try world.cluster.stop(2)
-        let former = image(world, 2)
+        let former = world.image(of: 2)
         try world.cluster.start(2)
         try world.settle()
         let later = world.person("later", cookieAt: 2, accountAt: 2)
@@ -142,17 +127,17 @@ import Testing
     }
 
     @Test func `a folder of another node is refused by name, and not changed`() throws {
-        let (world, persons) = try world(4)
+        let (world, persons) = try PeerWorld.populated(seed: 4)
         defer { try? world.cluster.shutdown() }
         try world.cluster.stop(2)
-        let own = image(world, 2)
-        let foreign = image(world, 3)
+        let own = world.image(of: 2)
+        let foreign = world.image(of: 3)
         world.cluster.setDisk(foreign, 2)
         for folder in [.asFound(mayMake: true), .restored] as [FolderUse] {
             #expect(throws: NodeError.otherCluster(key: "node", folder: "3", file: "2")) {
                 try world.cluster.start(2, folder: folder)
             }
-            world.cluster.setDisk(image(world, 2), 2)
+            world.cluster.setDisk(world.image(of: 2), 2)
         }
         let disk = world.cluster.disk(2)
         for path in foreign.paths { #expect(disk.bytes(of: path) == foreign.bytes(of: path)) }

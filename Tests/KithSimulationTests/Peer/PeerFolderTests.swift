@@ -9,23 +9,6 @@ import Testing
 
 /// Three nodes, one of which comes back with another data folder than it had.
 @Suite struct PeerFolderTests {
-    /// Three nodes that know each other, with a person for every pair of them.
-    private func world(_ seed: UInt64) throws -> (PeerWorld, [PeerWorld.Person]) {
-        let world = try PeerWorld.started(seed: seed)
-        let persons = world.personsEverywhere()
-        for person in persons {
-            let results = try world.ingestAll(person.events.map(\.event), at: 1)
-            #expect(results.allSatisfy { $0 == .ok })
-        }
-        try world.pass(milliseconds: 3_000)
-        return (world, persons)
-    }
-
-    /// What a machine that was shut down has on its disk.
-    private func image(_ world: PeerWorld, _ node: Int) -> SimulatedDisk {
-        world.cluster.disk(node).crash(keeping: { _ in .everything })
-    }
-
     private func shutdown(_ world: PeerWorld) { try? world.cluster.shutdown() }
 
     /// Starts node 2 three times, which must each time refuse its folder, and never find its log
@@ -48,7 +31,7 @@ import Testing
                 #expect(ends[group, default: end] == end, comment)
                 ends[group] = end
             }
-            world.cluster.setDisk(image(world, 2), 2)
+            world.cluster.setDisk(world.image(of: 2), 2)
         }
         try world.pass(milliseconds: 3_000)
         #expect(throws: (any Error).self, comment) {
@@ -61,7 +44,7 @@ import Testing
 
     @Test(arguments: 1...3 as ClosedRange<UInt64>)
     func `a node with an emptied folder ends and answers nobody`(seed: UInt64) throws {
-        let (world, _) = try world(seed)
+        let (world, _) = try PeerWorld.populated(seed: seed)
         defer { shutdown(world) }
         try world.cluster.stop(2)
         world.cluster.setDisk(SimulatedDisk(), 2)
@@ -73,10 +56,10 @@ import Testing
     func `a node with an older folder ends; put back as meant it keeps what it holds`(
         seed: UInt64
     ) throws {
-        let (world, persons) = try world(seed)
+        let (world, persons) = try PeerWorld.populated(seed: seed)
         defer { shutdown(world) }
         try world.cluster.stop(2)
-        let old = image(world, 2)
+        let old = world.image(of: 2)
         try world.cluster.start(2)
         try world.settle()
         let later = world.person("later", cookieAt: 2, accountAt: 2)
@@ -88,7 +71,7 @@ import Testing
 
         try expectEnd(of: world, "seed \(seed)")
 
-        world.cluster.setDisk(image(world, 2), 2)
+        world.cluster.setDisk(world.image(of: 2), 2)
         try restart(world, .restored)
         #expect(try world.applied(at: 2) > applied)
         let kept = try #require(persons.first { $0.cookieNode == 2 && $0.accountNode == 2 })
@@ -104,9 +87,9 @@ import Testing
 
     /// The copy was made while the node ran, so that it knows of the start and lacks only entries.
     @Test func `a folder that lacks entries which others have heard of is refused`() throws {
-        let (world, _) = try world(5)
+        let (world, _) = try PeerWorld.populated(seed: 5)
         defer { shutdown(world) }
-        let old = image(world, 2)
+        let old = world.image(of: 2)
         let later = world.person("later", cookieAt: 2, accountAt: 2)
         #expect(try world.ingestAll(later.events.map(\.event), at: 1).allSatisfy { $0 == .ok })
         try world.pass(milliseconds: 2_500)
@@ -118,7 +101,7 @@ import Testing
 
     @Test(arguments: 1...3 as ClosedRange<UInt64>)
     func `a node begins anew above all that others have heard of it`(seed: UInt64) throws {
-        let (world, persons) = try world(seed)
+        let (world, persons) = try PeerWorld.populated(seed: seed)
         defer { shutdown(world) }
         let before = try world.applied(at: 2)
         try world.cluster.stop(2)
@@ -143,10 +126,10 @@ import Testing
     }
 
     @Test func `beginning anew needs all other nodes and an empty folder`() throws {
-        let (world, _) = try world(4)
+        let (world, _) = try PeerWorld.populated(seed: 4)
         defer { shutdown(world) }
         try world.cluster.stop(2)
-        let used = image(world, 2)
+        let used = world.image(of: 2)
         #expect(throws: NodeError.folderNotEmpty) { try world.cluster.start(2, folder: .new) }
         world.cluster.setDisk(SimulatedDisk(), 2)
         #expect(throws: NodeError.nothingRestored) { try world.cluster.start(2, folder: .restored) }
@@ -166,7 +149,7 @@ import Testing
 
     /// The power fails after each operation of a start that was to begin anew.
     @Test func `whenever beginning anew is cut short, it can be done again`() throws {
-        let (world, _) = try world(6)
+        let (world, _) = try PeerWorld.populated(seed: 6)
         defer { shutdown(world) }
         let before = try world.applied(at: 2)
         try world.cluster.stop(2)
@@ -181,7 +164,7 @@ import Testing
             do {
                 try world.cluster.start(2, folder: .new)
             } catch NodeError.folderNotEmpty {
-                world.cluster.setDisk(image(world, 2), 2)
+                world.cluster.setDisk(world.image(of: 2), 2)
                 try world.cluster.start(2)
             }
             try world.pass(milliseconds: 1_500)
@@ -198,10 +181,10 @@ import Testing
     /// Cut off while it starts, so that only the greetings can tell.
     @Test func `a node that could ask nobody when it started ends when it meets the others`() throws
     {
-        let (world, _) = try world(9)
+        let (world, _) = try PeerWorld.populated(seed: 9)
         defer { shutdown(world) }
         try world.cluster.stop(2)
-        let old = image(world, 2)
+        let old = world.image(of: 2)
         try world.cluster.start(2)
         try world.pass(milliseconds: 2_500)
         try world.cluster.stop(2)
@@ -223,9 +206,9 @@ import Testing
 
     /// Its log would grow by what a start writes, until it is as long as the one that was seen.
     @Test func `an older folder is refused however often it is started`() throws {
-        let (world, _) = try world(10)
+        let (world, _) = try PeerWorld.populated(seed: 10)
         defer { shutdown(world) }
-        let old = image(world, 2)
+        let old = world.image(of: 2)
         let later = world.person("later", cookieAt: 2, accountAt: 2)
         #expect(try world.ingestAll([later.events[0].event], at: 1).allSatisfy { $0 == .ok })
         try world.pass(milliseconds: 2_500)
@@ -233,12 +216,12 @@ import Testing
         world.cluster.setDisk(old, 2)
         for start in 1...20 {
             #expect(throws: NodeError.self, "start \(start)") { try world.cluster.start(2) }
-            world.cluster.setDisk(image(world, 2), 2)
+            world.cluster.setDisk(world.image(of: 2), 2)
         }
     }
 
     @Test func `a running node that meets a later start of itself ends`() throws {
-        let (world, _) = try world(7)
+        let (world, _) = try PeerWorld.populated(seed: 7)
         defer { shutdown(world) }
         let lane = world.cluster.simulator.lane(node: "copy")
         let host = world.cluster.network.host("copy")
@@ -280,7 +263,7 @@ import Testing
 
     /// Its log never ends earlier than it did while it runs: that another has seen more cannot be.
     @Test func `a running node does not end for what cannot have been seen of it`() throws {
-        let (world, _) = try world(7)
+        let (world, _) = try PeerWorld.populated(seed: 7)
         defer { shutdown(world) }
         let lane = world.cluster.simulator.lane(node: "liar")
         let host = world.cluster.network.host("liar")
@@ -315,10 +298,10 @@ import Testing
     }
 
     @Test func `a node that was down hears of a start from the third`() throws {
-        let (world, _) = try world(8)
+        let (world, _) = try PeerWorld.populated(seed: 8)
         defer { shutdown(world) }
         try world.cluster.stop(2)
-        let old = image(world, 2)
+        let old = world.image(of: 2)
         try world.cluster.stop(1)
         try world.cluster.start(2)
         try world.pass(milliseconds: 2_500)

@@ -34,6 +34,23 @@ struct PeerWorld {
 
     var milliseconds: UInt64 { cluster.simulator.nanoseconds / 1_000_000 }
 
+    /// Three nodes that know each other, with a person for every pair of them.
+    static func populated(seed: UInt64) throws -> (PeerWorld, [Person]) {
+        let world = try started(seed: seed)
+        let persons = world.personsEverywhere()
+        for person in persons {
+            let results = try world.ingestAll(person.events.map(\.event), at: 1)
+            #expect(results.allSatisfy { $0 == .ok })
+        }
+        try world.pass(milliseconds: 3_000)
+        return (world, persons)
+    }
+
+    /// What a machine that was shut down has on its disk.
+    func image(of node: Int) -> SimulatedDisk {
+        cluster.disk(node).crash(keeping: { _ in .everything })
+    }
+
     func pass(milliseconds: UInt64) throws {
         try cluster.simulator.run(nanoseconds: milliseconds * 1_000_000, maxSteps: 5_000_000)
     }
