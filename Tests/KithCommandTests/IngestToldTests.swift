@@ -229,13 +229,8 @@ struct IngestToldTests {
         let cluster = try TestCluster(1)
         let plain = try cluster.file("plain", Self.page + "\n")
         let folder = cluster.folder.path
-        let pack = Process()
-        pack.executableURL = URL(fileURLWithPath: "/bin/sh")
-        pack.arguments = [
-            "-c", "gzip -c \(plain) > \(folder)/named.GZ; cp \(folder)/named.GZ \(folder)/bare",
-        ]
-        try pack.run()
-        pack.waitUntilExit()
+        _ = try ChildProcess.shell(
+            "gzip -c \(plain) > \(folder)/named.GZ; cp \(folder)/named.GZ \(folder)/bare")
         let pipe = Pipe()
         pipe.fileHandleForWriting.write(
             try Data(contentsOf: URL(fileURLWithPath: folder + "/bare")))

@@ -35,7 +35,7 @@ enum Built {
 
 /// A run of the program.
 final class Run {
-    let process = Process()
+    let process: ChildProcess
     private let output = Pipe()
     private let complaints: URL
     /// What was read of standard output beyond the lines that were asked for.
@@ -52,44 +52,40 @@ final class Run {
         _ arguments: [String], input: String? = nil, openInput: Pipe? = nil,
         descriptorsMax: Int? = nil, program other: String? = nil, variables: [String: String] = [:]
     ) throws {
-        let program = try #require(other ?? Built.program)
-        if !variables.isEmpty {
-            process.environment = ProcessInfo.processInfo.environment.merging(variables) { $1 }
-        }
+        var program = try #require(other ?? Built.program)
+        var arguments = arguments
         if let descriptorsMax {
-            process.executableURL = URL(fileURLWithPath: "/bin/sh")
             let script = "ulimit -n \(descriptorsMax); exec \"$0\" \"$@\""
-            process.arguments = ["-c", script, program] + arguments
-        } else {
-            process.executableURL = URL(fileURLWithPath: program)
-            process.arguments = arguments
+            arguments = ["-c", script, program] + arguments
+            program = "/bin/sh"
         }
-        process.standardOutput = output
         complaints = FileManager.default.temporaryDirectory
             .appendingPathComponent("kith-test-" + UUID().uuidString)
         _ = FileManager.default.createFile(atPath: complaints.path, contents: nil)
-        process.standardError = try FileHandle(forWritingTo: complaints)
-        if let openInput {
-            process.standardInput = openInput
-            try process.run()
-        } else if let input {
-            let pipe = Pipe()
-            process.standardInput = pipe
-            try process.run()
+        let error = try FileHandle(forWritingTo: complaints)
+        let pipe = openInput ?? input.map { _ in Pipe() }
+        let nothing = try FileHandle(forReadingFrom: URL(fileURLWithPath: "/dev/null"))
+        let stdin = pipe?.fileHandleForReading ?? nothing
+        process = try ChildProcess(
+            program, arguments,
+            environment: ProcessInfo.processInfo.environment.merging(variables) { $1 },
+            input: stdin.fileDescriptor, output: output.fileHandleForWriting.fileDescriptor,
+            error: error.fileDescriptor)
+        // The child's ends are the child's alone: so the others see theirs end.
+        try output.fileHandleForWriting.close()
+        try pipe?.fileHandleForReading.close()
+        if let input, let pipe {
             try pipe.fileHandleForWriting.write(contentsOf: Data(input.utf8))
             try pipe.fileHandleForWriting.close()
-        } else {
-            process.standardInput = FileHandle.nullDevice
-            try process.run()
         }
         DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(Self.secondsMax)) {
             [weak process] in
-            if let process, process.isRunning { kill(process.processIdentifier, SIGKILL) }
+            process?.signal(SIGKILL)
         }
     }
 
     deinit {
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        process.signal(SIGKILL)
         try? FileManager.default.removeItem(at: complaints)  // A file that is gone is as well.
     }
 
@@ -117,15 +113,15 @@ final class Run {
             if more.isEmpty { break }
             rest += more
         }
-        process.waitUntilExit()
+        let end = process.waitUntilExit()
         let error = FileManager.default.contents(atPath: complaints.path) ?? Data()
         return (
-            process.terminationStatus, String(decoding: rest, as: UTF8.self),
+            end.status, String(decoding: rest, as: UTF8.self),
             String(decoding: error, as: UTF8.self)
         )
     }
 
-    func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+    func signal(_ number: Int32) { process.signal(number) }
 }
 
 /// A cluster of one node in a folder of its own, removed at the end.

@@ -154,13 +154,8 @@ struct SurroundingsProcessTests {
 
     /// Whether a test may mount file systems of its own, in a namespace of its own.
     static let canMount: Bool = {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["unshare", "-rm", "true"]
-        process.standardError = FileHandle.nullDevice
-        do { try process.run() } catch { return false }
-        process.waitUntilExit()
-        return process.terminationStatus == 0
+        let end = try? ChildProcess.shell("unshare -rm true 2> /dev/null")
+        return end == ChildProcess.End(isSignal: false, status: 0)
     }()
 
     @Test(.enabled(if: canMount, "needs unshare -rm"))

@@ -59,8 +59,10 @@ final class ClockNote: @unchecked Sendable {
         isAccepted: Bool
     ) async throws(NodeError) -> Seen {
         noted = try await load()
-        if let last = [noted.wall, lastEntry].compactMap({ $0 }).max(), !isAccepted,
-            Self.isBeyond(wall, last, byMoreThan: Self.startMillisMax)
+        // The entries that open groups before the others' clocks are heard are of time 0, and tell
+        // none: they may be all there is where a first start was killed at once.
+        if let last = [noted.wall, lastEntry].compactMap({ $0 }).max(), last > LogTime(0),
+            !isAccepted, Self.isBeyond(wall, last, byMoreThan: Self.startMillisMax)
         {
             mark(.clockTooFarAtStart)
             throw .clock(wall: wall.rawValue, last: last.rawValue)

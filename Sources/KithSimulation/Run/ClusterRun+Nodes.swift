@@ -132,7 +132,7 @@ extension ClusterRun {
             || (keeper.isExcused || cluster.node(number).disk.hasFailed)
                 && failure.map(Self.isOfDisk) ?? true
         cluster.bury(number)
-        if case .clock? = failure, !keeper.hasAcceptedClock {
+        if case .clock(_, let last)? = failure, last > 0, !keeper.hasAcceptedClock {
             // Whoever looks after the node reads that, and says that the clock is right.
             note("n\(number) does not believe its clock")
             keeper.acceptsClock = true

@@ -184,4 +184,23 @@ import Testing
         #expect(try world.refusal(at: 1)?.code == .clock)
         try world.cluster.shutdown()
     }
+
+    /// Its log holds the entries that open its groups, from before the others' clocks were heard:
+    /// none of them tells a time.
+    @Test(arguments: [1, 3])
+    func `a node that is killed soon after its first start comes up again`(nodes: Int) throws {
+        for moment in 0..<60 as Range<UInt64> {
+            var settings = ClusterSettings(seed: UInt64(nodes))
+            (settings.nodeCount, settings.groups) = (nodes, nodes)
+            let cluster = SimulatedCluster(settings)
+            for node in 1...nodes { cluster.begin(node) }
+            while cluster.node(1).life?.node == nil { try cluster.simulator.run(nanoseconds: 20_000) }
+            try cluster.simulator.run(nanoseconds: moment * 100_000)
+            cluster.crash(1) { _ in .everything }
+            cluster.begin(1) { $0.acceptsClock = false }
+            try cluster.awaitStarts()
+            #expect((1...nodes).allSatisfy { cluster.isUp($0) }, "\(moment)")
+            try cluster.shutdown()
+        }
+    }
 }
