@@ -292,20 +292,20 @@ import kith
         #expect(
             tally.text(fileCount: 1, seconds: 0) == """
                 1 file, 1 event in 0 ms
-                  accepted                 1
-                  duplicate                0
-                  refused                  0
-                  ignored (unknown): unknown_namespace 3
-                  ignored email: invalid   1
-                  ignored context: other   1
-                  ignored traits: array    1
-                  ignored traits: text     1
-                  links refused: two_accounts 1
-                  links void: age          1
-                  traits over the limit   44
-                  times moved to arrival   1
-                  names given twice        3
-                  without message id       1
+                  accepted                              1
+                  duplicate                             0
+                  refused                               0
+                  ignored (unknown): unknown_namespace  3
+                  ignored email: invalid                1
+                  ignored context: other                1
+                  ignored traits: array                 1
+                  ignored traits: text                  1
+                  links refused: two_accounts           1
+                  links void: age                       1
+                  traits over the limit                44
+                  times moved to arrival                1
+                  names given twice                     3
+                  without message id                    1
                 """)
         let lines = [LineNote(file: "f", line: 7, reason: nil, text: "t")]
         let json = tally.json(

@@ -7,9 +7,9 @@ internal import KithWire
 ///
 /// Ingest requests are taken in the order sent, a few in work at a time (`IngestFlights`);
 /// everything else is answered beside them, a bounded number at a time. A request of any kind
-/// begins when there is room for its answer (`Outbox`): a client that does not read its answers
-/// stops being read. One that stops in the middle of a frame, or of an answer, is closed after a
-/// while, and one that is idle when its place is needed (`ConnectionPlaces`).
+/// begins when there is room for its answer (`Outbox`): who does not read answers is not read. One
+/// that stops in the middle of a frame, or of an answer, is closed after a while, and one that is
+/// idle when its place is needed (`ConnectionPlaces`).
 actor Connection {
     nonisolated let loop: any Loop
     private let stream: any ByteStream
@@ -454,16 +454,17 @@ actor Connection {
     /// Requests that only a node may send, and only after its greeting.
     private func answerPeer(_ frame: Frame, _ room: AnswerRoom) async -> any WireMessage {
         if frame.type == .peerGreeting {
-            let (answer, isTaken) = await service.peers.greet(frame, from: nodeID)
-            if isTaken {
+            let (answer, greeted) = await service.peers.greet(frame, from: nodeID)
+            switch greeted {
+            case .taken:
                 isPeer = true
                 isPlaced = true
                 outbox.becomeToNode()
                 places.admitNode(number, nodeID, at: service.clock.monotonicNanoseconds())
                 deadlines.setReading(nil)
                 decoder.frameBytesMax = PeerLimits.frameBytesMax
-            } else {
-                service.strangers.note(.otherFile, stream.peer)
+            case .asked: break
+            case .refused: service.strangers.note(.otherFile, stream.peer)
             }
             return answer
         }

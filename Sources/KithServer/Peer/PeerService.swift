@@ -22,36 +22,45 @@ struct PeerService: Sendable {
     /// Milliseconds that a wait may take, whatever the other node says.
     static let waitMillisMax: UInt32 = 10_000
 
+    /// What a greeting makes of who sent it.
+    enum Greeted {
+        /// A node of the cluster, which may ask what nodes ask.
+        case taken
+        /// A start that asks what was heard of its folder, and goes.
+        case asked
+        case refused
+    }
+
     /// Judges the greeting of node `id`: what this node says of its own folder, or an error that
     /// names the first key in which the cluster files differ, or what is wrong with a folder. A
     /// node that greets can be spoken to. `isPeer`: it may ask for more.
     func greet(
         _ frame: Frame, from id: NodeID
-    ) async -> (answer: any WireMessage, isPeer: Bool) {
+    ) async -> (answer: any WireMessage, is: Greeted) {
         do throws(ByteError) {
             let greeting = try PeerGreeting(decoding: frame.payload)
             if let key = introduction.difference(from: greeting) {
                 KithBytes.mark(.peerFileDiffers)
-                return (ErrorReply.fileDiffers(in: key), false)
+                return (ErrorReply.fileDiffers(in: key), .refused)
             }
             guard let peer = peers.first(where: { $0.id == id }) else {
                 let text = "node \(id.rawValue) is not another node of it"
-                return (ErrorReply(code: .wrongCluster, text: text), false)
+                return (ErrorReply(code: .wrongCluster, text: text), .refused)
             }
             guard let word = greeting.folder else {
                 KithBytes.mark(.peerAskedByStart)
                 peer.news.startAsked()
-                return (PeerGreetingReply(folder: await memory.word()), false)
+                return (PeerGreetingReply(folder: await memory.word()), .asked)
             }
             if let refusal = await hear(word.news, of: word.starts, from: id) {
                 if refusal.code == .wrongFolder { peer.news.startRefused(refusal.text) }
-                return (refusal, false)
+                return (refusal, .refused)
             }
             await peer.requests.retryNow()
             await peer.merges.retryNow()
-            return (PeerGreetingReply(folder: await memory.word()), true)
+            return (PeerGreetingReply(folder: await memory.word()), .taken)
         } catch {
-            return (ErrorReply(code: .malformed, text: "greeting: \(error)"), false)
+            return (ErrorReply(code: .malformed, text: "greeting: \(error)"), .refused)
         }
     }
 

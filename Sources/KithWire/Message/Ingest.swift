@@ -27,7 +27,7 @@ public enum IngestItemKind: UInt8, Hashable, Sendable, CaseIterable {
     // else is in, and each event is to count once.
     /// An event that comes again where it is expired: that is not counted yet.
     case provisional = 3
-    /// The same, sent before: what of it was ignored has been counted.
+    /// The same, sent before.
     case provisionalAgain = 4
     /// An event that was expired before, for the last time: what becomes of it is counted.
     case last = 5

@@ -134,7 +134,7 @@ enum IngestCommand: Command {
         return await withTaskGroup(of: Void.self) { group in
             for client in clients { group.addTask { await client.run() } }
             let running = RunningIngest()
-            group.addTask { await obey(watch, running, console) }
+            group.addTask { await obey(watch, running, console, runtime.clock) }
             let result: Result<IngestRun.Outcome, ClientError>
             do throws(ClientError) {
                 let hello = try await hello(of: clients)
@@ -161,20 +161,28 @@ enum IngestCommand: Command {
     }
 
     /// Stops the run at the first signal. One before there is a run, or a second one, ends the
-    /// process at once.
+    /// process at once; but what comes within a moment of the first is the same one, sent to the
+    /// process and to its group, as `timeout` does.
     private static func obey(
-        _ watch: SignalWatch, _ running: RunningIngest, _ console: Console
+        _ watch: SignalWatch, _ running: RunningIngest, _ console: Console, _ clock: any Clock
     ) async {
+        var stoppedAt: UInt64?
         while let signal = await watch.next() {
             guard let run = running.run.withLock({ $0 }) else { _exit(signal.exitCode) }
+            let now = clock.monotonicNanoseconds()
+            if let stoppedAt, now - stoppedAt < sameSignalNanoseconds { continue }
             guard await !run.isStopping else {
                 console.complain(
                     "kith ingest: ended at once; what was under way may or may not be stored")
                 _exit(signal.exitCode)
             }
+            stoppedAt = now
             await run.interrupt()
         }
     }
+
+    /// Nobody presses a key twice in so short a time.
+    private static let sameSignalNanoseconds: UInt64 = 100_000_000
 
     /// Asks every node whether it answers, before anything is sent; what the first one is.
     private static func hello(of clients: [Client]) async throws(ClientError) -> HelloReply {

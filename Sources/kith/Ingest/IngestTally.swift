@@ -109,10 +109,11 @@ package struct IngestTally: Equatable, Sendable {
         where count > 0 {
             rows.append((name, count))
         }
+        let names = max(24, (rows.map(\.0.count).max() ?? 0) + 1)
         let width = rows.map { Words.grouped($0.1).count }.max() ?? 0
         for (name, count) in rows {
             text +=
-                "\n  " + Words.padded(name, to: 24)
+                "\n  " + Words.padded(name, to: names)
                 + Words.padded(Words.grouped(count), to: width, isRight: true)
         }
         if expiredOnArrival > 0 {

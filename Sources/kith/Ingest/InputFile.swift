@@ -94,8 +94,10 @@ final class InputFile {
     /// opened.
     static func byteCount(_ name: String) throws(InputError) -> UInt64? {
         guard name != "-" else { return nil }
-        let file = try open(name)
         var status = stat()
+        // A named pipe is opened once: who writes into it would be gone by the second time.
+        if stat(name, &status) == 0, status.st_mode & S_IFMT == S_IFIFO { return nil }
+        let file = try open(name)
         guard fstat(file.fileDescriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             return nil
         }

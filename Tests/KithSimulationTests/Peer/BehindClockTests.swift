@@ -194,7 +194,9 @@ import Testing
             (settings.nodeCount, settings.groups) = (nodes, nodes)
             let cluster = SimulatedCluster(settings)
             for node in 1...nodes { cluster.begin(node) }
-            while cluster.node(1).life?.node == nil { try cluster.simulator.run(nanoseconds: 20_000) }
+            while cluster.node(1).life?.node == nil {
+                try cluster.simulator.run(nanoseconds: 20_000)
+            }
             try cluster.simulator.run(nanoseconds: moment * 100_000)
             cluster.crash(1) { _ in .everything }
             cluster.begin(1) { $0.acceptsClock = false }
