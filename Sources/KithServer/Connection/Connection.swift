@@ -3,7 +3,7 @@ internal import KithCore
 internal import KithPorts
 internal import KithWire
 
-/// One client's connection: frames in, replies out.
+/// One connection: frames in, replies out.
 ///
 /// Ingest requests are taken in the order sent, a few in work at a time (`IngestFlights`);
 /// everything else is answered beside them, a bounded number at a time. A request of any kind
