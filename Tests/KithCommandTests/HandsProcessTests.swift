@@ -189,11 +189,20 @@ struct HandsProcessTests {
             "other.json",
             #"{"name":"test","replicas":1,"retention":{"anonymousDays":7},"nodes":["#
                 + #"{"id":1,"port":\#(cluster.ports[0])},{"id":2,"port":\#(cluster.ports[1])}]}"#)
-        let run = try Run([
+        let serve = [
             "serve", "--config", other, "--node", "2", "--data",
             cluster.folder.appendingPathComponent("node-2").path,
-        ])
+        ]
+        let refused = try Run(serve).end()
+        #expect(refused.code == 1)
+        #expect(
+            refused.error.contains("node 1 runs with another cluster file: the cluster files of")
+                && refused.error.contains("differ in retention"), "\(refused.error)")
+        // While the other does not answer nobody tells it.
+        cluster.signal(1, SIGSTOP)
+        let run = try Run(serve)
         #expect(run.line() != nil)
+        cluster.signal(1, SIGCONT)
 
         var codes: Set<Int32> = []
         var refusals: [String] = []

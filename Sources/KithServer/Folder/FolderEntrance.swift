@@ -130,6 +130,7 @@ struct FolderEntrance {
             let others = settings.configuration.nodes.filter { $0.id != settings.nodeID }
             let answers = await Self.answers(
                 of: others, settings, ports, millis: PeerHandshake.answerMillisMax)
+            try Self.expectOwnFile(answers)
             try judge(Self.words(answers), by: settings.nodeID)
         case .new, .restored:
             mark(.folderAsks)
@@ -138,6 +139,26 @@ struct FolderEntrance {
                 words.flatMap(\.word.news.words).filter { $0.node == settings.nodeID })
             if !isKnown { try await begun.store(disk: ports.disk, loop: ports.loops[0]) }
         }
+    }
+
+    /// Refuses a start with another cluster file than the others have: by its own retention and
+    /// identity the node would drop and join what they keep. Who comes gives way, unless more nodes
+    /// have its file than have not, itself among them; who does not answer counts for neither.
+    private static func expectOwnFile(_ answers: [Answer]) throws(NodeError) {
+        var agree = 1
+        var differ: [(by: NodeID, why: String)] = []
+        for answer in answers {
+            switch answer.said {
+            case .success: agree += 1
+            case .failure(.refused(let text, code: .wrongCluster)): differ.append((answer.by, text))
+            case .failure: break
+            }
+        }
+        guard let first = differ.first, differ.count >= agree else { return }
+        let code = "\(ErrorCode.wrongCluster): "
+        throw .fileDiffers(
+            from: first.by.rawValue,
+            why: first.why.hasPrefix(code) ? String(first.why.dropFirst(code.count)) : first.why)
     }
 
     /// Whether this folder is the one that others have seen. Whoever is not what this one has seen
@@ -258,7 +279,12 @@ struct FolderEntrance {
                 case .failure(let failure): (answer.by, failure.text)
                 }
             }
-            guard let first = silent.first else { return words }
+            guard let first = silent.first else {
+                // Those that answered before have the same file.
+                let earlier = words.map { Answer($0.by, .success($0.word)) }
+                try Self.expectOwnFile(earlier + answers.filter { Self.words([$0]).isEmpty })
+                return words
+            }
             missing.removeAll { other in !silent.contains { $0.node == other.id } }
             waits.wait(for: silent.map(\.node))
             let now = ports.clock.monotonicNanoseconds()

@@ -26,6 +26,8 @@ public enum NodeError: Error, Sendable, Equatable {
     case nodeNotAsked(node: UInt16, why: String)
     /// The node answers at its address while it is to be started at another port.
     case runsAlready(node: UInt16, address: String)
+    /// That node and at least as many as have this one's cluster file have another; in its words.
+    case fileDiffers(from: UInt16, why: String)
     /// That node has seen this one with another data folder.
     case folderReplaced(seenBy: UInt16, how: FolderDifference)
     /// That node does not take this one's data folder for the one that it has seen; in its words.
@@ -88,6 +90,9 @@ extension NodeError: CustomStringConvertible {
         case .runsAlready(let node, let address):
             return "node \(node) runs already, at \(address): this folder is a copy of its own, or "
                 + "that process must end first; nothing was changed"
+        case .fileDiffers(let node, let why):
+            return "node \(node) runs with another cluster file: \(why); nothing was changed: give "
+                + "this node the file of the others, or, to change it on all, stop them all first"
         case .folderReplaced(let node, let how):
             return "node \(node) has seen this node with another data folder: \(how) "
                 + "(\(Self.drill))"

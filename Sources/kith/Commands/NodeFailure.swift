@@ -26,9 +26,8 @@ enum NodeFailure {
                 + (message == String(cString: strerror(EADDRINUSE))
                     ? "; end the program that has the port, or give another --port" : "")
         case .folderEmpty, .folderNotEmpty, .nothingRestored, .identityMissing, .nodeNotAsked,
-            .runsAlready, .folderReplaced, .folderRefused, .identity, .unknownNode, .otherCluster,
-            .otherHashKey,
-            .logOrder, .entryNotUnderstood, .network, .clock:
+            .runsAlready, .fileDiffers, .folderReplaced, .folderRefused, .identity, .unknownNode,
+            .otherCluster, .otherHashKey, .logOrder, .entryNotUnderstood, .network, .clock:
             error.description
         }
     }

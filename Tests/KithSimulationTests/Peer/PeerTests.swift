@@ -174,22 +174,47 @@ import Testing
         try world.end()
     }
 
-    @Test(arguments: ["hashKey", "groups", "nodes", "retention", "identity"])
-    func `nodes whose cluster files differ refuse each other and say in what`(key: String) throws {
-        let world = PeerWorld(seed: 4)
-        let person = world.person("p", cookieAt: 2, accountAt: 1)
-        world.cluster.begin(1)
-        world.cluster.begin(2) { settings in
-            switch key {
-            case "hashKey": settings.configuration.hashKey = HashKey(k0: 1, k1: 2)
-            case "groups": settings.configuration.groups = 6
-            case "nodes": settings.configuration.nodes.removeLast()
-            case "retention": settings.configuration.retention.clock = .event
-            default: settings.configuration.identity.namespaces[1].identifierClass = .known
-            }
+    private static func change(_ key: String, _ settings: inout NodeSettings) {
+        switch key {
+        case "hashKey": settings.configuration.hashKey = HashKey(k0: 1, k1: 2)
+        case "groups": settings.configuration.groups = 6
+        case "nodes": settings.configuration.nodes.removeLast()
+        case "retention": settings.configuration.retention.anonymousDays = 30
+        default: settings.configuration.identity.alias = .refuse
         }
+    }
+
+    @Test(arguments: ["hashKey", "groups", "nodes", "retention", "identity"])
+    func `a node with another cluster file than the others does not start`(key: String) throws {
+        let world = PeerWorld(seed: 4)
+        world.cluster.begin(1)
         world.cluster.begin(3)
+        let life = world.cluster.begin(2) { Self.change(key, &$0) }
+        try world.cluster.simulator.run(until: { life.end != nil || life.node != nil })
+
+        guard case .fileDiffers(let other, let why)? = life.failure else {
+            Issue.record("\(key): \(String(describing: life.failure))")
+            return
+        }
+        #expect(other != 2 && why.contains(" \(key)"), "\(why)")
+        world.cluster.bury(2)
+        try world.cluster.shutdown()
+    }
+
+    /// Where nobody could tell it at its start.
+    @Test(arguments: ["retention", "identity"])
+    func `nodes whose cluster files differ refuse each other and say in what`(key: String) throws {
+        let world = try PeerWorld.started(seed: 4)
+        let person = world.person("p", cookieAt: 2, accountAt: 1)
+        try world.cluster.stop(2)
+        let until = UInt64(world.milliseconds + 3_000) * 1_000_000
+        for other in ["n1", "n3"] {
+            world.cluster.network.weather.refuse(from: "n2", to: other, until: until)
+            world.cluster.network.weather.refuse(from: other, to: "n2", until: until)
+        }
+        world.cluster.begin(2) { Self.change(key, &$0) }
         try world.cluster.awaitStarts()
+        try world.pass(milliseconds: 5_000)
 
         let reply = try world.ingest(person.events.map(\.event), at: 1)
         let refusal = try world.refusal {
