@@ -20,6 +20,7 @@ actor FolderMemory {
     private nonisolated let loop: any Loop
     private nonisolated let configuration: ClusterConfiguration
     private nonisolated let groups: [Group]
+    private nonisolated let hints: [HintCache]
     private let cell: DurableCell
     private var notes: FolderNotes
     private var isChanged = false
@@ -39,10 +40,11 @@ actor FolderMemory {
         case ownIsWrong(NodeError)
     }
 
-    /// `notes`: those of the folder. `groups`: those that this node leads. Touches nothing yet.
+    /// `notes`: those of the folder. `groups`: those that this node leads. `hints`: what must not
+    /// outlive another node's log. Touches nothing yet.
     init(
         _ settings: NodeSettings, starts: StartList, notes: FolderNotes, groups: [Group],
-        disk: any Disk, loop: any Loop
+        hints: [HintCache], disk: any Disk, loop: any Loop
     ) {
         cell = DurableCell(
             disk: disk, path: FolderNotes.file.path, loop: loop,
@@ -52,6 +54,7 @@ actor FolderMemory {
         self.starts = starts
         self.notes = notes
         self.groups = groups
+        self.hints = hints
         self.loop = loop.forActor()
     }
 
@@ -117,7 +120,12 @@ actor FolderMemory {
             isStart = isStart || isNew
         }
         if notes != before { isChanged = true }
-        if isStart { try await store() }
+        if isStart {
+            // Its log may be another one (`--new`, `--restored`), and where a leaf is rooted is for
+            // the leaf's home to say.
+            for cache in hints { cache.forget() }
+            try await store()
+        }
         return .taken
     }
 

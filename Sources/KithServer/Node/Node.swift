@@ -126,9 +126,10 @@ public actor Node {
             throw error
         }
         for group in groups { await group.open(log) }
+        let hints = ports.loops.map { _ in HintCache(settings.tuning.hints) }
         let folder = FolderMemory(
-            settings, starts: starts, notes: entrance.notes, groups: groups, disk: ports.disk,
-            loop: loop)
+            settings, starts: starts, notes: entrance.notes, groups: groups, hints: hints,
+            disk: ports.disk, loop: loop)
         do throws(NodeError) {
             try await entrance.compare(groups)
         } catch {
@@ -156,13 +157,13 @@ public actor Node {
         return Node(
             settings, ports, log: log, groups: groups, table: table, listener: listener,
             folder: folder, failure: failure, clock: clock, clockNote: clockNote, memory: gate,
-            print: print)
+            hints: hints, print: print)
     }
 
     private init(
         _ settings: NodeSettings, _ ports: NodePorts, log: WriteAheadLog, groups: [Group],
         table: GroupTable, listener: any Listener, folder: FolderMemory, failure: FailureBox,
-        clock: GuardedClock, clockNote: ClockNote, memory: MemoryGate,
+        clock: GuardedClock, clockNote: ClockNote, memory: MemoryGate, hints: [HintCache],
         print: @escaping @Sendable (LogLine) -> Void
     ) {
         self.settings = settings
@@ -174,6 +175,7 @@ public actor Node {
         self.failure = failure
         self.clock = clock
         self.clockNote = clockNote
+        self.hints = hints
         shared = Connection.Shared(
             frames: FrameBudget(bytesMax: settings.ingestBytesMax),
             replies: ReplyRoom(bytesMax: settings.replyBytesMax),
@@ -200,7 +202,6 @@ public actor Node {
             }
             return .there(peer, id)
         }
-        hints = ports.loops.map { _ in HintCache(settings.tuning.hints) }
         let reader = EventReader(
             rules: configuration.identity, key: configuration.hashKey,
             eventBytesMax: Int(settings.limits.eventBytesMax))

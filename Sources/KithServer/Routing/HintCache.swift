@@ -22,6 +22,9 @@ final class HintCache: Sendable {
         for hint in hints { withEntries { $0.learn(hint.leaf, hint.root) } }
     }
 
+    /// Forgets all: each is learnt again by a way that is one node longer.
+    func forget() { state.withLock { $0 = Entries() } }
+
     /// Runs `body` with the entries.
     func withEntries<Result>(_ body: (inout Entries) -> Result) -> Result {
         state.withLock { body(&$0) }

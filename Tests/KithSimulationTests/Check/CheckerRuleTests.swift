@@ -180,7 +180,7 @@ import Testing
     @Test func `totals that are not those of what is there are found`() {
         for path in [
             ("events", "accepted"), ("profiles", "members"), ("merges", "completed"),
-            ("identifiers", "total"),
+            ("identifiers", "total"), ("ignoredIdentifiers", "unknown_namespace"),
         ] {
             var run = Self.story()
             for node in run.final.totals.indices {

@@ -29,6 +29,7 @@ struct SimpleStore {
         var rejected: [String: Int] = [:]
         var expiredOnArrival = 0
         var quarantined = 0
+        var strangers = 0
         var merges = 0
         var refused = 0
         var expired = 0
@@ -114,9 +115,11 @@ struct SimpleStore {
                 time + retention <= wall
             {
                 totals.expiredOnArrival += 1
+                totals.strangers += event.strangers
                 return .expiredOnArrival
             }
             accepted += 1
+            totals.strangers += event.strangers
             if target.isQuarantine { totals.quarantined += 1 }
             let place = person(target) ?? add(Person(space: space))
             persons[place].identifiers[target] = true
@@ -271,6 +274,7 @@ struct SimpleStore {
                 "quarantined": .integer(Int64(totals.quarantined)),
                 "rejectedByReason": map(totals.rejected.mapValues { Int64($0) }),
             ],
+            "ignoredIdentifiers": map(["unknown_namespace": Int64(totals.strangers)]),
             "merges": map([
                 "completed": Int64(totals.merges), "refused": Int64(totals.refused),
             ]),

@@ -10,16 +10,6 @@ import Testing
 
 /// Nodes that begin anew, several at a time and however often they are interrupted.
 @Suite struct NewFolderTests {
-    private func world(_ seed: UInt64) throws -> PeerWorld {
-        let world = try PeerWorld.started(seed: seed)
-        for person in world.personsEverywhere() {
-            let results = try world.ingestAll(person.events.map(\.event), at: 1)
-            #expect(results.allSatisfy { $0 == .ok })
-        }
-        try world.pass(milliseconds: 3_000)
-        return world
-    }
-
     /// Starts the nodes at once, each with an empty volume, and waits until they serve.
     private func beginAnew(_ cluster: SimulatedCluster, _ numbers: [Int]) throws {
         for number in numbers {
@@ -48,7 +38,7 @@ import Testing
 
     @Test(arguments: 1...3 as ClosedRange<UInt64>)
     func `two of three that lost their folders come back together`(seed: UInt64) throws {
-        let world = try world(seed)
+        let world = try PeerWorld.populated(seed: seed).0
         defer { try? world.cluster.shutdown() }
 
         try beginAnew(world.cluster, [1, 2])
@@ -59,8 +49,35 @@ import Testing
         try world.cluster.checkInvariants()
     }
 
+    /// The profile is on node 1, and what led to it from the cookie was on node 2.
+    @Test func `after a node began anew all say the same of what its log knew`() throws {
+        let (world, persons) = try PeerWorld.populated(seed: 5)
+        defer { try? world.cluster.shutdown() }
+        for person in persons {
+            for node in [1, 3] {
+                _ = try world.profile("anonymous_id", person.cookie, at: node)
+            }
+        }
+
+        try beginAnew(world.cluster, [2])
+        try world.pass(milliseconds: 3_000)
+
+        for person in persons {
+            for (namespace, value) in [
+                ("user_id", person.account), ("anonymous_id", person.cookie),
+            ] {
+                let answers = try (1...3).map {
+                    try PeerWorld.counts(try world.profile(namespace, value, at: $0))
+                }
+                #expect(
+                    answers.allSatisfy { $0 == answers[0] },
+                    "\(person.name) \(namespace): \(answers)")
+            }
+        }
+    }
+
     @Test func `a refused start leaves an empty folder an empty one`() throws {
-        let world = try world(4)
+        let world = try PeerWorld.populated(seed: 4).0
         defer { try? world.cluster.shutdown() }
         try world.cluster.stop(2)
         try world.cluster.stop(3)
@@ -78,7 +95,7 @@ import Testing
 
     /// Nobody who starts the node again after that says `--new`.
     @Test func `whenever beginning anew is cut short, a plain start goes on above all`() throws {
-        let world = try world(5)
+        let world = try PeerWorld.populated(seed: 5).0
         defer { try? world.cluster.shutdown() }
         let before = try world.applied(at: 2)
         try world.cluster.stop(2)
