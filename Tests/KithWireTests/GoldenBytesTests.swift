@@ -71,6 +71,7 @@ import Testing
                 "namespacesMax \(PeerLimits.namespacesMax)",
                 "payloadBytesMax \(PeerLimits.payloadBytesMax)",
                 "countMax \(PeerLimits.countMax)",
+                "forwardsMax \(PeerLimits.forwardsMax)",
                 "profileBytesMax \(PeerLimits.profileBytesMax)",
             ])
     }

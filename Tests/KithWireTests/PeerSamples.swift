@@ -75,6 +75,19 @@ extension Sample {
         Sample(
             "peer-heartbeat-reply", 10,
             PeerHeartbeatReply(wall: LogTime(1_767_225_599_250), news: NodeNews(words: []))),
+        Sample(
+            "peer-forwards", 11,
+            PeerForwards(
+                group: GroupID(1), search: 119, step: .scan, cursor: 4096,
+                lost: [
+                    PeerForwards.LostGroup(group: GroupID(0), mark: place),
+                    PeerForwards.LostGroup(group: GroupID(2), mark: .none),
+                ])),
+        Sample(
+            "peer-forwards-reply", 11,
+            PeerForwardsReply.found(
+                [LostForward(leaf: anonymous, version: place, holder: account)], next: 8192)),
+        Sample("peer-forwards-unknown", 12, PeerForwardsReply.unknownSearch),
     ]
 
     /// The values between nodes that no example of the document has.

@@ -11,8 +11,13 @@ extension Mark {
             "an absorb follows Forwards only, and brings the proof of the first: what comes by a hint "
                 + "would lead here, and absorbs take none"
         case .driverRests:
-            "a merge under way holds its group's mark at its seal, so that only a copy is stale whose "
-                + "answer nobody waits for"
+            "only bytes that break the format lead here, and the same program wrote them"
+        case .driverEndedBefore:
+            "a copy of a folder in which a merge is under way that was settled since: runs put back "
+                + "copies that are a few seconds old; tests come here"
+        case .groupWatchGone:
+            "a node would have to start again in the middle of another's search, which has to begin "
+                + "anew then; tests come here"
         case .dropContested, .sealContested:
             "a contested leaf lies in an account's profile: that ends by erasing only, and is sealed "
                 + "by the link between two user ids only"

@@ -1,12 +1,9 @@
 // The branches that a search must come to: each has a name, and a line that says when it is taken.
 //
-// A mark stands in a branch that is rare but has a meaning: a message met a sealed record, a torn
-// tail was cut, a reply came too late. The common way has none. `kith simulate --seeds N` prints
-// which of them a set of runs came to, how often, and which never; a mark that no run of a nightly
-// set comes to is a hole in the search, unless it says why not (`rareBecause`).
+// A mark stands in a branch that is rare but has a meaning; the common way has none.
+// `kith simulate --seeds N` prints which of them a set of runs came to, and which never: such a
+// one is a hole in the search, unless it says why not (`rareBecause`).
 //
-// The name is the case's: `absorbAlreadyTaken` is "absorb.alreadyTaken".
-
 /// A branch that is counted where somebody counts (`MarkBoard`).
 public enum Mark: UInt16, CaseIterable, Sendable {
     // MARK: Absorbing: step 2 of a merge, at the winner
@@ -80,6 +77,12 @@ public enum Mark: UInt16, CaseIterable, Sendable {
     case reopenedEmpty
     /// A reopening of another life of the record: nothing happens.
     case reopenElsewhen
+    /// A Forward of a log that was lost is there again.
+    case restored
+    /// The same, over an older state.
+    case restoreOverOlder
+    /// The record is that Forward, or was sealed again since.
+    case restoreKnown
     /// A release of a leaf that has no record.
     case releaseOfAbsent
     /// A release of a leaf that is a root already.
@@ -112,7 +115,9 @@ public enum Mark: UInt16, CaseIterable, Sendable {
     case driverBackToStart
     /// The leaf sealed into must be released before the absorb.
     case driverReleasesFirst
-    /// Stale or malformed: the merge sits some rounds out.
+    /// The absorb ended in a part of the log that was lost.
+    case driverEndedBefore
+    /// Malformed: the merge sits some rounds out.
     case driverRests
     /// A release came before the forward of its leaf: again later.
     case driverReleaseTooEarly
@@ -304,6 +309,8 @@ public enum Mark: UInt16, CaseIterable, Sendable {
     case groupReadWaits
     /// The log of a group goes on above what a lost one may have had.
     case groupRisen
+    /// A search for lost Forwards has no watch here (any more).
+    case groupWatchGone
     /// Operations that are none were not logged.
     case groupMalformed
     /// Operations about another group's records were not logged.
@@ -402,6 +409,10 @@ public enum Mark: UInt16, CaseIterable, Sendable {
     case folderNew
     /// A start waits for a node that must say what it has heard of this one.
     case folderWaits
+    /// A start searches for Forwards that its log has lost.
+    case forwardsSearched
+    /// The search begins again: a node is silent, or has lost it.
+    case forwardsAskedAgain
     /// A file of the folder was removed while the node ran.
     case folderTakenAway
     /// An empty folder that this start did not make: refused.

@@ -127,6 +127,8 @@ extension NodeFault {
     @inlinable public static var clientRepliesByOrder: NodeFault { NodeFault(32) }
     /// A folder is believed though a start that was seen is none of its, or its log ends earlier.
     @inlinable public static var foldersBelieved: NodeFault { NodeFault(45) }
+    /// After a loss nobody is asked which identifiers have a profile elsewhere.
+    @inlinable public static var forwardsForgotten: NodeFault { NodeFault(49) }
 }
 
 extension NodeFault {
@@ -149,6 +151,7 @@ extension NodeFault {
         "opengate",
         "anyfolder", "provcounts", "linkscount",
         "ignoredagain",
+        "noforwards",
     ]
 
     /// The fault of that name; nil where none has it.

@@ -29,6 +29,10 @@ public struct GroupMachine: Sendable {
     public private(set) var marks: [OperationIndex]
     /// Absorbs from other groups since marks were last logged by themselves.
     public private(set) var absorbsSinceMarks = 0
+    /// Where the log ended before it was lost, while Forwards of the lost part are to be restored.
+    public private(set) var lostAfter: LogIndex?
+    /// Searches of other nodes for Forwards of theirs. No state: of this process only.
+    var watches: [ForwardWatch] = []
     /// How the entry now applied, or the last one, means its time.
     private var clock = EntryClock.wall
 
@@ -129,10 +133,11 @@ public struct GroupMachine: Sendable {
         return fault
     }
 
-    /// Goes on behind `index` as if entries that changed nothing had come up to there. `index` must
-    /// be above the last one applied.
+    /// Goes on behind `index`, after a loss, as if entries that changed nothing had come up to
+    /// there. `index` must be above the last one applied.
     public mutating func skip(to index: LogIndex) {
         precondition(index > applied, "back to \(index.rawValue) from \(applied.rawValue)")
+        if lostAfter == nil { lostAfter = applied }
         applied = index
         updateOwnMark()
     }
@@ -144,6 +149,7 @@ public struct GroupMachine: Sendable {
         /// The operation before is an event, and its run stands.
         var runStands = false
 
+        @discardableResult
         mutating func next() -> OperationIndex {
             defer { ordinal += 1 }
             return OperationIndex(entry: entry, ordinal: ordinal)
@@ -227,6 +233,14 @@ public struct GroupMachine: Sendable {
             }
             return .done
         case .time: return .done
+        case .restore(let forward):
+            step.next()
+            let outcome = shards.machine(forward.leaf.shard).restore(forward)
+            unseal(forward.leaf, shards)
+            return outcome
+        case .restored:
+            lostAfter = nil
+            return .done
         case .answered(let root, let release):
             let context = makeContext(at: step.next(), now: now)
             return shards.machine(root.shard).releaseAnswered(root, release, context)
@@ -310,6 +324,7 @@ public struct GroupMachine: Sendable {
         noteDropped(order.target, shards)
         switch outcome {
         case .absorbed(let parent):
+            if !watches.isEmpty { noteForWatches(order.target, shards) }
             _ = shards.machine(loser.shard).forward(loser, version: version, to: parent, context)
         case .declined:
             _ = shards.machine(loser.shard).reopen(loser, version: version, context)
@@ -329,6 +344,7 @@ public struct GroupMachine: Sendable {
         let context = makeContext(at: step.next(), now: now)
         let outcome = shards.machine(order.target.shard).absorb(order, isLocal: false, context)
         noteDropped(order.target, shards)
+        if !watches.isEmpty { noteForWatches(order.target, shards) }
         return outcome
     }
 

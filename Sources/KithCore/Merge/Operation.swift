@@ -31,6 +31,8 @@ public import KithBytes
 ///     time     (nothing: the stamp, or the entry's own time)
 ///     answered root leaf · leaf · version u64
 ///     reopen   loser leaf · version u64
+///     restore  leaf · version u64 · holder leaf
+///     restored (nothing)
 public enum OperationType: UInt8, Sendable, CaseIterable {
     case event = 1
     case seal = 2
@@ -48,6 +50,8 @@ public enum OperationType: UInt8, Sendable, CaseIterable {
     case time = 14
     case answered = 15
     case reopen = 16
+    case restore = 17
+    case restored = 18
 }
 
 /// An event's operation, decoded: everything about it that can be told without looking at a
@@ -96,6 +100,8 @@ enum Operation: ~Escapable {
     case time
     case answered(root: LeafID, Ledger.Release)
     case reopen(loser: LeafID, version: OperationIndex)
+    case restore(LostForward)
+    case restored
 
     /// Decodes a payload, all of it; that of an event is none.
     @_lifetime(copy payload)
@@ -159,6 +165,8 @@ enum Operation: ~Escapable {
         case .reopen:
             self = .reopen(
                 loser: try reader.leaf(), version: OperationIndex(rawValue: try reader.u64()))
+        case .restore: self = .restore(try LostForward(decoding: &reader))
+        case .restored: self = .restored
         }
         guard reader.isAtEnd else { throw .malformed(offset: reader.offset) }
     }
@@ -169,12 +177,13 @@ enum Operation: ~Escapable {
         case .seal(let order): table.group(of: order.loser) == group
         case .absorb(let order): table.group(of: order.target) == group
         case .release(let order): table.group(of: order.leaf) == group
+        case .restore(let forward): table.group(of: forward.leaf) == group
         case .forward(let leaf, _, _), .contest(let leaf, _, _), .refuse(let leaf, _, _, _, _),
             .erase(let leaf, _, _), .touch(let leaf), .answered(let leaf, _),
             .reopen(let leaf, _):
             table.group(of: leaf) == group
         case .reclaim(let shard, _, _): table.group(of: shard) == group
-        case .marks, .count, .settings, .time: true
+        case .marks, .count, .settings, .time, .restored: true
         }
     }
 }

@@ -9,7 +9,8 @@ extension OperationType {
         switch self {
         case .event, .seal, .absorb, .release, .contest, .refuse, .erase, .touch, .count, .time:
             true
-        case .forward, .reopen, .reclaim, .marks, .settings, .answered: false
+        case .forward, .reopen, .reclaim, .marks, .settings, .answered, .restore, .restored:
+            false
         }
     }
 }

@@ -115,6 +115,14 @@ public struct OperationWriter: Sendable {
         }
     }
 
+    public mutating func restore(_ forward: LostForward) {
+        operation(.restore, Self.noStamp) { forward.encode(into: &$0) }
+    }
+
+    public mutating func restored() {
+        operation(.restored, Self.noStamp) { _ in }
+    }
+
     public mutating func release(_ order: ReleaseOrder) {
         operation(.release, Self.noStamp) { writer in
             writer.leaf(order.leaf)

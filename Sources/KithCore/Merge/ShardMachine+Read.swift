@@ -15,6 +15,18 @@ public enum ReadOutcome: Sendable, Equatable {
 }
 
 extension ShardMachine {
+    /// Every record with a digest of what it holds, for who looks on. O(bytes).
+    public func inspect(_ body: (LeafID, RecordState, UInt64) -> Void) {
+        table.forEachSlot { slot in
+            var writer = ByteWriter()
+            table.exportFacets(slot, into: &writer)
+            if table.hasLedger(slot) { ledger(slot).encode(into: &writer) }
+            let bytes = writer.bytes
+            let digest = unsafe SipHash64.hash(bytes.span.bytes, key: key)
+            body(table.id(slot), table.state(slot), digest)
+        }
+    }
+
     /// Bytes that most profiles fit in.
     private static let profileBytesUsual = 512
 

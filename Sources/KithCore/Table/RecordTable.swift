@@ -83,6 +83,14 @@ public struct RecordTable: ~Copyable, Sendable {
         for slot in 0..<slab.used where slab.isLive(slot) { body(SlotIndex(rawValue: slot)) }
     }
 
+    /// Slots that were ever used, of live records and free ones: those of the slab from 0 on.
+    var slotsUsed: UInt32 { slab.used }
+
+    /// The record in that slot; nil where it is free.
+    func record(atSlot slot: UInt32) -> SlotIndex? {
+        slab.isLive(slot) ? SlotIndex(rawValue: slot) : nil
+    }
+
     func requireLive(_ slot: SlotIndex) {
         precondition(slab.isLive(slot.rawValue), "slot \(slot.rawValue) holds no record")
     }

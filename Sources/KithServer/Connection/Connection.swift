@@ -29,6 +29,8 @@ actor Connection {
     private var frameDeadline: UInt64?
     /// The other side is a node, and its cluster file agrees.
     var isPeer = false
+    /// A node that starts has shown that it is one of this cluster: it may ask what those ask.
+    private var hasAsked = false
     private var isNode = false
     private var nodeID = NodeID(0)
 
@@ -417,7 +419,7 @@ actor Connection {
     }
 
     /// Waits for room for a long answer in place of what it was promised.
-    fileprivate func lengthen(
+    func lengthen(
         _ room: AnswerRoom, to byteCount: Int, until deadline: UInt64
     ) async -> AnswerRoom.Lengthening {
         let former = lengthened[room.number] ?? (room.byteCount, 0)
@@ -463,12 +465,12 @@ actor Connection {
                 places.admitNode(number, nodeID, at: service.clock.monotonicNanoseconds())
                 deadlines.setReading(nil)
                 decoder.frameBytesMax = PeerLimits.frameBytesMax
-            case .asked: break
+            case .asked: hasAsked = true
             case .refused: service.strangers.note(.otherFile, stream.peer)
             }
             return answer
         }
-        guard isPeer else {
+        guard isPeer || hasAsked && frame.type == .peerForwards else {
             return ErrorReply(
                 code: .notHello, text: "a node's first request must be its greeting")
         }
@@ -493,6 +495,7 @@ actor Connection {
         case .peerPerform: min(max(size, Self.promiseBytesMin), Outbox.bytesMax)
         case .get, .peerRead: 2 * Self.promiseBytesMin
         case .stats, .status, .peerTotals, .peerStatus: Outbox.shareBytesMax
+        case .peerForwards: service.peers.forwardsGoal * LostForward.byteCount
         case .peerGreeting, .peerHeartbeat: Int(PeerLimits.greetingBytesMax)
         default: Self.promiseBytesMin
         }
@@ -568,29 +571,5 @@ actor Connection {
         }
         giveBack(outbox.written())
         stream.close()
-    }
-}
-
-/// The room that the answer to a request in work has in the outbox of its connection.
-struct AnswerRoom: Sendable {
-    fileprivate let connection: Connection
-    fileprivate let number: UInt64
-    /// Bytes that it may have.
-    let byteCount: Int
-
-    /// What became of a wait for more room.
-    enum Lengthening {
-        case done
-        /// The connection ends.
-        case ended
-        /// Other clients' long answers had all the room until the deadline.
-        case late
-    }
-
-    /// Waits for room for so many bytes in place of those. What other clients do not take is waited
-    /// for until about `deadline` (nanoseconds of the monotonic clock), what this one does not take
-    /// until its connection ends.
-    func lengthen(to byteCount: Int, until deadline: UInt64) async -> Lengthening {
-        await connection.lengthen(self, to: byteCount, until: deadline)
     }
 }

@@ -8,14 +8,6 @@ extension Group {
     /// Traps where a rule of the group's records is broken. O(records).
     func checkInvariants() { machine.checkInvariants(on: shards) }
 
-    /// Whether there is no record, none was ever counted, and nothing is on its way to the log.
-    /// O(shards).
-    var holdsNothing: Bool {
-        let totals = snapshot()
-        return totals.records == 0 && totals.statistics == Statistics()
-            && consensus.last == machine.applied && unloggedOperations.allSatisfy(\.isEmpty)
-    }
-
     /// Whether there may be any: a record is sealed, or an operation waits for the log. O(1).
     var mayHaveOpenMerges: Bool {
         !machine.sealed.isEmpty || unloggedOperations.contains { !$0.isEmpty }

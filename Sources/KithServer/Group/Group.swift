@@ -47,6 +47,7 @@ actor Group {
     /// them is not waited for.
     var silentGroups: Set<GroupID> = []
     private(set) var isStopped = false
+    private(set) var isRunning = false
     var rate = RateMeter()
     private var isReclaiming = false
     private var reclaimedDay: Int64 = 0
@@ -227,6 +228,7 @@ actor Group {
     /// Appends and applies until `stop`. The entry that opens the term comes first; with one voter
     /// it is what makes this node the leader.
     func run() async {
+        isRunning = true
         var opening = OperationWriter()
         opening.settings(retentionMillis: retentionMillis)
         var first = Pending()

@@ -37,10 +37,12 @@ extension Node {
         return FolderWord(starts: folder.starts, news: NodeNews(words: [own]))
     }
 
-    /// Whether the logs of this node's groups say nothing but that they began. Only where nothing
-    /// of the node runs at the moment. O(shards).
-    public nonisolated func inspectHoldsNothing() -> Bool {
-        groups.allSatisfy { group in group.assumeIsolated { $0.holdsNothing } }
+    /// What the logs of this node's groups hold. Only where nothing of the node runs at the moment.
+    /// O(bytes of records).
+    public nonisolated func inspectRecords() -> OwnRecords {
+        var records = OwnRecords()
+        for group in groups { group.assumeIsolated { records.add($0) } }
+        return records
     }
 
     /// What this node has heard of another's folder; nil where that is nothing. Only where nothing

@@ -55,6 +55,33 @@ extension Node {
         return try result.get()
     }
 
+    /// Has the groups find again what they lost and others know; meanwhile the listener answers
+    /// those that search too.
+    static func restoring(
+        _ groups: [Group], _ settings: NodeSettings, _ ports: NodePorts,
+        _ listener: any Listener, _ word: FolderWord,
+        _ print: @escaping @Sendable (LogLine) -> Void
+    ) async throws(NodeError) {
+        var lost: [Group] = []
+        for group in groups where await group.lacksForwards { lost.append(group) }
+        guard !lost.isEmpty else { return }
+        let waits = StartWaits("which of its identifiers have a profile there")
+        let door = StartingPort(
+            settings: settings, listener: listener, clock: ports.clock, word: word,
+            progress: nil, waits: waits, forwards: ForwardService(groups: groups))
+        let search = ForwardSearch(
+            settings: settings, ports: ports, lost: lost, number: word.starts.newest.id,
+            waits: waits, print: print)
+        let result: Result<Void, NodeError> = await door.answer {
+            do throws(NodeError) {
+                return .success(try await search.run())
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+
     /// The latest log time of the groups; nil before a first start.
     static func logTime(of groups: [Group]) async -> LogTime? {
         var latest: LogTime?

@@ -101,9 +101,10 @@ public actor Node {
         let log: WriteAheadLog
         let lastEntry: LogTime?
         let starts: StartList
+        let word: FolderWord
         do throws(NodeError) {
             entrance = try await hearing(entrance, settings, ports, listener, print)
-            let word = entrance.word(of: settings.nodeID)
+            word = entrance.word(of: settings.nodeID)
             starts = entrance.begin()
             (log, lastEntry) = try await recover(
                 logOptions, settings, ports, listener, word, groups, failure, print)
@@ -148,6 +149,7 @@ public actor Node {
                     throw .log(error)
                 }
             }
+            try await restoring(groups, settings, ports, listener, word, print)
         } catch {
             mark(.nodeFolderNotWritten)
             await listener.close()
@@ -513,7 +515,9 @@ public actor Node {
                 introduction: PeerIntroduction(settings),
                 groups: router.places.map(\.local), peers: peers, memory: folder,
                 onWrongFolder: { [failure] in failure.fail($0) }, clock: ports.clock,
-                guardedClock: clock, nodeID: settings.nodeID, status: { await self.ownStatus() }),
+                guardedClock: clock, forwards: ForwardService(groups: groups),
+                forwardsGoal: settings.tuning.forwardsGoal, nodeID: settings.nodeID,
+                status: { await self.ownStatus() }),
             status: { await self.status() }, strangers: strangers)
     }
 }

@@ -41,6 +41,10 @@ public struct NodeTuning: Sendable {
     public var requestsWaitingMax = PeerLink.waitingMax
     /// Bytes of merges that one part of a round has, or one merge; nil for a share of the round.
     public var mergeBytesGoal: Int?
+    /// Lost Forwards from which on one answer to another node's search looks at no further record.
+    public var forwardsGoal = PeerLimits.forwardsGoal
+    /// Records that one answer looks at.
+    var scanStep = Group.scanStep
     /// The least time between two logged marks of a group, in nanoseconds.
     public var marksNanoseconds = MergeCoordinator.marksNanoseconds
 

@@ -3,6 +3,7 @@
 //
 //   accepted ─▶ Hello ─▶ HelloReply ─▶ Status ─▶ its row, `starting`, with the percentage
 //                                   ├▶ PeerGreeting that only asks ─▶ what its folder remembers
+//                                   ├▶ PeerForwards ─▶ what it knows, once its log is replayed
 //                                   └▶ anything else ─▶ Error `starting`
 //
 // So whoever asks can tell a node that starts from one that is gone, and go on to another
@@ -23,10 +24,12 @@ struct StartingPort: Sendable {
     let clock: any Clock
     /// For nodes that ask what this one has heard of them.
     let word: FolderWord
-    /// Nil while it asks others the same, before its log is opened.
+    /// Nil while it asks others, before its log is opened or after a loss.
     let progress: StartProgress?
     /// Whom it waits for then.
     var waits = StartWaits()
+    /// For nodes that lost their log; nil while this one's is not replayed.
+    var forwards: ForwardService?
 
     /// Connections at a time; for a further one the oldest is closed.
     static let connectionsMax = 64
@@ -113,12 +116,13 @@ struct StartingPort: Sendable {
     private func converse(_ stream: any ByteStream) async {
         var decoder = FrameDecoder()
         var isGreeted = false
+        var hasAsked = false
         while !Task.isCancelled {
             var writer = ByteWriter()
             var goesOn = true
             do throws(FrameError) {
                 while goesOn, let frame = try decoder.next() {
-                    let reply = isGreeted ? reply(to: frame) : greet(frame)
+                    let reply = isGreeted ? await reply(to: frame, &hasAsked) : greet(frame)
                     goesOn = isGreeted || reply is HelloReply
                     isGreeted = true
                     FrameWriter.write(
@@ -160,7 +164,8 @@ struct StartingPort: Sendable {
         }
     }
 
-    private func reply(to frame: Frame) -> any WireMessage {
+    /// `hasAsked`: a node has shown by its greeting that it is one of this cluster.
+    private func reply(to frame: Frame, _ hasAsked: inout Bool) async -> any WireMessage {
         switch frame.type {
         case .status: return StatusReply(map: status.encoded())
         case .peerGreeting:
@@ -171,7 +176,11 @@ struct StartingPort: Sendable {
                 return ErrorReply.fileDiffers(in: key)
             }
             mark(.peerAskedByStart)
+            hasAsked = true
             return PeerGreetingReply(folder: word)
+        case .peerForwards:
+            guard hasAsked, let forwards else { return starting }
+            return await forwards.answer(frame)
         default: return starting
         }
     }

@@ -52,6 +52,25 @@ struct PeerHandshake: Sendable {
         }
     }
 
+    /// One step of a search for lost Forwards, after a greeting.
+    mutating func search(
+        _ request: PeerForwards
+    ) async throws(NetworkError) -> Result<PeerForwardsReply, PeerFailure> {
+        var writer = ByteWriter()
+        FrameWriter.write(request, requestID: 1, into: &writer)
+        try await stream.write(writer.bytes)
+        let answer = try await next()
+        guard let answer, answer.type == .peerForwardsReply else {
+            return .failure(
+                answer.map(PeerLink.refusal) ?? .notSent("it does not speak the protocol"))
+        }
+        do throws(ByteError) {
+            return .success(try PeerForwardsReply(decoding: answer.payload))
+        } catch {
+            return .failure(.notSent("its answer is malformed: \(error)"))
+        }
+    }
+
     private func judge(_ reply: Frame?) -> PeerFailure? {
         guard let reply, reply.type == .helloReply else {
             return reply.map(PeerLink.refusal) ?? .notSent("it does not speak the protocol")
@@ -101,6 +120,22 @@ extension PeerHandshake {
                 -> Result<FolderWord, PeerFailure> in
             if let failure = try await handshake.hello() { return .failure(failure) }
             return try await handshake.greet(nil)
+        }
+    }
+
+    /// What a group of that node knows of Forwards that were lost.
+    static func ask(
+        _ node: ClusterConfiguration.Node, _ request: PeerForwards,
+        _ introduction: PeerIntroduction, _ ports: NodePorts, millis: UInt64
+    ) async -> Result<PeerForwardsReply, PeerFailure> {
+        await once(node, introduction, ports, millis: millis) {
+            (handshake: inout PeerHandshake) async throws(NetworkError)
+                -> Result<PeerForwardsReply, PeerFailure> in
+            if let failure = try await handshake.hello() { return .failure(failure) }
+            if case .failure(let failure) = try await handshake.greet(nil) {
+                return .failure(failure)
+            }
+            return try await handshake.search(request)
         }
     }
 

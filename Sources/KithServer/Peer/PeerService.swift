@@ -15,6 +15,10 @@ struct PeerService: Sendable {
     let onWrongFolder: @Sendable (NodeError) -> Void
     let clock: any Clock
     let guardedClock: GuardedClock
+    /// For nodes that lost their log.
+    let forwards: ForwardService
+    /// About how many of these one answer holds.
+    let forwardsGoal: Int
     /// This node.
     let nodeID: NodeID
     let status: @Sendable () async -> CBORValue
@@ -80,12 +84,12 @@ struct PeerService: Sendable {
         return ErrorReply(code: .shuttingDown, text: "this node is stopping")
     }
 
-    /// Answers any other request of a node. What is asked of the clocks, and how this node is, is
-    /// answered whatever its own clock shows.
+    /// Answers any other request of a node. What is asked of the clocks, how this node is, and
+    /// what it knows of lost Forwards, is answered whatever its own clock shows.
     func answer(
         _ frame: Frame, from id: NodeID, _ room: AnswerRoom
     ) async -> any WireMessage {
-        if frame.type != .peerHeartbeat, frame.type != .peerStatus,
+        if frame.type != .peerHeartbeat, frame.type != .peerStatus, frame.type != .peerForwards,
             let refusal = await guardedClock.refusal(ofEvents: false, of: nodeID)
         {
             return refusal
@@ -97,6 +101,7 @@ struct PeerService: Sendable {
             case .peerPerform: return await perform(try PeerPerform(decoding: frame.payload))
             case .peerRead: return await read(try PeerRead(decoding: frame.payload), room)
             case .peerTotals: return await totals(try PeerTotals(decoding: frame.payload))
+            case .peerForwards: return await forwards.answer(frame)
             case .peerMark: return await mark(try PeerMark(decoding: frame.payload))
             case .peerStatus:
                 _ = try PeerStatus(decoding: frame.payload)

@@ -37,6 +37,10 @@ enum PlantedRules {
         planted(.foldersBelieved) || PlainRules.isKnown(seen, in: starts)
     }
 
+    static func takes(_ step: PeerForwards.Step) -> Bool {
+        !planted(.forwardsForgotten) && PlainRules.takes(step)
+    }
+
     static func reaches(_ end: LogIndex, _ seen: LogIndex) -> Bool {
         planted(.foldersBelieved) || PlainRules.reaches(end, seen)
     }

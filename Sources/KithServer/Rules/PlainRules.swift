@@ -44,6 +44,9 @@ enum PlainRules {
     /// A log that was seen to go so far goes so far.
     static func reaches(_ end: LogIndex, _ seen: LogIndex) -> Bool { end >= seen }
 
+    /// A search is done when all its steps are.
+    static func takes(_ step: PeerForwards.Step) -> Bool { true }
+
     /// A record that points on says nothing but where to.
     static func answer(pointingTo parent: LeafID) -> Group.GroupRead { .moved(to: parent) }
 }

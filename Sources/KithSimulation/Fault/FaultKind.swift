@@ -148,7 +148,7 @@ public enum FaultKind: String, CaseIterable, Sendable {
         case .copiedFolder:
             "a second process of a node starts elsewhere, with a copy of its folder; the node or "
                 + "others know better, so it must end, and the node must not"
-        case .newFolder: "a node that holds nothing yet loses its folder, and is started with --new"
+        case .newFolder: "a node of which others know all loses its folder, is started with --new"
         case .restoredFolder:
             "a node's folder becomes a copy that lacks nothing but starts, and it is started with "
                 + "--restored"

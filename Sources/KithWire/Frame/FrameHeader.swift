@@ -41,12 +41,14 @@ public struct FrameType: RawRepresentable, Hashable, Sendable {
     public static let peerMark = FrameType(rawValue: 0x44)
     public static let peerStatus = FrameType(rawValue: 0x45)
     public static let peerHeartbeat = FrameType(rawValue: 0x46)
+    public static let peerForwards = FrameType(rawValue: 0x47)
     public static let peerGreetingReply = FrameType(rawValue: 0x60)
     public static let peerPerformReply = FrameType(rawValue: 0x61)
     public static let peerReadReply = FrameType(rawValue: 0x62)
     public static let peerTotalsReply = FrameType(rawValue: 0x63)
     public static let peerMarkReply = FrameType(rawValue: 0x64)
     public static let peerHeartbeatReply = FrameType(rawValue: 0x66)
+    public static let peerForwardsReply = FrameType(rawValue: 0x67)
 
     /// The types that are reserved for messages between nodes, requests and replies.
     public static let peerTypes: ClosedRange<UInt8> = 0x40...0x7f

@@ -19,6 +19,10 @@ public enum PeerLimits {
     static let operationsMax = 1 << 19
     /// Finds in one `PeerPerform`; as many findings of the greatest size fit a reply.
     public static let findsMax = 1024
+    /// Lost Forwards that one answer has at most: `forwardsGoal` and those of one record.
+    static let forwardsMax = 128 << 10
+    /// Lost Forwards from which on an answer looks at no further record.
+    public static let forwardsGoal = 8192
     /// Waits in one `PeerPerform`.
     public static let waitsMax = 65_535
     /// Bytes of a reply to `PeerPerform` from which on it leaves answers out: who asked takes what

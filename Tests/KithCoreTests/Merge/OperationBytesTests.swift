@@ -81,7 +81,9 @@ import Testing
     ) throws {
         let bytes = Self.operation(type.rawValue, payload: [1, 2, 3])
 
-        let own: [OperationType] = [.forward, .reopen, .reclaim, .marks, .settings, .answered]
+        let own: [OperationType] = [
+            .forward, .reopen, .reclaim, .marks, .settings, .answered, .restore, .restored,
+        ]
         if own.contains(type) {
             #expect(throws: ByteError.unknownTag(type.rawValue, offset: 0)) {
                 _ = try OperationWriter(checking: bytes.span.bytes, count: 1)
@@ -93,7 +95,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [0, 17, 255] as [UInt8])
+    @Test(arguments: [0, 19, 255] as [UInt8])
     func `an unknown type is refused at its place`(_ type: UInt8) {
         let bytes = Self.operation(14, payload: []) + Self.operation(type, payload: [9])
 

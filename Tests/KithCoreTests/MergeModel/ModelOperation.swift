@@ -72,7 +72,7 @@ extension Model {
                 operation.other = index(try reader.leaf())
                 try reader.skip(2)
                 operation.version = try reader.u64()
-            case .forward:
+            case .forward, .restore:
                 operation.record = index(try reader.leaf())
                 operation.version = try reader.u64()
                 operation.other = index(try reader.leaf())
@@ -97,7 +97,7 @@ extension Model {
                 operation.leaf = index(try reader.leaf())
             case .touch, .answered:
                 operation.record = index(try reader.leaf())
-            case .reclaim, .marks, .count, .settings, .time:
+            case .reclaim, .marks, .count, .settings, .time, .restored:
                 break
             }
         } catch {

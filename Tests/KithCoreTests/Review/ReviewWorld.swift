@@ -18,7 +18,9 @@ final class ReviewWorld: ShardAccess {
     var now: Int64 = 20_000 * ReviewWorld.day
     /// Groups that answer `overloaded`.
     var overloaded: Set<Int> = []
-    private let machines: [ShardMachine]
+    /// Who waits for a sealed record has its merge driven; else it is told at once.
+    var drivesWaits = true
+    private var machines: [ShardMachine]
 
     init(groups count: Int, rules: IdentityRules = .standard, key: HashKey = EventFixture.key) {
         table = GroupTable(groupCount: count)
@@ -90,7 +92,7 @@ final class ReviewWorld: ShardAccess {
                 machine($0.record.shard).find(
                     $0.leaf, other: $0.other, at: $0.record, proof: $0.proof, context)
             }
-            for leaf in part.waits { drive(until: leaf) }
+            if drivesWaits { for leaf in part.waits { drive(until: leaf) } }
             round.parts[index].answer = .answered(
                 operations: outcomes, finds: finds, waits: part.waits.map { !isSealed($0) },
                 token: groups[index].applied)
@@ -126,12 +128,17 @@ final class ReviewWorld: ShardAccess {
     func drive(until leaf: LeafID? = nil, rounds: Int = 50) -> Bool {
         for _ in 0..<rounds {
             if let leaf, !isSealed(leaf) { return true }
-            for index in drivers.indices {
+            for index in drivers.indices where !overloaded.contains(index) {
                 let round = drivers[index].nextRound(&groups[index], on: self)
                 guard !round.isEmpty else { continue }
                 var answered = round
                 for part in answered.parts.indices where !answered.parts[part].isEmpty {
                     let asked = answered.parts[part]
+                    if overloaded.contains(part) {
+                        answered.parts[part].answer = .overloaded(retryAfterMillis: 5)
+                        _ = drivers[index].take(answered.parts[part])
+                        continue
+                    }
                     let outcomes = asked.operations.isEmpty ? [] : log(part, asked.operations)
                     answered.parts[part].answer = .answered(
                         operations: outcomes, finds: [], waits: asked.waits.map { !isSealed($0) },
@@ -141,6 +148,17 @@ final class ReviewWorld: ShardAccess {
             }
         }
         return leaf.map { !isSealed($0) } ?? true
+    }
+
+    /// Takes the group's log away: what is left goes on above all that it had in use.
+    func lose(_ group: Int) {
+        for shard in table.shards(of: GroupID(UInt16(group))) {
+            machines[Int(shard.rawValue)] = ShardMachine(id: shard, key: key)
+        }
+        let end = groups[group].applied
+        groups[group] = GroupMachine(group: GroupID(UInt16(group)), table: table)
+        groups[group].skip(to: LogIndex(end.rawValue + 1_000))
+        drivers[group] = MergeDriver(group: GroupID(UInt16(group)), table: table)
     }
 
     // MARK: Events
