@@ -358,14 +358,24 @@ public actor Node {
         }
     }
 
-    /// Closes connections whose client owes something for too long. O(connections).
+    /// Closes connections whose client owes something for too long, or, while others wait for room,
+    /// sends a large frame too slowly. O(connections).
     private func closeOverdue() {
         let now = ports.clock.monotonicNanoseconds()
-        for connection in shared.places.all where connection.isOverdue(at: now) {
-            mark(.nodeClientOverdue)
-            strangers.note(.overdue, connection.peer)
-            connection.close()
+        let all = shared.places.all
+        for connection in all where connection.isOverdue(at: now) { close(connection, .overdue) }
+        let missing = shared.frames.missingBytes
+        guard missing > 0 else { return }
+        let rest = all.filter { !$0.isOverdue(at: now) }
+        for place in FramePace.givingWay(rest.map(\.pace), missingBytes: missing, at: now) {
+            close(rest[place], .slow)
         }
+    }
+
+    private func close(_ connection: Connection, _ reason: StrangerNews.Reason) {
+        mark(.nodeClientOverdue)
+        strangers.note(reason, connection.peer)
+        connection.close()
     }
 
     /// Tells all other nodes what this one's clock shows and how far its log is, and hears the same
