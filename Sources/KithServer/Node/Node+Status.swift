@@ -133,6 +133,11 @@ extension Node {
         if let room { problems.append("\(room) on its disk") }
         if memory.isFull { problems.append(memoryProblem) }
         if let text = time.text { problems.append("clock: \(text)") }
+        if time.standing == .astray {
+            row.append(("refuses", .text("all")))
+        } else if time.standing == .refusesEvents || room != nil || memory.isFull {
+            row.append(("refuses", .text("events")))
+        }
         if !problems.isEmpty { row.append(("problem", .text(problems.joined(separator: "; ")))) }
         let places = shared.places.counts
         row += [
