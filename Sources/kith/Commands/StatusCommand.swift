@@ -47,7 +47,7 @@ enum StatusCommand: Command {
             isCheck: arguments.has("check"))
         guard arguments.has("watch") else {
             return try NodeChoice(arguments).use("status", console) { client, _ in
-                let answer = try view.render(try await client.status(), console)
+                let answer = view.render(try await status(of: client), console)
                 console.print(answer.text)
                 return view.isCheck && answer.hasProblem ? .failed : .done
             }
@@ -59,7 +59,7 @@ enum StatusCommand: Command {
             while true {
                 let text: String
                 do {
-                    text = try view.render(try await client.status(), console).text
+                    text = view.render(try await status(of: client), console).text
                 } catch let error as ClientError {
                     // A node that comes back is shown again.
                     text = "kith status: \(Words.printable(error.description))"
@@ -70,6 +70,10 @@ enum StatusCommand: Command {
         }
     }
 
+    private static func status(of client: Client) async throws(ClientError) -> CBORValue {
+        try await MapAnswer.read(try await client.status(), of: "status", client)
+    }
+
     /// How an answer is shown.
     private struct View: Sendable {
         let isJSON: Bool
@@ -77,9 +81,8 @@ enum StatusCommand: Command {
         let isCheck: Bool
 
         func render(
-            _ bytes: [UInt8], _ console: Console
-        ) throws(ByteError) -> (text: String, hasProblem: Bool) {
-            let map = try CBORValue(decoding: bytes.span.bytes)
+            _ map: CBORValue, _ console: Console
+        ) -> (text: String, hasProblem: Bool) {
             let style = Style(isOn: console.hasColours)
             guard let status = StatusText(map, style) else {
                 // A node of another version: what it says, as it says it.
