@@ -210,6 +210,7 @@ import kith
                 "c   3 of 3 nodes up, 1 refusing all, 1 taking no events   "
                     + "4 of 4 groups up, 2 refusing all   "), "\(head)")
         #expect(!text.contains("refuses"))
+        for line in status.text(width: 60).split(separator: "\n") { #expect(line.count <= 60) }
         let coloured = try #require(StatusText(value, Style(isOn: true)))
         #expect(!coloured.text(width: nil).contains("\u{1b}[32m"), "nothing is green")
     }

@@ -22,6 +22,8 @@ enum StatusCommand: Command {
                 + "system counts for the whole process. disk used: segments of the log. disk free: what "
                 + "is left on that file system; below 256 MiB events are refused. conns: connections at "
                 + "the moment.",
+            "A node that is up may refuse all, where its clock is wrong, or events: the first line "
+                + "counts those apart, and the problems say why.",
             "Groups: leader: the node that holds it. events/s: of the last five seconds. sealed: merges on "
                 + "their way; many for long wait for a node that is down. pending: bytes that wait for "
                 + "the log; near 6 MiB clients are told to come back later. waiting: requests that wait "
