@@ -178,8 +178,9 @@ extension Client {
         return try result.get()
     }
 
-    /// Ends the connection: a node whose reply makes no sense is not asked again.
-    func broken(_ message: String) -> ClientError {
+    /// Ends the connection: a node whose reply makes no sense is not asked again. The error names
+    /// it.
+    public func broken(_ message: String) -> ClientError {
         let error = ClientError.protocolError(address: addressText, message: message)
         link?.stream.close()
         return error

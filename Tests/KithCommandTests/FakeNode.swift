@@ -32,13 +32,19 @@ final class FakeNode: Sendable {
     let port: UInt16
     private let listener: Int32
     private let limits: WireLimits
+    /// What it answers to `stats` and `status`, and as the profile of everybody.
+    private let map: [UInt8]?
     private let state: Mutex<(script: [Reaction], batches: [[UInt8]])>
 
     var address: String { "127.0.0.1:\(port)" }
 
-    /// Listens. The reactions are to one batch after the other; all later ones are taken.
-    init(_ script: [Reaction], limits: WireLimits = WireLimits()) throws {
+    /// Listens. The reactions are to one batch after the other; all later ones are taken. `map` is
+    /// what it says to who asks.
+    init(
+        _ script: [Reaction], limits: WireLimits = WireLimits(), map: [UInt8]? = nil
+    ) throws {
         state = Mutex((script, []))
+        self.map = map
         self.limits = limits
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
@@ -164,6 +170,12 @@ final class FakeNode: Sendable {
                         token: SessionToken(), results: Array(repeating: result, count: count)),
                     requestID: id, into: &writer)
             }
+        case .stats where map != nil:
+            FrameWriter.write(StatsReply(map: map ?? []), requestID: id, into: &writer)
+        case .status where map != nil:
+            FrameWriter.write(StatusReply(map: map ?? []), requestID: id, into: &writer)
+        case .get where map != nil:
+            FrameWriter.write(ProfileReply(profile: map), requestID: id, into: &writer)
         default: return true
         }
         return nil

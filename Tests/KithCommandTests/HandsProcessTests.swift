@@ -164,6 +164,42 @@ struct HandsProcessTests {
         #expect(narrow.contains("--wide shows all") && !wide.contains("--wide"))
     }
 
+    /// An empty map, a nest of a hundred arrays, an end without a beginning, half of the totals.
+    private static let noTotals: [[UInt8]] = [
+        [0xa0], [UInt8](repeating: 0x81, count: 100) + [0], [0xff],
+        (["profiles": ["total": 1, "members": 1, "anonymous": 0]] as CBORValue).encoded(),
+    ]
+
+    @Test(arguments: noTotals, [[], ["--json"]])
+    func `an answer that is no totals is refused, and the node is named`(
+        _ answer: [UInt8], _ options: [String]
+    ) throws {
+        let node = try FakeNode([], map: answer)
+
+        let stats = try Run(["stats", "--node", node.address] + options).end()
+
+        #expect(stats.code == 1)
+        #expect(stats.output.isEmpty)
+        #expect(
+            stats.error.contains("node \(node.address) does not speak the protocol: its answer"),
+            "\(stats.error)")
+    }
+
+    @Test(arguments: noTotals.prefix(3))
+    func `a status and a profile that cannot be read name the node`(_ answer: [UInt8]) throws {
+        let node = try FakeNode([], map: answer)
+
+        for command in [["status"], ["status", "--check"], ["get", "user_id:u"]] {
+            let result = try Run(command + ["--node", node.address]).end()
+
+            #expect(result.code == 1)
+            #expect(result.output.isEmpty)
+            #expect(
+                result.error.contains("node \(node.address) does not speak the protocol"),
+                "\(result.error)")
+        }
+    }
+
     // MARK: Load
 
     @Test func `bench ingest asks for a space of its own unless there are no events yet`() throws {

@@ -370,6 +370,30 @@ struct HeldLinesProcessTests {
         try pipe.fileHandleForWriting.close()
     }
 
+    /// `timeout` sends its signal to the process, and then to the group that the process is in.
+    @Test(arguments: [SIGINT, SIGTERM])
+    func `one signal that comes twice within a moment is one`(_ signal: Int32) throws {
+        let node = try FakeNode([.keepSilent])
+        let pipe = Pipe()
+        let ingest = try Run(
+            ["ingest", "-", "--json", "--patience", "2", "--node", node.address], openInput: pipe)
+        pipe.fileHandleForWriting.write(Data((Self.old + "\n").utf8))
+        while node.batches.isEmpty { usleep(10_000) }
+
+        ingest.signal(signal)
+        // The first one is taken by then: two at once may be one to the kernel.
+        usleep(20_000)
+        ingest.signal(signal)
+        usleep(300_000)
+        #expect(ingest.process.isRunning, "it waits for what is under way")
+
+        ingest.signal(signal)
+        let result = ingest.end()
+        #expect(result.code == 128 + signal)
+        #expect(result.error.contains("ended at once"), "\(result.error)")
+        try pipe.fileHandleForWriting.close()
+    }
+
     @Test(arguments: [SIGINT, SIGTERM])
     func `a second signal ends it at once, and that is said`(_ signal: Int32) throws {
         let node = try FakeNode([.keepSilent])

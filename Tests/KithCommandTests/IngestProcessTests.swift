@@ -87,6 +87,48 @@ struct IngestProcessTests {
         #expect(result.summary["unknown"] == 1)
     }
 
+    private static func namedPipe(_ folder: URL) throws -> String {
+        let path = folder.appendingPathComponent("events").path
+        try #require(mkfifo(path, 0o600) == 0, "errno \(errno)")
+        return path
+    }
+
+    @Test func `events come from a named pipe`() throws {
+        let node = try TestNode()
+        let path = try Self.namedPipe(node.folder)
+        let script = #"printf '%s\n' "$1" "$1" > "$0""#
+        let writer = try Run(["-c", script, path, Self.page], program: "/bin/sh")
+
+        let ingest = try Run(["ingest", path, "--json", "--node", node.address])
+        let guardian = DispatchWorkItem { [process = ingest.process] in process.signal(SIGKILL) }
+        DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(30), execute: guardian)
+        let result = ingest.end()
+        guardian.cancel()
+
+        #expect(result.code == 0, "\(result.error)")
+        #expect(try JSONTranscoder.tree(Array(result.output.utf8))["accepted"] == 2)
+        if result.code != 0 { writer.signal(SIGKILL) }
+        #expect(writer.end().code == 0, "what it wrote was read to its end")
+    }
+
+    /// Who opens one to look waits for somebody who writes, and leaves them alone with the rest.
+    @Test func `a named pipe is not opened before it is read`() throws {
+        let folder = FileManager.default.temporaryDirectory
+            .appendingPathComponent("kith-pipe-" + UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = try Self.namedPipe(folder)
+
+        // Nobody listens there, and nobody writes into the pipe.
+        let ingest = try Run(["ingest", path, "--patience", "1", "--node", "127.0.0.1:1"])
+        let guardian = DispatchWorkItem { [process = ingest.process] in process.signal(SIGKILL) }
+        DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(30), execute: guardian)
+        let result = ingest.end()
+        guardian.cancel()
+
+        #expect(result.code == 4, "\(result.error)")
+    }
+
     @Test func `an ingest from an open pipe ends by itself when the cluster is gone`() throws {
         let node = try TestNode()
         let pipe = Pipe()

@@ -298,6 +298,19 @@ struct SurroundingsProcessTests {
         #expect(end.error.contains("disk: less than 256 MiB are free"), "\(end.error)")
     }
 
+    @Test func `a data folder that is moved away is told as that, and not as a full disk`() throws {
+        let node = try TestNode()
+        let data = node.folder.appendingPathComponent("data")
+        try FileManager.default.moveItem(
+            at: data, to: node.folder.appendingPathComponent("elsewhere"))
+
+        let end = try #require(node.run).end()
+
+        #expect(end.code == 1)
+        #expect(end.error.contains("was removed, moved or cut short"), "\(end.error)")
+        #expect(!end.error.contains("disk:"), "\(end.error)")
+    }
+
     // MARK: A start that takes its time
 
     @Test func `a node that replays its log says so at its port, and how far it is`() throws {

@@ -187,6 +187,34 @@ import kith
         #expect(text.hasSuffix("columns that did not fit are\nleft out; --wide shows all"))
     }
 
+    @Test func `a node that refuses is not called up without a word, nor are its groups`() throws {
+        let value: CBORValue = [
+            "nodes": [
+                ["id": 1, "state": "up"],
+                ["id": 2, "state": "up", "refuses": "all", "problem": "clock: it is wrong"],
+                ["id": 3, "state": "up", "refuses": "events", "problem": "memory: it is full"],
+            ],
+            "groups": [
+                ["group": 0, "leader": 1, "state": "up"], ["group": 1, "leader": 2, "state": "up"],
+                ["group": 2, "leader": 2, "state": "up"], ["group": 3, "state": "up"],
+            ],
+            "cluster": "c",
+        ]
+        let status = try #require(StatusText(value, Style(isOn: false)))
+
+        let text = status.text(width: nil)
+
+        let head = text.prefix { $0 != "\n" }
+        #expect(
+            head.hasPrefix(
+                "c   3 of 3 nodes up, 1 refusing all, 1 taking no events   "
+                    + "4 of 4 groups up, 2 refusing all   "), "\(head)")
+        #expect(!text.contains("refuses"))
+        for line in status.text(width: 60).split(separator: "\n") { #expect(line.count <= 60) }
+        let coloured = try #require(StatusText(value, Style(isOn: true)))
+        #expect(!coloured.text(width: nil).contains("\u{1b}[32m"), "nothing is green")
+    }
+
     @Test func `a status without problems has none, and what is no status is none`() throws {
         let well: CBORValue = [
             "nodes": [["id": 1, "state": "up"]], "groups": [["group": 0, "state": "up"]],

@@ -29,15 +29,6 @@ extension Connection {
         }
     }
 
-    /// While what is under way needs the memory reserve, a client's large frame is not begun: its
-    /// events would be refused.
-    func expectMemory(for byteCount: Int) throws(FrameError) {
-        guard !isPeer, byteCount > FrameBudget.smallFrameBytes, MemoryReserve.isSpent else {
-            return
-        }
-        throw .noMemory(byteCount: byteCount)
-    }
-
     private func finish(
         _ request: Request, _ flight: IngestFlights.Flight, _ reply: any WireMessage
     ) {

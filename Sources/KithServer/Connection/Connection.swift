@@ -18,15 +18,15 @@ actor Connection {
     let pool: LoopPool
     /// What `places` knows it by.
     private var number: UInt64 = 0
-    private var decoder = FrameDecoder()
+    var decoder = FrameDecoder()
     var flights = IngestFlights()
     let hints: HintCache
-    private var isGreeted = false
+    var isGreeted = false
     /// It has a place as what it is.
-    private var isPlaced = false
+    var isPlaced = false
     nonisolated let deadlines: ConnectionDeadlines
     /// By when the frame that has begun must be whole.
-    private var frameDeadline: UInt64?
+    var frameDeadline: UInt64?
     /// The other side is a node, and its cluster file agrees.
     var isPeer = false
     /// A node that starts has shown that it is one of this cluster: it may ask what those ask.
@@ -35,13 +35,15 @@ actor Connection {
     private var nodeID = NodeID(0)
 
     /// The node's, for all connections.
-    private let budget: FrameBudget
+    let budget: FrameBudget
     /// The same for long answers.
-    private let replyBudget: FrameBudget
+    let replyBudget: FrameBudget
     /// What was taken for the frame that has begun.
-    private var charge = 0
+    var charge = 0
+    /// What there was of it when that was taken.
+    var chargedAtBytes = 0
     /// The wait for that; nil where there is none.
-    private var frameTurn: FrameBudget.Turn?
+    var frameTurn: FrameBudget.Turn?
 
     var ingestQueue: [Request] = []
     var ingestBell = Doorbell()
@@ -149,6 +151,9 @@ actor Connection {
     /// Whether the client has owed something for longer than it may.
     nonisolated func isOverdue(at now: UInt64) -> Bool { deadlines.isOverdue(at: now) }
 
+    /// How its large frame in parts comes along; nil where it has none.
+    nonisolated var pace: FramePace? { deadlines.pace }
+
     /// What closing it would break.
     nonisolated func burden(
         at now: UInt64
@@ -217,13 +222,14 @@ actor Connection {
             do throws(FrameError) {
                 while let frame = try decoder.next() {
                     frameDeadline = nil
+                    deadlines.endFrame()
                     await takeCharge(FrameHeader.byteCount + frame.payload.byteCount)
                     var request = Request(frame: frame, charge: charge)
                     charge = 0
                     guard await take(&request, &tasks) else { return giveBack(request.charge) }
                 }
                 try expectMemory(for: decoder.frameByteCount ?? 0)
-                await takeCharge(decoder.frameByteCount ?? 0)
+                await expectFrame()
             } catch {
                 let code = ErrorCode(error)
                 if case .noMemory = error {
@@ -236,47 +242,6 @@ actor Connection {
                 return
             }
         }
-    }
-
-    /// Bytes to ask for: those that the frame in parts lacks, since room is taken for it, else what
-    /// is small enough to need no room.
-    private var readGoal: Int {
-        guard isGreeted else { return Int(WireLimits.helloFrameBytesMax) }
-        let missing = (decoder.frameByteCount ?? 0) - decoder.bufferedByteCount
-        return min(Self.readBytes, max(FrameBudget.smallFrameBytes, missing))
-    }
-
-    /// Waits for room for the frame that has begun, unless it has some. What a node of the cluster
-    /// sends is what clients' frames wait for, so it must not wait for them. Nothing is taken where
-    /// the connection ends first.
-    private func takeCharge(_ byteCount: Int) async {
-        guard charge == 0, !isPeer, byteCount > FrameBudget.smallFrameBytes else { return }
-        if budget.isShort(of: byteCount) { mark(.connectionBudgetWaits) }
-        let turn = budget.nextTurn()
-        frameTurn = turn
-        deadlines.beginWait(at: service.clock.monotonicNanoseconds())
-        charge = await budget.take(byteCount, in: turn) ?? 0
-        deadlines.endWait(at: service.clock.monotonicNanoseconds())
-        frameTurn = nil
-        frameDeadline = nil  // it begins again: until now the node did not read
-    }
-
-    func giveBack(_ charge: Int) { budget.give(charge) }
-
-    private func giveBack(_ charges: Outbox.Charges) {
-        budget.give(charges.frames)
-        replyBudget.give(charges.replies)
-    }
-
-    /// Before a read: a client in the middle of a frame owes the rest.
-    private func expectRest() {
-        guard isPlaced else { return }
-        guard decoder.bufferedByteCount > 0 else { return deadlines.setReading(nil) }
-        let deadline =
-            frameDeadline
-            ?? service.clock.monotonicNanoseconds() &+ ConnectionDeadlines.frameNanosecondsMax
-        frameDeadline = deadline
-        deadlines.setReading(deadline)
     }
 
     /// False where the connection must end.

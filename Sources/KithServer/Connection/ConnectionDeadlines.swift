@@ -9,7 +9,8 @@
 // A client between two frames may be silent as long as its place is not needed
 // (`ConnectionPlaces`). One that says it is a node owes its greeting by the time of the `Hello`.
 // The rest of a frame is owed only while the node reads: time in which it waits itself, for the log
-// or for room, is not held against the client. The node looks at all connections once a second,
+// or for room, is not held against the client. While others wait for room, a large frame is owed
+// step by step (`FramePace`). The node looks at all connections once a second,
 // since a timer each would cost more than what it guards against.
 
 internal import Synchronization
@@ -23,6 +24,11 @@ final class ConnectionDeadlines: Sendable {
     private let inWork = Atomic<Int>(0)
     /// For room for the frame that has begun.
     private let isWaiting = Atomic<Bool>(false)
+    /// Bytes of the large frame in parts that holds room; 0 where there is none.
+    private let room = Atomic<Int>(0)
+    /// See `FramePace`.
+    private let restBytes = Atomic<Int>(0)
+    private let receivedBytes = Atomic<Int>(0)
 
     /// For the `Hello`, from the moment a connection is accepted.
     static let helloNanosecondsMax: UInt64 = 5_000_000_000
@@ -47,6 +53,30 @@ final class ConnectionDeadlines: Sendable {
     /// By when the client has to have taken what is being written; nil where nothing is.
     func setWriting(_ deadline: UInt64?) {
         writing.store(deadline ?? .max, ordering: .relaxed)
+    }
+
+    /// What has come of a large frame in parts that holds room.
+    func setFrame(room: Int, restBytes: Int, receivedBytes: Int) {
+        self.receivedBytes.store(receivedBytes, ordering: .relaxed)
+        self.restBytes.store(restBytes, ordering: .relaxed)
+        self.room.store(room, ordering: .relaxed)
+    }
+
+    /// There is none any more.
+    func endFrame() { room.store(0, ordering: .relaxed) }
+
+    /// How a large frame in parts comes along; nil where there is none, or it is the node that does
+    /// not go on. A client that does not take its answers, so that it is not read on, sends none.
+    var pace: FramePace? {
+        let room = room.load(ordering: .relaxed)
+        let rest = reading.load(ordering: .relaxed)
+        let answers = writing.load(ordering: .relaxed)
+        guard room > 0, rest != .max || answers != .max else { return nil }
+        return FramePace(
+            room: room, restBytes: restBytes.load(ordering: .relaxed),
+            receivedBytes: receivedBytes.load(ordering: .relaxed),
+            since: rest != .max
+                ? rest &- Self.frameNanosecondsMax : answers &- Self.writeNanosecondsMax)
     }
 
     func isOverdue(at now: UInt64) -> Bool {

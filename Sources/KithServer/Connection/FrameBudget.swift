@@ -1,18 +1,20 @@
 // The bytes of large frames that a node holds at a time, over all its connections.
 //
-//   length field read ──▶ take(bytes) ──▶ the rest is read ──▶ in line, in work ──▶ give(bytes)
+//   64 KiB of it read ──▶ take(bytes) ──▶ the rest is read ──▶ in line, in work ──▶ give(bytes)
 //                          │      ▲
 //                          └─wait─┘ first come, first served; nothing is read from that socket
 //                             └──▶ withdrawn, or over its deadline: nothing is taken
 //
-// A frame is charged whole, before its body is read: charged as it arrives, frames in parts could
-// fill the budget with none of them able to become whole. A connection that waits holds whole
+// A frame is charged whole, before the rest of it is read: charged as it arrives, frames in parts
+// could fill the budget with none of them able to become whole. A connection that waits holds whole
 // frames only, which are answered whatever it waits for, so there is no circle. A frame that stays
-// in parts ends with its deadline (`ConnectionDeadlines`).
+// in parts ends with its deadline (`ConnectionDeadlines`), and sooner while others wait
+// (`FramePace`).
 //
 // Small frames are not charged and never wait: whoever fills the budget cannot keep them out. What
-// they take is bounded by the connection. Frames from nodes of the cluster are not charged either:
-// they are what frames of clients, here or elsewhere, wait for.
+// they take is bounded by the connection; the first 64 KiB of a large frame are no more than that,
+// so who claims one and sends none of it holds no room. Frames from nodes of the cluster are not
+// charged either: they are what frames of clients, here or elsewhere, wait for.
 
 internal import Synchronization
 
@@ -67,6 +69,13 @@ final class FrameBudget: Sendable {
     /// Whether a frame of so many bytes has to wait now.
     func isShort(of byteCount: Int) -> Bool {
         state.withLock { !$0.waiting.isEmpty || $0.free < min(byteCount, bytesMax) }
+    }
+
+    /// Bytes that all those lack who wait; 0 where nobody does.
+    var missingBytes: Int {
+        state.withLock { state in
+            state.waiting.isEmpty ? 0 : state.waiting.reduce(0) { $0 + $1.bytes } - state.free
+        }
     }
 
     /// How many wait. For tests.

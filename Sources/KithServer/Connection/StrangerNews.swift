@@ -5,7 +5,7 @@ internal import Synchronization
 final class StrangerNews: Sendable {
     /// Why a connection was refused or closed.
     enum Reason: Int, CaseIterable {
-        case full, noKith, otherVersion, otherCluster, otherFile, overdue, noMemory
+        case full, noKith, otherVersion, otherCluster, otherFile, overdue, slow, noMemory
 
         var text: String {
             switch self {
@@ -15,6 +15,7 @@ final class StrangerNews: Sendable {
             case .otherCluster: "meant another cluster"
             case .otherFile: "from a node whose cluster file or folder does not fit"
             case .noMemory: "sent more than there is memory for"
+            case .slow: "sent a large frame too slowly while others waited for its room"
             case .overdue: "owed a greeting, the rest of a frame or a read for too long"
             }
         }

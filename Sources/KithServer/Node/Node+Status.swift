@@ -123,18 +123,21 @@ extension Node {
         let uptime = (ports.clock.monotonicNanoseconds() - startedAt) / 1_000_000
         let place = settings.configuration.node(settings.nodeID)
         let time = clock.look()
-        let isNearlyFull = await log.isNearlyFull
+        let room = await roomText
         var row: [(String, CBORValue)] = [
             ("id", .unsigned(UInt64(settings.nodeID.rawValue))),
             ("address", .text("\(place?.host ?? ""):\(port)")),
             ("state", .text("up")),
         ]
         var problems: [String] = []
-        if isNearlyFull {
-            problems.append("less than \(settings.log.reserveBytes >> 20) MiB are free on its disk")
-        }
+        if let room { problems.append("\(room) on its disk") }
         if memory.isFull { problems.append(memoryProblem) }
         if let text = time.text { problems.append("clock: \(text)") }
+        if time.standing == .astray {
+            row.append(("refuses", .text("all")))
+        } else if time.standing == .refusesEvents || room != nil || memory.isFull {
+            row.append(("refuses", .text("events")))
+        }
         if !problems.isEmpty { row.append(("problem", .text(problems.joined(separator: "; ")))) }
         let places = shared.places.counts
         row += [
@@ -148,10 +151,9 @@ extension Node {
         ]
         if let bytes = settings.processBytes() { row.append(("processBytes", .unsigned(bytes))) }
         row += [
-            ("logBytes", .unsigned(await log.bytesUsed)),
-            ("diskFreeBytes", .unsigned(await log.bytesFree)),
-            ("logIsNearlyFull", .bool(isNearlyFull)),
+            ("logBytes", .unsigned(await log.bytesUsed)), ("logIsNearlyFull", .bool(room != nil)),
         ]
+        if let bytes = await log.bytesFree { row.append(("diskFreeBytes", .unsigned(bytes))) }
         row += [
             ("wallTime", .integer(time.shown.rawValue)),
             ("believedTime", .integer(time.believed.rawValue)),
@@ -163,6 +165,22 @@ extension Node {
             ),
         ]
         return .object(row)
+    }
+}
+
+extension Node {
+    /// Why events are refused for want of disk; nil where they are not. Of room that cannot be read
+    /// it says that, and nothing of how much there is.
+    var roomText: String? {
+        get async {
+            switch await log.roomProblem {
+            case nil: nil
+            case .nearlyFull?: "less than \(settings.log.reserveBytes >> 20) MiB are free"
+            case .unknown(let error)?: "nobody can read how much is free (\(error.message))"
+            case .noSegment(let error)?:
+                "no further segment of the log can be made (\(error.message))"
+            }
+        }
     }
 }
 

@@ -26,7 +26,8 @@ public actor Node {
     private let print: @Sendable (LogLine) -> Void
     private let strangers = StrangerNews()
     let memory: MemoryGate
-    private var wasNearlyFull = false
+    /// What was last said of the room on the disk.
+    private var toldRoom: String?
     private var wasMemoryFull = false
     private let failure: FailureBox
     let clock: GuardedClock
@@ -313,16 +314,14 @@ public actor Node {
     /// Tells the log what has changed since the last look.
     private func tellNews() async {
         if let line = strangers.line(at: ports.clock.monotonicNanoseconds()) { print(line) }
-        let isNearlyFull = await log.isNearlyFull
-        if isNearlyFull != wasNearlyFull {
-            wasNearlyFull = isNearlyFull
+        // Of a folder that is gone nothing is said but that.
+        let room = failure.error == nil ? await roomText : toldRoom
+        if room != toldRoom {
+            toldRoom = room
             let reserve = settings.log.reserveBytes >> 20
             print(
-                isNearlyFull
-                    ? .warning(
-                        "disk: less than \(reserve) MiB are free; events are refused until there is "
-                            + "room")
-                    : LogLine(.info, "disk: \(reserve) MiB are free again; events are taken"))
+                room.map { .warning("disk: \($0); events are refused until there is room") }
+                    ?? LogLine(.info, "disk: \(reserve) MiB are free again; events are taken"))
         }
         let isMemoryFull = memory.isFull
         if isMemoryFull != wasMemoryFull {
@@ -351,7 +350,13 @@ public actor Node {
     /// in memory too, so nothing would show until the next start finds it lost.
     private func checkFolder() async {
         let now = ports.clock.monotonicNanoseconds()
-        guard now - checkedAt >= Self.checkNanoseconds else { return }
+        // At once where the disk does not do what it should: it may be that the folder is gone.
+        let isDoubted =
+            switch await log.roomProblem {
+            case nil, .nearlyFull?: false
+            case .unknown?, .noSegment?: true
+            }
+        guard isDoubted || now - checkedAt >= Self.checkNanoseconds else { return }
         checkedAt = now
         await log.checkFiles()
         if let missing = await FolderEntrance.missing(ports.disk) {
@@ -360,14 +365,24 @@ public actor Node {
         }
     }
 
-    /// Closes connections whose client owes something for too long. O(connections).
+    /// Closes connections whose client owes something for too long, or, while others wait for room,
+    /// sends a large frame too slowly. O(connections).
     private func closeOverdue() {
         let now = ports.clock.monotonicNanoseconds()
-        for connection in shared.places.all where connection.isOverdue(at: now) {
-            mark(.nodeClientOverdue)
-            strangers.note(.overdue, connection.peer)
-            connection.close()
+        let all = shared.places.all
+        for connection in all where connection.isOverdue(at: now) { close(connection, .overdue) }
+        let missing = shared.frames.missingBytes
+        guard missing > 0 else { return }
+        let rest = all.filter { !$0.isOverdue(at: now) }
+        for place in FramePace.givingWay(rest.map(\.pace), missingBytes: missing, at: now) {
+            close(rest[place], .slow)
         }
+    }
+
+    private func close(_ connection: Connection, _ reason: StrangerNews.Reason) {
+        mark(.nodeClientOverdue)
+        strangers.note(reason, connection.peer)
+        connection.close()
     }
 
     /// Tells all other nodes what this one's clock shows and how far its log is, and hears the same

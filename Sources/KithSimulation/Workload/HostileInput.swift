@@ -105,10 +105,11 @@ struct HostileInput: Workload {
         return writer.bytes
     }
 
-    /// The first half of a large batch: the room for it is taken, and the rest never comes.
+    /// Most of a large batch, more than needs no room: the room for it is taken, and the rest never
+    /// comes.
     private func greedy(_ plan: inout PlanWriter) -> [UInt8] {
         var writer = greeting(&plan)
-        let payload = [UInt8](repeating: 0, count: 70_000 + plan.random.below(60_000))
+        let payload = [UInt8](repeating: 0, count: 100_000 + plan.random.below(30_000))
         FrameWriter.write(
             FrameHeader(type: .ingest, requestID: 2), payload: payload, into: &writer)
         return Array(writer.bytes.prefix(writer.count - 30_000))

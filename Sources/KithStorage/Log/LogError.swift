@@ -11,7 +11,7 @@ public enum LogError: Error, Equatable, Sendable {
     /// Too many bytes wait for the disk. Nothing was stored.
     case overloaded(waitingBytes: Int, limit: Int)
     /// An ingest append was refused to keep the last room for the node's own work. Nothing was
-    /// stored.
+    /// stored. `freeBytes` is 0 where it could not be read.
     case diskNearlyFull(freeBytes: UInt64, reserve: UInt64)
     /// The log is closed. Nothing was stored.
     case closed
@@ -33,6 +33,16 @@ public enum LogError: Error, Equatable, Sendable {
     /// The log is of a cluster with another name, number of groups or hash key. Nothing was
     /// changed.
     case otherCluster(segment: SegmentID)
+}
+
+/// Why a log takes no ingest.
+public enum LogRoomProblem: Equatable, Sendable {
+    /// Less is free on the disk than is kept for the node's own work.
+    case nearlyFull
+    /// How much is free could not be read. That may be the disk, or a folder that was moved.
+    case unknown(DiskError)
+    /// There is room, and the next segment could not be made.
+    case noSegment(DiskError)
 }
 
 /// What is wrong in the middle of a log.

@@ -38,15 +38,27 @@ extension WriteAheadLog {
         return true
     }
 
-    /// Whether ingest is refused: too little room is left on the disk, or no next segment could be
-    /// made. As of the last look at the disk: one a segment, and each `refreshFreeBytes`.
-    public var isNearlyFull: Bool { couldNotPrepare || freeBytes < options.reserveBytes }
+    /// Why ingest is refused; nil where it is taken. As of the last look at the disk: one a
+    /// segment, and each `refreshFreeBytes`.
+    public var roomProblem: LogRoomProblem? {
+        if let roomError { return .unknown(roomError) }
+        if freeBytes < options.reserveBytes { return .nearlyFull }
+        return segmentError.map { .noSegment($0) }
+    }
+
+    /// Whether ingest is refused: too little room is left on the disk, nobody can say how much, or
+    /// no next segment could be made.
+    var isNearlyFull: Bool { roomProblem != nil }
+
+    /// Bytes that may still be written to the disk, as of the last look; nil where that could not
+    /// be read.
+    public var bytesFree: UInt64? { roomError == nil ? freeBytes : nil }
 
     /// Looks how much room the disk has, and has a segment that could not be made tried again. A
     /// disk that does not answer counts as full. Call it every second or so.
     public func refreshFreeBytes() async {
         await lookAtRoom()
-        if couldNotPrepare { wantNextSegment() }
+        if segmentError != nil { wantNextSegment() }
     }
 
     func wantNextSegment() {
@@ -64,11 +76,11 @@ extension WriteAheadLog {
     private func prepareAhead() async {
         do throws(DiskError) {
             try await prepare()
-            couldNotPrepare = false
+            segmentError = nil
         } catch {
             mark(.logSegmentNotMade)
             // Not fatal yet: it is tried again when the segment is needed, and ingest stops now.
-            couldNotPrepare = true
+            segmentError = error
         }
         await lookAtRoom()
     }
@@ -76,9 +88,10 @@ extension WriteAheadLog {
     private func lookAtRoom() async {
         do throws(DiskError) {
             freeBytes = try await disk.freeBytes()
+            roomError = nil
         } catch {
             mark(.logRoomUnknown)
-            freeBytes = 0
+            roomError = error
         }
     }
 
@@ -154,7 +167,7 @@ extension WriteAheadLog {
                 wantsSegment = false
                 prepared = .preparing
                 try await prepare()
-                couldNotPrepare = false
+                segmentError = nil
             }
         }
     }

@@ -65,7 +65,10 @@ public actor WriteAheadLog {
     var preparer: CheckedContinuation<Void, Never>?
     var wantsSegment = true
     var freeBytes = UInt64.max
-    var couldNotPrepare = false
+    /// Why the last look did not tell.
+    var roomError: DiskError?
+    /// Why the next segment could not be made, when that was last tried.
+    var segmentError: DiskError?
     var isRemoving = false
 
     /// An append that waits for a frame.
@@ -132,9 +135,6 @@ public actor WriteAheadLog {
 
     /// Bytes of the files of all segments in use.
     public var bytesUsed: UInt64 { segments.reduce(0) { $0 + $1.byteCount } }
-
-    /// Bytes that may still be written to the disk, as of the last look (`refreshFreeBytes`).
-    public var bytesFree: UInt64 { freeBytes }
 
     /// Entry bytes accepted and not yet durable; at most `options.waitingBytesMax`.
     var bytesWaiting: Int { waitingBytes }
@@ -240,7 +240,7 @@ public actor WriteAheadLog {
         }
         if isIngest, isNearlyFull {
             mark(.logNearlyFull)
-            throw .diskNearlyFull(freeBytes: freeBytes, reserve: options.reserveBytes)
+            throw .diskNearlyFull(freeBytes: bytesFree ?? 0, reserve: options.reserveBytes)
         }
         if isNearlyFull { mark(.logReserveUsed) }
         tails = after

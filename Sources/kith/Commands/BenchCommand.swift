@@ -176,24 +176,17 @@ enum BenchCommand: Command {
         _ settings: BenchSettings, _ runtime: Runtime, _ console: Console
     ) async throws(ClientError) -> Bool {
         guard settings.workload.space == NodeChoice.spaceStandard else { return true }
-        let result: Result<[UInt8], ClientError>
+        let result: Result<CBORValue, ClientError>
         do {
             result = .success(
                 try await Client.withClient(
                     addresses: settings.addresses, options: NodeChoice.clientOptions,
                     network: runtime.network, clock: runtime.clock, loop: runtime.loops[0]
-                ) { client in try await client.stats() })
+                ) { client in try await MapAnswer.totals(of: client) })
         } catch {
             result = .failure(error as? ClientError ?? .closed)
         }
-        let bytes = try result.get()
-        let accepted: CBORValue?
-        do throws(ByteError) {
-            accepted = try CBORValue(decoding: bytes.span.bytes)["events"]?["accepted"]
-        } catch {
-            console.complain("kith bench: the totals of the cluster cannot be read: \(error)")
-            return false
-        }
+        let accepted = try result.get()["events"]?["accepted"]
         guard accepted == .unsigned(0) else {
             console.complain(
                 "kith bench: this cluster holds events already, and those of a load test would be mixed "

@@ -53,7 +53,7 @@ enum GetCommand: Command {
                         + request.space)
                 return .notFound
             }
-            let profile = try decode(bytes)
+            let profile = try await decode(bytes, client)
             if isJSON {
                 console.print(ProfileText.json(profile))
             } else {
@@ -84,8 +84,16 @@ enum GetCommand: Command {
         return (namespace, value)
     }
 
-    private static func decode(_ bytes: [UInt8]) throws(ByteError) -> Profile {
-        var reader = ByteReader(bytes.span.bytes)
-        return try Profile(decoding: &reader)
+    private static func decode(
+        _ bytes: [UInt8], _ client: Client
+    ) async throws(ClientError) -> Profile {
+        let failure: ByteError
+        do throws(ByteError) {
+            var reader = ByteReader(bytes.span.bytes)
+            return try Profile(decoding: &reader)
+        } catch {
+            failure = error
+        }
+        throw await client.broken("its answer to get cannot be read: \(failure)")
     }
 }

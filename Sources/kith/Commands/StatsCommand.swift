@@ -20,28 +20,52 @@ enum StatsCommand: Command {
         ])
 
     static func run(_ arguments: Arguments, _ console: Console) throws(UsageError) -> ExitCode {
-        try TreeAnswer.print("stats", arguments, console) { client in try await client.stats() }
-    }
-}
-
-/// An answer that is one CBOR map, printed.
-enum TreeAnswer {
-    static func print(
-        _ command: String, _ arguments: Arguments, _ console: Console,
-        _ ask: @escaping @Sendable (Client) async throws -> [UInt8]
-    ) throws(UsageError) -> ExitCode {
         let isJSON = arguments.has("json")
-        return try NodeChoice(arguments).use(command, console) { client, _ in
-            console.print(try text(try await ask(client), isJSON: isJSON, console))
+        return try NodeChoice(arguments).use("stats", console) { client, _ in
+            let totals = try await MapAnswer.totals(of: client)
+            let style = Style(isOn: console.hasColours)
+            console.print(
+                isJSON ? JSONText.make(totals) : TreeText.make(totals, style: style))
             return .done
         }
     }
+}
 
-    static func text(
-        _ bytes: [UInt8], isJSON: Bool, _ console: Console
-    ) throws(ByteError) -> String {
-        let map = try CBORValue(decoding: bytes.span.bytes)
-        let style = Style(isOn: console.hasColours)
-        return isJSON ? JSONText.make(map) : TreeText.make(map, style: style)
+/// Answers that are CBOR maps. What cannot be read is an error that names the node.
+enum MapAnswer {
+    /// Counts that all totals have, each by the keys that lead to it.
+    private static let counts = [
+        ["profiles", "total"], ["profiles", "members"], ["profiles", "anonymous"],
+        ["identifiers", "total"], ["events", "accepted"], ["events", "duplicate"],
+        ["events", "rejected"], ["merges", "completed"], ["merges", "refused"], ["expired"],
+    ]
+
+    /// The cluster's totals. An answer without one of the counts is no totals, whatever it holds.
+    static func totals(of client: Client) async throws(ClientError) -> CBORValue {
+        let map = try await read(try await client.stats(), of: "stats", client)
+        for path in counts {
+            var value: CBORValue? = map
+            for key in path { value = value?[key] }
+            guard case .unsigned? = value else {
+                throw await client.broken(
+                    "its answer to stats has no count \"\(path.joined(separator: "."))\"")
+            }
+        }
+        return map
+    }
+
+    /// The map that `bytes` hold, the answer to `what`.
+    static func read(
+        _ bytes: [UInt8], of what: String, _ client: Client
+    ) async throws(ClientError) -> CBORValue {
+        let message: String
+        do throws(ByteError) {
+            let value = try CBORValue(decoding: bytes.span.bytes)
+            if case .map(let members) = value, !members.isEmpty { return value }
+            message = "its answer to \(what) is no map, or an empty one"
+        } catch {
+            message = "its answer to \(what) cannot be read: \(error)"
+        }
+        throw await client.broken(message)
     }
 }

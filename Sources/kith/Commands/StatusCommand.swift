@@ -22,6 +22,8 @@ enum StatusCommand: Command {
                 + "system counts for the whole process. disk used: segments of the log. disk free: what "
                 + "is left on that file system; below 256 MiB events are refused. conns: connections at "
                 + "the moment.",
+            "A node that is up may refuse all, where its clock is wrong, or events: the first line "
+                + "counts those apart, and the problems say why.",
             "Groups: leader: the node that holds it. events/s: of the last five seconds. sealed: merges on "
                 + "their way; many for long wait for a node that is down. pending: bytes that wait for "
                 + "the log; near 6 MiB clients are told to come back later. waiting: requests that wait "
@@ -47,7 +49,7 @@ enum StatusCommand: Command {
             isCheck: arguments.has("check"))
         guard arguments.has("watch") else {
             return try NodeChoice(arguments).use("status", console) { client, _ in
-                let answer = try view.render(try await client.status(), console)
+                let answer = view.render(try await status(of: client), console)
                 console.print(answer.text)
                 return view.isCheck && answer.hasProblem ? .failed : .done
             }
@@ -59,7 +61,7 @@ enum StatusCommand: Command {
             while true {
                 let text: String
                 do {
-                    text = try view.render(try await client.status(), console).text
+                    text = view.render(try await status(of: client), console).text
                 } catch let error as ClientError {
                     // A node that comes back is shown again.
                     text = "kith status: \(Words.printable(error.description))"
@@ -70,6 +72,10 @@ enum StatusCommand: Command {
         }
     }
 
+    private static func status(of client: Client) async throws(ClientError) -> CBORValue {
+        try await MapAnswer.read(try await client.status(), of: "status", client)
+    }
+
     /// How an answer is shown.
     private struct View: Sendable {
         let isJSON: Bool
@@ -77,9 +83,8 @@ enum StatusCommand: Command {
         let isCheck: Bool
 
         func render(
-            _ bytes: [UInt8], _ console: Console
-        ) throws(ByteError) -> (text: String, hasProblem: Bool) {
-            let map = try CBORValue(decoding: bytes.span.bytes)
+            _ map: CBORValue, _ console: Console
+        ) -> (text: String, hasProblem: Bool) {
             let style = Style(isOn: console.hasColours)
             guard let status = StatusText(map, style) else {
                 // A node of another version: what it says, as it says it.

@@ -43,7 +43,7 @@ package struct StatusText {
         "waiting", "events", "memoryBytes", "records", "applied", "logTime",
     ]
     /// Said among the problems already.
-    private static let hidden = ["problem", "startPercent", "logIsNearlyFull"]
+    private static let hidden = ["problem", "refuses", "startPercent", "logIsNearlyFull"]
     private static let titles = [
         "processBytes": "process", "logBytes": "disk used", "diskFreeBytes": "disk free",
         "connections": "conns", "memoryLimitBytes": "memory limit",
@@ -52,11 +52,7 @@ package struct StatusText {
     /// Lines for people, without the last line end, of at most `width` characters; of any length
     /// with nil. Sums are of the groups that are up; where that is not all, a line says so.
     package func text(width: Int?) -> String {
-        let head = [
-            style.bold(cluster), up(nodes, "node"), up(groups, "group"),
-            sum("profiles", "profile"), sum("eventsPerSecond", "event") + "/s",
-        ]
-        var sections = [head.joined(separator: "   ")]
+        var sections = [head(width: width)]
         if groups.contains(where: { $0["state"] != .text("up") }) {
             let note = HelpText.wrapped(
                 "profiles and events of the groups that are up only", indent: 2,
@@ -163,10 +159,43 @@ package struct StatusText {
         return (lines.joined(separator: "\n"), isCut)
     }
 
-    private func up(_ items: [CBORValue], _ noun: String) -> String {
-        let count = items.count { $0["state"] == .text("up") }
-        let text = "\(count) of \(items.count) \(noun)\(items.count == 1 ? "" : "s") up"
-        return count == items.count ? style.green(text) : style.yellow(text)
+    /// The cluster in one line; in more where it does not fit.
+    private func head(width: Int?) -> String {
+        let parts = [
+            (cluster, style.bold(cluster)), up(nodes, "node", at: "id"),
+            up(groups, "group", at: "leader"),
+        ]
+        let sums = [sum("profiles", "profile"), sum("eventsPerSecond", "event") + "/s"]
+        var head = ""
+        var used = 0
+        for (plain, styled) in parts + sums.map({ ($0, $0) }) {
+            if used > 0 {
+                let fits = width.map { used + 3 + plain.count <= $0 } ?? true
+                head += fits ? "   " : "\n  "
+                used = fits ? used + 3 : 2
+            }
+            head += styled
+            used += plain.count
+        }
+        return head
+    }
+
+    /// How many are up, and of these how many do not do what that promises: a node that refuses,
+    /// and a group at one, whose number is under `key`.
+    private func up(
+        _ items: [CBORValue], _ noun: String, at key: String
+    ) -> (plain: String, styled: String) {
+        let up = items.filter { $0["state"] == .text("up") }
+        var text = "\(up.count) of \(items.count) \(noun)\(items.count == 1 ? "" : "s") up"
+        var isWell = up.count == items.count
+        for (refused, words) in [("all", "refusing all"), ("events", "taking no events")] {
+            let refusing = nodes.filter { $0["refuses"] == .text(refused) }.compactMap { $0["id"] }
+            let count = up.count { item in item[key].map { refusing.contains($0) } ?? false }
+            guard count > 0 else { continue }
+            text += ", \(count) \(words)"
+            isWell = false
+        }
+        return (text, isWell ? style.green(text) : style.yellow(text))
     }
 
     private func sum(_ key: String, _ noun: String) -> String {

@@ -167,9 +167,14 @@ import Testing
         try cluster.shutdown()
     }
 
-    /// The beginning of a frame that takes all of a budget of as many bytes.
+    /// The beginning of a frame that takes all of a budget of as many bytes: as much of it as is
+    /// read before it needs room.
     private static let large = 200 << 10
-    private static var beginning: [UInt8] { RawClient.beginning(of: large) }
+    private static var beginning: [UInt8] {
+        let header = RawClient.beginning(of: large)
+        return header
+            + [UInt8](repeating: 0, count: FrameBudget.smallFrameBytes - header.count)
+    }
 
     @Test func `frames that wait for room keep out neither clients nor a node that returns`()
         throws
@@ -188,7 +193,8 @@ import Testing
         }
 
         #expect(crowd.greeted == rounds * (Self.clientsMax - 1) + 1)
-        #expect(crowd.farewells.count == (rounds - 1) * (Self.clientsMax - 1))
+        // Beside those that went for others, those whose frame had the room and did not come.
+        #expect(crowd.farewells.count >= (rounds - 1) * (Self.clientsMax - 1))
         // A connection that has not been read to its end may be reset before the word is read.
         let told = crowd.farewells.compactMap(\.error)
         #expect(told.count > Self.clientsMax)
@@ -211,7 +217,8 @@ import Testing
         try enter(2, cluster, uploaders, asking: Self.beginning)
         let idle = Crowd()
         try enter(Self.clientsMax - 2, cluster, idle)
-        try cluster.simulator.run(nanoseconds: 2_000_000_000, maxSteps: 5_000_000)
+        // Not so long that the first frame gives way to the second.
+        try cluster.simulator.run(nanoseconds: 1_500_000_000, maxSteps: 5_000_000)
         let late = Crowd()
         try enter(3, cluster, late)
         try cluster.simulator.run(nanoseconds: 100_000_000, maxSteps: 5_000_000)

@@ -102,6 +102,7 @@ import Testing
             #expect(refusal?.text.contains("--accept-clock") ?? false)
             #expect(world.cluster.said(node).contains { $0.contains("30 days behind the last") })
             let row = try #require(try world.status(at: node))
+            #expect(row["refuses"] == .text("events"))
             #expect(row["clockBehindMillis"] == .unsigned(UInt64(30 * Self.day)))
             guard case .text(let problem)? = row["problem"] else {
                 Issue.record("no problem is shown")

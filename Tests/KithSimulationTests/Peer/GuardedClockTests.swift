@@ -126,6 +126,12 @@ import Testing
         let reply = try world.ingest([page(cookies[1], "second")], at: 1)
         #expect(reply.results[0].wantsRetry)
         #expect(world.cluster.said(2).contains { $0.contains("does not serve") })
+        let status = try world.cluster.run(at: 1) { try await $0.status() }
+        guard case .array(let rows)? = try CBORValue(decoding: status.span.bytes)["nodes"] else {
+            Issue.record("a status without nodes")
+            return
+        }
+        #expect(rows.map { $0["refuses"] } == [nil, .text("all"), nil])
 
         world.cluster.advanceWallTime(ofNode: 2, milliseconds: -off)
         try world.pass(milliseconds: 3_000)

@@ -76,6 +76,21 @@ import Testing
         }
     }
 
+    @Test func `a start that asks the others about its folder is no stranger to them`() throws {
+        let world = try PeerWorld.populated(seed: 4).0
+        try world.cluster.stop(2)
+        try world.cluster.start(2)
+        // Longer than from one line about strangers to the next.
+        try world.pass(milliseconds: 12_000)
+
+        for node in [1, 3] {
+            let told = world.cluster.said(node).filter { $0.contains("refused") }
+            #expect(told == [], "node \(node)")
+        }
+        #expect(world.cluster.isUp(2))
+        try world.cluster.shutdown()
+    }
+
     @Test func `a refused start leaves an empty folder an empty one`() throws {
         let world = try PeerWorld.populated(seed: 4).0
         defer { try? world.cluster.shutdown() }
