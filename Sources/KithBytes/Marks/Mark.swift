@@ -78,7 +78,7 @@ public enum Mark: UInt16, CaseIterable, Sendable {
     /// A reopening of another life of the record: nothing happens.
     case reopenElsewhen
     /// A Forward of a log that was lost is there again.
-    case restored
+    case restoreMade
     /// The same, over an older state.
     case restoreOverOlder
     /// The record is that Forward, or was sealed again since.

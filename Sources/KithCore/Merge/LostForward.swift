@@ -109,7 +109,7 @@ extension ShardMachine {
             table.removeAllFacets(held)
             table.setLedger(held, [])
         } else {
-            mark(.restored)
+            mark(.restoreMade)
         }
         let slot = held ?? table.insert(forward.leaf)
         table.setState(slot, .forward)

@@ -293,6 +293,9 @@ public actor Node {
     /// Looks after connections and the room on the disk now and then, so that a client that stopped
     /// half-way and a disk that others fill are noticed.
     private func keepWatch() async {
+        await log.refreshFreeBytes()
+        await checkFolder()
+        await tellNews()
         while !isStopping {
             do {
                 try await ports.clock.sleep(nanoseconds: Self.watchNanoseconds, on: loop)

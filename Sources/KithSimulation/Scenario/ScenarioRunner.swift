@@ -128,6 +128,11 @@ final class ScenarioRunner {
         case .clock(let time):
             now = time
             cluster.setWallTime(LogTime(time))
+            // What was on its way says what clocks showed before.
+            if run.nodes > 1 {
+                try cluster.simulator.run(
+                    nanoseconds: Self.heartbeatNanoseconds, maxSteps: 5_000_000)
+            }
         case .advance(let time):
             stamp = max(stamp ?? 0, time)
             try cluster.run { try await $0.advanceTime(to: LogTime(time), retries: 5) }
@@ -152,6 +157,9 @@ final class ScenarioRunner {
         case .expect(let expectation): try check(expectation)
         }
     }
+
+    /// Above two heartbeats, of which the second was sent after the first was answered.
+    private static let heartbeatNanoseconds: UInt64 = 2_200_000_000
 
     private func crash() throws {
         if isByTurns {
