@@ -61,7 +61,7 @@ struct PeerStranger {
         type == .peerHeartbeat || type == .peerGreeting
     }
 
-    /// A request of one of the types 0x40 to 0x45, which could be meant.
+    /// A request of one of the types 0x40 to 0x47, which could be meant.
     private func request(_ fuzzer: inout ByteFuzzer) -> (FrameType, [UInt8]) {
         let leaf = leaf(&fuzzer)
         let isRight = !fuzzer.chance(oneIn: 4)
@@ -69,7 +69,7 @@ struct PeerStranger {
             isRight
             ? GroupTable(groupCount: groups).group(of: leaf)
             : GroupID(UInt16(truncatingIfNeeded: fuzzer.next()))
-        switch fuzzer.below(8) {
+        switch fuzzer.below(9) {
         case 0, 1:
             let heard = fuzzer.pick(overheard.requests)
             var payload = heard.payload
@@ -99,6 +99,15 @@ struct PeerStranger {
             return (.peerRead, read.encoded())
         case 5: return (.peerTotals, PeerTotals(group: group).encoded())
         case 6: return (.peerMark, PeerMark(group: group).encoded())
+        case 7:
+            let search = PeerForwards(
+                group: group, search: UInt64(fuzzer.below(20)),
+                step: PeerForwards.Step.allCases[fuzzer.below(3)], cursor: fuzzer.next(),
+                lost: (0..<fuzzer.below(4)).map { _ in
+                    PeerForwards.LostGroup(
+                        group: GroupID(UInt16(fuzzer.below(300))), mark: .none)
+                })
+            return (.peerForwards, search.encoded())
         default:
             return fuzzer.chance(oneIn: 2)
                 ? (.peerStatus, []) : (.peerGreeting, overheard.greeting)

@@ -150,6 +150,31 @@ import Testing
         }
     }
 
+    /// Nor may many searches, or one that nobody ends, take more than their room.
+    @Test func `a watch that is not there, or had too much to note, is told as unknown`() {
+        let world = ReviewWorld(groups: 2)
+        func noted(_ search: UInt64) -> Bool {
+            world.groups[1].noted(for: search, from: 0, limit: 10) != nil
+        }
+        #expect(!noted(1))
+        for search in 1...9 as ClosedRange<UInt64> {
+            world.groups[1].beginWatch(search, of: [GroupID(0)])
+        }
+        #expect(world.groups[1].watches.count == GroupMachine.watchesMax)
+        #expect(!noted(1) && noted(2))
+        #expect(!noted(2), "the watch goes on after its end")
+
+        let leaf = world.leaf("user_id", "1")
+        let many = Array(
+            repeating: LostForward(leaf: leaf, version: .none, holder: leaf),
+            count: ForwardWatch.notedMax)
+        world.groups[1].watches[0].note(many)
+        #expect(!world.groups[1].watches[0].isFull)
+        world.groups[1].watches[0].note(Array(many.prefix(1)))
+        #expect(world.groups[1].watches[0].isFull && world.groups[1].watches[0].noted.isEmpty)
+        #expect(!noted(3) && noted(4))
+    }
+
     @Test(arguments: [false, true])
     func `a search that leaves something out is noticed`(isWatched: Bool) {
         let search = isWatched ? Search.none : .withoutWatch

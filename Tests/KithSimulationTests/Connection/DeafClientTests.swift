@@ -18,7 +18,7 @@ import Testing
         case stats, status, ping
         case unknown, malformed
         case peerGreeting, peerPerform, peerFind, peerRead, peerReadLong, peerTotals, peerMark
-        case peerStatus, peerHeartbeat
+        case peerStatus, peerHeartbeat, peerForwards
 
         var isOfNode: Bool { rawValue.hasPrefix("peer") }
         /// What one answer may have beyond what is promised to it.
@@ -201,6 +201,11 @@ import Testing
         case .peerStatus: return RawClient.frame(PeerStatus())
         case .peerHeartbeat:
             return RawClient.frame(PeerHeartbeat(wall: settings.start, news: folder.news))
+        case .peerForwards:
+            return RawClient.frame(
+                PeerForwards(
+                    group: group, search: 1, step: .scan,
+                    lost: [PeerForwards.LostGroup(group: GroupID(1), mark: .none)]))
         }
     }
 

@@ -200,6 +200,7 @@ final class FakePeer: @unchecked Sendable {
         case .peerRead: .peerReadReply
         case .peerTotals: .peerTotalsReply
         case .peerMark: .peerMarkReply
+        case .peerForwards: .peerForwardsReply
         case .peerHeartbeat: .peerHeartbeatReply
         default: .statusReply
         }

@@ -281,7 +281,16 @@ private final class Flood: @unchecked Sendable {
         // Node 1 leads group 0.
         for number in 0..<3_000 {
             let group = [1, 2, 3, 65_535][number % 4]
-            switch number % 5 {
+            switch number % 6 {
+            case 5:
+                let search = PeerForwards(
+                    group: GroupID(UInt16(group)), search: UInt64(number % 40),
+                    step: PeerForwards.Step.allCases[number % 3],
+                    cursor: [0, 1, 1 << 32, .max][number / 6 % 4],
+                    lost: (0..<(number % 300 % 257)).map { _ in
+                        PeerForwards.LostGroup(group: GroupID(UInt16(group)), mark: .none)
+                    })
+                add(.peerForwards, search.encoded())
             case 0: add(.peerPerform, perform(group, OperationWriter()))
             case 1: add(.peerPerform, perform(0, OperationWriter(), waits: [leaf(of: 1)]))
             case 2:
@@ -294,7 +303,9 @@ private final class Flood: @unchecked Sendable {
             }
         }
         for number in 0..<40 {
-            let types: [FrameType] = [.peerPerform, .peerRead, .peerTotals, .peerMark]
+            let types: [FrameType] = [
+                .peerPerform, .peerRead, .peerTotals, .peerMark, .peerForwards,
+            ]
             add(types[number % types.count], junk)
         }
         // Framed as operations are, so that they are logged, and change nothing. All of them fit
