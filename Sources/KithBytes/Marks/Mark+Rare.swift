@@ -11,10 +11,8 @@ extension Mark {
             "an absorb follows Forwards only, and brings the proof of the first: what comes by a hint "
                 + "would lead here, and absorbs take none"
         case .driverRests:
-            "only bytes that break the format lead here, and the same program wrote them"
-        case .driverEndedBefore:
-            "a copy of a folder in which a merge is under way that was settled since: runs put back "
-                + "copies that are a few seconds old; tests come here"
+            "a merge under way holds its group's mark at its seal, so that only a copy is stale whose "
+                + "answer nobody waits for"
         case .groupWatchGone:
             "a node would have to start again in the middle of another's search, which has to begin "
                 + "anew then; tests come here"

@@ -81,6 +81,8 @@ public enum Mark: UInt16, CaseIterable, Sendable {
     case restoreMade
     /// The same, over an older state.
     case restoreOverOlder
+    /// A merge under way in a log that was lost begins anew.
+    case restoreSealedAgain
     /// The record is that Forward, or was sealed again since.
     case restoreKnown
     /// A release of a leaf that has no record.
@@ -115,9 +117,7 @@ public enum Mark: UInt16, CaseIterable, Sendable {
     case driverBackToStart
     /// The leaf sealed into must be released before the absorb.
     case driverReleasesFirst
-    /// The absorb ended in a part of the log that was lost.
-    case driverEndedBefore
-    /// Malformed: the merge sits some rounds out.
+    /// Stale or malformed: the merge sits some rounds out.
     case driverRests
     /// A release came before the forward of its leaf: again later.
     case driverReleaseTooEarly

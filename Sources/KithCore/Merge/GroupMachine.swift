@@ -29,8 +29,9 @@ public struct GroupMachine: Sendable {
     public private(set) var marks: [OperationIndex]
     /// Absorbs from other groups since marks were last logged by themselves.
     public private(set) var absorbsSinceMarks = 0
-    /// Where the log ended before it was lost, while Forwards of the lost part are to be restored.
-    public private(set) var lostAfter: LogIndex?
+    /// The part of the log that was lost, behind `after` and up to `upTo`, while Forwards of it are
+    /// to be restored.
+    public private(set) var lost: (after: LogIndex, upTo: LogIndex)?
     /// Searches of other nodes for Forwards of theirs. No state: of this process only.
     var watches: [ForwardWatch] = []
     /// How the entry now applied, or the last one, means its time.
@@ -137,13 +138,13 @@ public struct GroupMachine: Sendable {
     /// there. `index` must be above the last one applied.
     public mutating func skip(to index: LogIndex) {
         precondition(index > applied, "back to \(index.rawValue) from \(applied.rawValue)")
-        if lostAfter == nil { lostAfter = applied }
+        lost = (lost?.after ?? applied, index)
         applied = index
         updateOwnMark()
     }
 
     /// Hands out the places of an entry's steps, and knows of its last event.
-    private struct Step {
+    struct Step {
         let entry: LogIndex
         var ordinal: UInt32 = 0
         /// The operation before is an event, and its run stands.
@@ -239,7 +240,8 @@ public struct GroupMachine: Sendable {
             unseal(forward.leaf, shards)
             return outcome
         case .restored:
-            lostAfter = nil
+            if lost != nil { sealAgain(&step, shards) }
+            lost = nil
             return .done
         case .answered(let root, let release):
             let context = makeContext(at: step.next(), now: now)
@@ -344,7 +346,7 @@ public struct GroupMachine: Sendable {
         let context = makeContext(at: step.next(), now: now)
         let outcome = shards.machine(order.target.shard).absorb(order, isLocal: false, context)
         noteDropped(order.target, shards)
-        if !watches.isEmpty { noteForWatches(order.target, shards) }
+        if !watches.isEmpty, case .absorbed = outcome { noteForWatches(order.target, shards) }
         return outcome
     }
 

@@ -8,7 +8,8 @@
 //     begin   every other group: note what comes to a root from now on (`ForwardWatch`)
 //     scan    every other group: all facets, and pending releases, whose home was lost
 //     noted   every other group: what came since
-//     restore the lost records, in the log of their own group; then `restored`
+//     restore the lost records, in the log of their own group; then `restored`, and what is sealed
+//             still is sealed anew
 //
 // A facet moves only by an absorb. When all scans are done it is at some record: either that was
 // scanned with it, or the absorb that brought it there was noted. So none is missed, though other
@@ -41,6 +42,7 @@ struct ForwardWatch: Sendable {
     /// By group number: whether its log was lost.
     let isLost: [Bool]
     private(set) var noted: [LostForward] = []
+    private var isNoted: Set<LostForward> = []
     /// More came than it notes: it is of no use any more.
     private(set) var isFull = false
 
@@ -61,12 +63,12 @@ struct ForwardWatch: Sendable {
     }
 
     mutating func note(_ forwards: [LostForward]) {
-        guard noted.count + forwards.count <= Self.notedMax else {
+        for forward in forwards where !isFull && isNoted.insert(forward).inserted {
+            noted.append(forward)
+            guard noted.count > Self.notedMax else { continue }
             isFull = true
-            noted = []
-            return
+            (noted, isNoted) = ([], [])
         }
-        if !isFull { noted += forwards }
     }
 }
 
@@ -121,7 +123,7 @@ extension ShardMachine {
 
 extension GroupMachine {
     /// Watches at a time; for a further one the oldest goes.
-    static let watchesMax = 8
+    static let watchesMax = 64
 
     /// From here on what comes to the group's roots is noted for that search.
     public mutating func beginWatch(_ search: UInt64, of lost: [GroupID]) {
@@ -151,7 +153,7 @@ extension GroupMachine {
     mutating func noteForWatches(_ winner: LeafID, _ shards: some ShardAccess) {
         let machine = shards.machine(winner.shard)
         guard let slot = machine.table.find(winner) else { return }
-        for place in watches.indices {
+        for place in watches.indices where !watches[place].isFull {
             var forwards: [LostForward] = []
             machine.appendLostForwards(at: slot, watches[place].isLost, table, to: &forwards)
             watches[place].note(forwards)
@@ -191,12 +193,37 @@ extension GroupMachine {
     /// Whether the group needs it told again: its log does not know of that seal, or not of how it
     /// ended.
     public func isLost(_ forward: LostForward, on shards: some ShardAccess) -> Bool {
-        guard let lostAfter, table.group(of: forward.leaf) == group else { return false }
-        if forward.version.entry > lostAfter { return true }
+        guard let lost, table.group(of: forward.leaf) == group else { return false }
+        let isKnown = forward.version.entry <= lost.after || forward.version.entry > lost.upTo
         let machine = shards.machine(forward.leaf.shard)
-        return machine.table.find(forward.leaf).map {
-            machine.table.state($0) == .sealed && machine.table.version($0) == forward.version
-        } ?? false
+        guard let slot = machine.table.find(forward.leaf) else { return !isKnown }
+        let version = machine.table.version(slot)
+        return switch machine.table.state(slot) {
+        case .forward: !isKnown && version < forward.version
+        case .sealed: !isKnown || version == forward.version
+        case .root: !isKnown
+        }
+    }
+
+    /// What is sealed still when a search is over was absorbed nowhere, or has ended since. It is
+    /// sealed anew, so that all seals of before the loss are below the group's settled mark: a late
+    /// absorb of the lost log is stale, and none of these is.
+    mutating func sealAgain(_ step: inout Step, _ shards: some ShardAccess) {
+        for place in sealed.indices {
+            let version = step.next()
+            mark(.restoreSealedAgain)
+            shards.machine(sealed[place].leaf.shard).sealAgain(sealed[place].leaf, at: version)
+            sealed[place].version = version
+        }
+        updateOwnMark()
+    }
+}
+
+extension ShardMachine {
+    fileprivate func sealAgain(_ leaf: LeafID, at version: OperationIndex) {
+        guard let slot = table.find(leaf), table.state(slot) == .sealed else { return }
+        table.setVersion(slot, version)
+        if let facet = table.facet(slot, leaf) { table.setSealVersion(facet, version) }
     }
 }
 

@@ -370,11 +370,6 @@ public struct MergeDriver: Sendable {
         case (.absorb, .sealed(let leaf)):
             mark(.driverWaits)
             merges[index].step = .wait(leaf)
-        case (.absorb, .stale):
-            // Its end was in a log that was lost. Whoever follows the Forward learns what became of
-            // the facets: they are where it leads, or the leaf is released.
-            mark(.driverEndedBefore)
-            merges[index].step = .forward(merges[index].target ?? merges[index].into)
         case (.absorb, .unknownFacet):
             mark(.driverBackToStart)
             startAgain(index)
@@ -387,7 +382,7 @@ public struct MergeDriver: Sendable {
             merges[index].step = .done
         default:
             mark(.driverRests)
-            // Malformed: the record itself says what is left to do; ask it again later.
+            // Stale or malformed: the record itself says what is left to do; ask it again later.
             startAgain(index)
             merges[index].failures = min(merges[index].failures + 1, Self.failuresMax)
             merges[index].rest = 1 << Int(merges[index].failures)

@@ -207,9 +207,15 @@ actor Connection {
     // MARK: Reading
 
     private func readLoop(_ tasks: inout DiscardingTaskGroup) async {
+        defer { deadlines.endFrame() }
         while !isEnding {
+            let began = service.clock.monotonicNanoseconds()
             await waitForRoom(of: 1, beside: isPeer ? Outbox.heartbeatBytesMax : 0)
             if isEnding { return }
+            // While the node does not read, nothing is owed.
+            if let deadline = frameDeadline {
+                frameDeadline = deadline &+ (service.clock.monotonicNanoseconds() &- began)
+            }
             expectRest()
             do throws(NetworkError) {
                 let bytes = try await stream.read(atMost: readGoal)
@@ -430,7 +436,11 @@ actor Connection {
                 places.admitNode(number, nodeID, at: service.clock.monotonicNanoseconds())
                 deadlines.setReading(nil)
                 decoder.frameBytesMax = PeerLimits.frameBytesMax
-            case .asked: hasAsked = true
+            case .asked:
+                hasAsked = true
+                deadlines.setReading(
+                    service.clock.monotonicNanoseconds()
+                        &+ 2 * ConnectionDeadlines.helloNanosecondsMax)
             case .refused: service.strangers.note(.otherFile, stream.peer)
             }
             return answer

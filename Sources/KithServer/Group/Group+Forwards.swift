@@ -41,19 +41,34 @@ extension Group {
         for entry in lost where Int(entry.group.rawValue) < marks.count && entry.group != id {
             marks[Int(entry.group.rawValue)] = entry.mark
         }
+        // What is in line is stale then, or of a later seal.
+        if zip(marks, machine.marks).allSatisfy({ $0 <= $1 }) { return true }
         var operations = OperationWriter()
         operations.marks(marks)
         return await logForAnswer(operations) == nil
     }
 
-    /// This group's own, for the others.
-    var lostGroup: PeerForwards.LostGroup { PeerForwards.LostGroup(group: id, mark: ownMark) }
+    /// For the others: what was sealed before the loss is settled once the search is over, since
+    /// what is sealed still is sealed anew.
+    var lostGroup: PeerForwards.LostGroup {
+        PeerForwards.LostGroup(
+            group: id, mark: OperationIndex(entry: machine.applied.next, ordinal: 0))
+    }
+
+    /// The same scan in a group of the searching node itself, whose log lost the same part.
+    func ownForwards(
+        of lost: [GroupID], from cursor: UInt64
+    ) -> (forwards: [LostForward], next: UInt64?) {
+        machine.lostForwards(
+            of: lost, from: cursor, slotsMax: tuning.scanStep, goal: tuning.forwardsGoal,
+            on: shards)
+    }
 
     /// Records that one step of a scan looks at.
     static let scanStep = 16_384
 
     /// Whether Forwards are to be restored: a loss was logged, and nothing since that says so.
-    var lacksForwards: Bool { machine.lostAfter != nil }
+    var lacksForwards: Bool { machine.lost != nil }
 
     /// Restores those that are this group's and lost; how many. Durable when it returns. After
     /// `open`, before `run`.
@@ -72,6 +87,7 @@ extension Group {
         var operations = OperationWriter()
         operations.restored()
         try await logBeforeRun(operations)
+        noteMemory()
     }
 
     private func logBeforeRun(_ operations: OperationWriter) async throws(LogError) {

@@ -22,6 +22,8 @@ struct ForwardSearch: Sendable {
     let ports: NodePorts
     /// The groups that lost a part of their log, opened and not running.
     let lost: [Group]
+    /// All that this node leads: a merge from one into another may be sealed still in a copy.
+    let own: [Group]
     /// Names the search at the others.
     let number: UInt64
     let waits: StartWaits
@@ -86,6 +88,7 @@ struct ForwardSearch: Sendable {
     /// the next begins anywhere.
     private func attempt(_ count: inout Int) async -> Result<NodeError?, Interruption> {
         let configuration = settings.configuration
+        waits.wait(for: [])
         var lostGroups: [PeerForwards.LostGroup] = []
         for group in lost { lostGroups.append(await group.lostGroup) }
         for step in PeerForwards.Step.allCases where Rules.takes(step) {
@@ -104,7 +107,23 @@ struct ForwardSearch: Sendable {
                 }
             }
         }
-        return .success(nil)
+        do throws(LogError) {
+            try await searchOwn()
+            return .success(nil)
+        } catch {
+            return .success(.log(error))
+        }
+    }
+
+    private func searchOwn() async throws(LogError) {
+        for group in own {
+            var cursor: UInt64? = 0
+            while let from = cursor {
+                let (forwards, next) = await group.ownForwards(of: lost.map(\.id), from: from)
+                for other in lost { _ = try await other.restore(forwards) }
+                cursor = next
+            }
+        }
     }
 
     private enum Failure: Error {

@@ -70,8 +70,8 @@ extension Node {
             settings: settings, listener: listener, clock: ports.clock, word: word,
             progress: nil, waits: waits, forwards: ForwardService(groups: groups))
         let search = ForwardSearch(
-            settings: settings, ports: ports, lost: lost, number: word.starts.newest.id,
-            waits: waits, print: print)
+            settings: settings, ports: ports, lost: lost, own: groups,
+            number: word.starts.newest.id, waits: waits, print: print)
         let result: Result<Void, NodeError> = await door.answer {
             do throws(NodeError) {
                 return .success(try await search.run())

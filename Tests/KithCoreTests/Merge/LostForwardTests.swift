@@ -64,7 +64,9 @@ import Testing
             if random.below(3) == 0 { world.drive(rounds: 1) }
         }
 
-        world.lose(Self.group)
+        // All of it, or what came after a copy.
+        let count = world.history[Self.group].count
+        world.lose(Self.group, keeping: search == .whole ? random.below(count + 1) : 0)
         world.overloaded = [Self.group]
         let lost = [GroupID(UInt16(Self.group))]
         var found: [LostForward] = []
@@ -157,20 +159,24 @@ import Testing
             world.groups[1].noted(for: search, from: 0, limit: 10) != nil
         }
         #expect(!noted(1))
-        for search in 1...9 as ClosedRange<UInt64> {
-            world.groups[1].beginWatch(search, of: [GroupID(0)])
+        for search in 1...(GroupMachine.watchesMax + 1) as ClosedRange<Int> {
+            world.groups[1].beginWatch(UInt64(search), of: [GroupID(0)])
         }
         #expect(world.groups[1].watches.count == GroupMachine.watchesMax)
         #expect(!noted(1) && noted(2))
         #expect(!noted(2), "the watch goes on after its end")
 
         let leaf = world.leaf("user_id", "1")
-        let many = Array(
-            repeating: LostForward(leaf: leaf, version: .none, holder: leaf),
-            count: ForwardWatch.notedMax)
+        let many = (0..<ForwardWatch.notedMax).map {
+            LostForward(leaf: leaf, version: OperationIndex(rawValue: UInt64($0)), holder: leaf)
+        }
+        world.groups[1].watches[0].note(many)
         world.groups[1].watches[0].note(many)
         #expect(!world.groups[1].watches[0].isFull)
-        world.groups[1].watches[0].note(Array(many.prefix(1)))
+        let other = LeafID(high: 0, low: 1)
+        world.groups[1].watches[0].note([
+            LostForward(leaf: leaf, version: .none, holder: other)
+        ])
         #expect(world.groups[1].watches[0].isFull && world.groups[1].watches[0].noted.isEmpty)
         #expect(!noted(3) && noted(4))
     }

@@ -71,27 +71,6 @@ import Testing
         world.checkInvariants()
     }
 
-    /// A copy of a folder was put back, in which a merge is under way that ended since.
-    @Test func `what its winner calls stale leads there, and is released`() {
-        var driver = MergeDriver(group: GroupID(1), table: world.table)
-        let leaf = seal(1, into: 2, "late")[0]
-        var marks = Array(repeating: OperationIndex.none, count: 3)
-        marks[1] = OperationIndex(entry: world.groups[1].applied.next, ordinal: 0)
-        var operations = OperationWriter()
-        operations.marks(marks)
-        world.log(2, operations)
-
-        _ = drive(&driver, rounds: 4)
-
-        #expect(!driver.isBusy && !world.isSealed(leaf))
-        world.checkInvariants()
-        // Its facet is nowhere, as in the log that was lost: it begins anew.
-        let visitor = world.value("anonymous_id", "late-0-") { $0 == leaf }
-        #expect(world.profile("anonymous_id", visitor) == nil)
-        world.ingest(world.event("page", id: "new", anonymous: visitor))
-        #expect(world.profile("anonymous_id", visitor)?.events.first?.count == 1)
-    }
-
     /// More than may be under way, and more than one look at the list of sealed records takes.
     @Test(arguments: [MergeDriver.underWayMax + 90, MergeDriver.lookMax + 200])
     func `however many merges wait for one group, one into another is found`(count: Int) {

@@ -21,6 +21,8 @@ final class ReviewWorld: ShardAccess {
     /// Who waits for a sealed record has its merge driven; else it is told at once.
     var drivesWaits = true
     private var machines: [ShardMachine]
+    /// The entries of each group.
+    private(set) var history: [[(operations: [UInt8], time: Int64)]]
 
     init(groups count: Int, rules: IdentityRules = .standard, key: HashKey = EventFixture.key) {
         table = GroupTable(groupCount: count)
@@ -37,6 +39,7 @@ final class ReviewWorld: ShardAccess {
         let table = table
         groups = table.groups.map { GroupMachine(group: $0, table: table) }
         drivers = table.groups.map { MergeDriver(group: $0, table: table) }
+        history = Array(repeating: [], count: count)
         machines = (0..<ShardID.count).map { ShardMachine(id: ShardID(UInt8($0)), key: key) }
     }
 
@@ -63,10 +66,15 @@ final class ReviewWorld: ShardAccess {
 
     @discardableResult
     func log(_ group: Int, _ operations: OperationWriter) -> [Outcome] {
+        history[group].append((operations.bytes, now))
+        return apply(operations.bytes, to: group, at: now)
+    }
+
+    private func apply(_ operations: [UInt8], to group: Int, at time: Int64) -> [Outcome] {
         var outcomes: [Outcome] = []
         _ = groups[group].apply(
-            index: groups[group].applied.next, time: LogTime(now), clock: .wall,
-            operations: operations.bytes.span.bytes, on: self, outcomes: &outcomes)
+            index: groups[group].applied.next, time: LogTime(time), clock: .wall,
+            operations: operations.span.bytes, on: self, outcomes: &outcomes)
         return outcomes
     }
 
@@ -150,13 +158,17 @@ final class ReviewWorld: ShardAccess {
         return leaf.map { !isSealed($0) } ?? true
     }
 
-    /// Takes the group's log away: what is left goes on above all that it had in use.
-    func lose(_ group: Int) {
+    /// Takes the group's log away but for its first entries: it goes on above all that it had in
+    /// use.
+    func lose(_ group: Int, keeping count: Int = 0) {
         for shard in table.shards(of: GroupID(UInt16(group))) {
             machines[Int(shard.rawValue)] = ShardMachine(id: shard, key: key)
         }
         let end = groups[group].applied
         groups[group] = GroupMachine(group: GroupID(UInt16(group)), table: table)
+        history[group].removeSubrange(count...)
+        for entry in history[group] { _ = apply(entry.operations, to: group, at: entry.time) }
+        groups[group].rebuildWork(on: self)
         groups[group].skip(to: LogIndex(end.rawValue + 1_000))
         drivers[group] = MergeDriver(group: GroupID(UInt16(group)), table: table)
     }
