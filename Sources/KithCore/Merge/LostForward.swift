@@ -46,7 +46,7 @@ struct ForwardWatch: Sendable {
     /// More came than it notes: it is of no use any more.
     private(set) var isFull = false
 
-    /// What one watch notes at most: 40 bytes each.
+    /// What one watch notes at most: about 150 bytes each, with the set.
     static let notedMax = 65_536
 
     init(search: UInt64, lost: [GroupID], _ table: GroupTable) {

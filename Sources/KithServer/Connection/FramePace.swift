@@ -8,8 +8,8 @@
 //         charged          now       30 s
 //
 // The pace asks for no more than the deadline does, in equal steps: a client that would get through
-// at an even rate gets through whatever others wait for, and to hold all the room takes a line that
-// sends as much in 30 s. A rate for frames of all sizes would be too high for small ones on a slow
+// at an even rate gets through whatever others wait for. Who sends nothing behind the first 64 KiB
+// holds its room for a second or two; it may come again, behind those that wait. A rate for frames of all sizes would be too high for small ones on a slow
 // line, or too low for large ones that nobody means to end. Nobody waits: nobody is judged.
 
 /// How a client's large frame in parts comes along.

@@ -30,7 +30,7 @@ struct PeerService: Sendable {
     enum Greeted {
         /// A node of the cluster, which may ask what nodes ask.
         case taken
-        /// A start that asks what was heard of its folder, and goes.
+        /// A start that asks what was heard of its folder, and for Forwards that it has lost.
         case asked
         case refused
     }
