@@ -59,6 +59,15 @@ extension Connection {
         replyBudget.give(charges.replies)
     }
 
+    /// Waits until answers leave room to read on. Of a frame in parts nothing is owed meanwhile.
+    func waitToRead() async {
+        let beside = isPeer ? Outbox.heartbeatBytesMax : 0
+        guard let deadline = frameDeadline else { return await waitForRoom(of: 1, beside: beside) }
+        let began = service.clock.monotonicNanoseconds()
+        await waitForRoom(of: 1, beside: beside)
+        frameDeadline = deadline &+ (service.clock.monotonicNanoseconds() &- began)
+    }
+
     /// Before a read: a client in the middle of a frame owes the rest.
     func expectRest() {
         guard isPlaced else { return }

@@ -209,13 +209,8 @@ actor Connection {
     private func readLoop(_ tasks: inout DiscardingTaskGroup) async {
         defer { deadlines.endFrame() }
         while !isEnding {
-            let began = service.clock.monotonicNanoseconds()
-            await waitForRoom(of: 1, beside: isPeer ? Outbox.heartbeatBytesMax : 0)
+            await waitToRead()
             if isEnding { return }
-            // While the node does not read, nothing is owed.
-            if let deadline = frameDeadline {
-                frameDeadline = deadline &+ (service.clock.monotonicNanoseconds() &- began)
-            }
             expectRest()
             do throws(NetworkError) {
                 let bytes = try await stream.read(atMost: readGoal)
@@ -289,7 +284,7 @@ actor Connection {
     /// `extra` bytes beside what there is else, and no client's request that came before waits for
     /// some, or the connection ends. A node's long answers have room of their own: what comes after
     /// them is of other clients.
-    private func waitForRoom(of byteCount: Int, beside extra: Int) async {
+    func waitForRoom(of byteCount: Int, beside extra: Int) async {
         while !isEnding,
             !lengthening.isEmpty && !isPeer || !outbox.hasRoom(for: byteCount - extra)
         {

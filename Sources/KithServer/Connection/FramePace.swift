@@ -9,8 +9,9 @@
 //
 // The pace asks for no more than the deadline does, in equal steps: a client that would get through
 // at an even rate gets through whatever others wait for. Who sends nothing behind the first 64 KiB
-// holds its room for a second or two; it may come again, behind those that wait. A rate for frames of all sizes would be too high for small ones on a slow
-// line, or too low for large ones that nobody means to end. Nobody waits: nobody is judged.
+// holds its room for a second or two; it may come again, behind those that wait. A rate for frames
+// of all sizes would be too high for small ones on a slow line, or too low for large ones that
+// nobody means to end. Nobody waits: nobody is judged.
 
 /// How a client's large frame in parts comes along.
 struct FramePace: Equatable, Sendable {

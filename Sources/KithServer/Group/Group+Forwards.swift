@@ -15,9 +15,8 @@ extension Group {
             guard await hear(request.lost) else { return nil }
             return .found([], next: nil)
         case .scan:
-            let (forwards, next) = machine.lostForwards(
-                of: request.lost.map(\.group), from: request.cursor, slotsMax: tuning.scanStep,
-                goal: tuning.forwardsGoal, on: shards)
+            let (forwards, next) = lostForwards(
+                of: request.lost.map(\.group), from: request.cursor)
             return .found(forwards, next: next)
         case .noted:
             let start = Int(clamping: request.cursor)
@@ -55,8 +54,8 @@ extension Group {
             group: id, mark: OperationIndex(entry: machine.applied.next, ordinal: 0))
     }
 
-    /// The same scan in a group of the searching node itself, whose log lost the same part.
-    func ownForwards(
+    /// One step of a scan.
+    func lostForwards(
         of lost: [GroupID], from cursor: UInt64
     ) -> (forwards: [LostForward], next: UInt64?) {
         machine.lostForwards(

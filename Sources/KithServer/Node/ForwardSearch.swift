@@ -37,9 +37,10 @@ struct ForwardSearch: Sendable {
     private static let toldNanoseconds: UInt64 = 10_000_000_000
 
     /// Why a try came to nothing.
-    private struct Interruption: Error {
-        let node: NodeID
-        let why: String
+    private enum Failure: Error {
+        /// That node has to be asked again.
+        case interrupted(by: NodeID, why: String)
+        case log(LogError)
     }
 
     /// Restores what the others know; returns when all of it is durable.
@@ -49,15 +50,9 @@ struct ForwardSearch: Sendable {
         var toldAt: UInt64?
         var count = 0
         while true {
-            let interruption: Interruption
-            switch await attempt(&count) {
-            case .success(let failure):
-                if let failure { throw failure }
-                do throws(LogError) {
-                    for group in lost { try await group.endRestoring() }
-                } catch {
-                    throw .log(error)
-                }
+            let silent: (node: NodeID, why: String)
+            do throws(Failure) {
+                try await attempt(&count)
                 let millis = (ports.clock.monotonicNanoseconds() - began) / 1_000_000
                 print(
                     LogLine(
@@ -65,28 +60,31 @@ struct ForwardSearch: Sendable {
                         "starting: \(count) identifiers lead to profiles at other nodes again, "
                             + "found in \(millis) ms"))
                 return
-            case .failure(let reason): interruption = reason
+            } catch {
+                switch error {
+                case .log(let error): throw .log(error)
+                case .interrupted(let node, let why): silent = (node, why)
+                }
             }
             mark(.forwardsAskedAgain)
-            waits.wait(for: [interruption.node])
+            waits.wait(for: [silent.node])
             let now = ports.clock.monotonicNanoseconds()
             if toldAt.map({ now - $0 >= Self.toldNanoseconds }) ?? true {
                 toldAt = now
-                print(LogLine(.info, "starting: \(waits.text) (\(interruption.why))"))
+                print(LogLine(.info, "starting: \(waits.text) (\(silent.why))"))
             }
             do {
                 try await ports.clock.sleep(
                     nanoseconds: Self.pauseNanoseconds, on: ports.loops[0])
             } catch {
-                throw .nodeNotAsked(
-                    node: interruption.node.rawValue, why: "the start was cancelled")
+                throw .nodeNotAsked(node: silent.node.rawValue, why: "the start was cancelled")
             }
         }
     }
 
     /// One round through all steps, at all groups of other nodes. A step is over everywhere before
-    /// the next begins anywhere.
-    private func attempt(_ count: inout Int) async -> Result<NodeError?, Interruption> {
+    /// the next begins anywhere. Then the own groups, and the end.
+    private func attempt(_ count: inout Int) async throws(Failure) {
         let configuration = settings.configuration
         waits.wait(for: [])
         var lostGroups: [PeerForwards.LostGroup] = []
@@ -97,81 +95,60 @@ struct ForwardSearch: Sendable {
                 guard leader != settings.nodeID, let node = configuration.node(leader) else {
                     continue
                 }
-                let request = PeerForwards(
+                var request = PeerForwards(
                     group: group, search: number, step: step, lost: lostGroups)
-                switch await finish(request, at: node) {
-                case .success(let forwards):
-                    count += forwards
-                case .failure(.interrupted(let interruption)): return .failure(interruption)
-                case .failure(.log(let error)): return .success(.log(error))
+                var cursor: UInt64? = 0
+                while let from = cursor {
+                    request.cursor = from
+                    let (forwards, next) = try await ask(node, request)
+                    count += try await restore(forwards)
+                    cursor = next
                 }
             }
         }
-        do throws(LogError) {
-            try await searchOwn()
-            return .success(nil)
-        } catch {
-            return .success(.log(error))
-        }
-    }
-
-    private func searchOwn() async throws(LogError) {
         for group in own {
             var cursor: UInt64? = 0
             while let from = cursor {
-                let (forwards, next) = await group.ownForwards(of: lost.map(\.id), from: from)
-                for other in lost { _ = try await other.restore(forwards) }
+                let (forwards, next) = await group.lostForwards(of: lost.map(\.id), from: from)
+                _ = try await restore(forwards)
                 cursor = next
             }
         }
-    }
-
-    private enum Failure: Error {
-        case interrupted(Interruption)
-        case log(LogError)
-    }
-
-    /// One step at one group, to its end; how many Forwards it restored.
-    private func finish(
-        _ first: PeerForwards, at node: ClusterConfiguration.Node
-    ) async -> Result<Int, Failure> {
-        var request = first
-        var count = 0
-        while true {
-            switch await ask(node, request) {
-            case .failure(let interruption): return .failure(.interrupted(interruption))
-            case .success((let forwards, let next)):
-                do throws(LogError) {
-                    for group in lost { count += try await group.restore(forwards) }
-                } catch {
-                    return .failure(.log(error))
-                }
-                guard let next else { return .success(count) }
-                request.cursor = next
-            }
+        do throws(LogError) {
+            for group in lost { try await group.endRestoring() }
+        } catch {
+            throw .log(error)
         }
     }
-}
 
-extension ForwardSearch {
+    /// Has each group restore its own of them; how many.
+    private func restore(_ forwards: [LostForward]) async throws(Failure) -> Int {
+        var count = 0
+        do throws(LogError) {
+            for group in lost { count += try await group.restore(forwards) }
+        } catch {
+            throw .log(error)
+        }
+        return count
+    }
+
     /// One step at one group.
     private func ask(
         _ node: ClusterConfiguration.Node, _ request: PeerForwards
-    ) async -> Result<(forwards: [LostForward], next: UInt64?), Interruption> {
+    ) async throws(Failure) -> (forwards: [LostForward], next: UInt64?) {
         let answer = await PeerHandshake.ask(
             node, request, PeerIntroduction(settings), ports, millis: Self.stepMillisMax)
         switch answer {
         case .success(.found(let forwards, let next)):
             // An answer that leads nowhere would be asked for again for ever.
             guard next.map({ $0 > request.cursor }) ?? true else {
-                return .failure(Interruption(node: node.id, why: "its answer is malformed"))
+                throw .interrupted(by: node.id, why: "its answer is malformed")
             }
-            return .success((forwards, next))
+            return (forwards, next)
         case .success(.unknownSearch):
-            return .failure(
-                Interruption(node: node.id, why: "it does not know of this search any more"))
+            throw .interrupted(by: node.id, why: "it does not know of this search any more")
         case .failure(let failure):
-            return .failure(Interruption(node: node.id, why: failure.text))
+            throw .interrupted(by: node.id, why: failure.text)
         }
     }
 }

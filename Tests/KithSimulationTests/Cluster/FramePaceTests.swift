@@ -153,16 +153,7 @@ import Testing
                 do { try await client.stream.write(Array(piece)) } catch { return [] }
                 if pauseMilliseconds > 0 { await client.wait(milliseconds: pauseMilliseconds) }
             }
-            var decoder = FrameDecoder(frameBytesMax: 1 << 20)
-            while true {
-                let bytes = try await client.stream.read(atMost: 64 << 10)
-                if bytes.isEmpty { return [] }
-                decoder.append(bytes)
-                if let frame = try decoder.next() {
-                    client.stream.close()
-                    return try IngestReply(decoding: frame.payload).results
-                }
-            }
+            return try await client.ingestResults()
         }
         return (results, Double(simulator.nanoseconds - started) / 1e9)
     }

@@ -106,16 +106,7 @@ import Testing
             let client = try await RawClient.connect(simulator, network, lane)
             try await client.greet()
             try await client.stream.write(request)
-            var decoder = FrameDecoder(frameBytesMax: 1 << 20)
-            while true {
-                let bytes = try await client.stream.read(atMost: 64 << 10)
-                if bytes.isEmpty { return [] }
-                decoder.append(bytes)
-                if let frame = try decoder.next() {
-                    client.stream.close()
-                    return try IngestReply(decoding: frame.payload).results
-                }
-            }
+            return try await client.ingestResults()
         }
     }
 

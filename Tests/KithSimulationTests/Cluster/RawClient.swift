@@ -48,6 +48,20 @@ struct RawClient: Sendable {
         return bytes
     }
 
+    /// Takes the answer to a batch, and leaves; nothing where the node closes the connection.
+    func ingestResults() async throws -> [IngestResult] {
+        var decoder = FrameDecoder(frameBytesMax: 1 << 20)
+        while true {
+            let bytes = try await stream.read(atMost: 64 << 10)
+            if bytes.isEmpty { return [] }
+            decoder.append(bytes)
+            if let frame = try decoder.next() {
+                stream.close()
+                return try IngestReply(decoding: frame.payload).results
+            }
+        }
+    }
+
     /// Greets and takes the answer, whatever pieces it comes in.
     func greet() async throws {
         try await stream.write(Self.hello)

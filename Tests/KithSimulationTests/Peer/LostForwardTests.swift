@@ -151,21 +151,9 @@ import Testing
         try world.cluster.stop(2)
         var searched = 0
         for k in 1...300 {
-            world.cluster.setDisk(SimulatedDisk(), 2)
-            world.cluster.disk(2).failAt(operation: k, isPersistent: true)
-            if (try? world.cluster.start(2, folder: .new)) != nil {
-                try world.pass(milliseconds: 100)
-            }
-            let hasFailed = world.cluster.disk(2).hasFailed
-            world.cluster.crash(2, keeping: { _ in .everything })
-            do {
-                try world.cluster.start(2, folder: .asFound(mayMake: false))
-                searched += 1
-            } catch NodeError.folderEmpty {
-                world.cluster.setDisk(SimulatedDisk(), 2)
-                try world.cluster.start(2, folder: .new)
-            }
-            try world.pass(milliseconds: 1_500)
+            let (hasFailed, wentOn) = try world.beginAnew(
+                failingAt: k, keeping: { _ in .everything })
+            if wentOn { searched += 1 }
             try world.settle()
             try world.expectWhole(persons.filter { $0.accountNode != 2 }, "cut at \(k)")
             try world.cluster.stop(2)

@@ -116,21 +116,8 @@ import Testing
         try world.cluster.stop(2)
         var goneOn = 0
         for k in 1...300 {
-            world.cluster.setDisk(SimulatedDisk(), 2)
-            world.cluster.disk(2).failAt(operation: k, isPersistent: true)
-            if (try? world.cluster.start(2, folder: .new)) != nil {
-                try world.pass(milliseconds: 100)
-            }
-            let hasFailed = world.cluster.disk(2).hasFailed
-            world.cluster.crash(2, keeping: { _ in .nothing })
-            do {
-                try world.cluster.start(2, folder: .asFound(mayMake: false))
-                goneOn += 1
-            } catch NodeError.folderEmpty {
-                world.cluster.setDisk(SimulatedDisk(), 2)
-                try world.cluster.start(2, folder: .new)
-            }
-            try world.pass(milliseconds: 1_500)
+            let (hasFailed, wentOn) = try world.beginAnew(failingAt: k, keeping: { _ in .nothing })
+            if wentOn { goneOn += 1 }
             #expect(world.cluster.isUp(2), "cut short at operation \(k)")
             #expect(
                 try world.applied(at: 2)

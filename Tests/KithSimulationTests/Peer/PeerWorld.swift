@@ -228,6 +228,29 @@ struct PeerWorld {
         }
     }
 
+    /// Node 2, which is down, begins anew on a disk that fails for good from operation `k` on,
+    /// dies, and is started plainly; again with `--new` where nothing of that is left. Whether the disk
+    /// had failed, and whether the plain start went on.
+    func beginAnew(
+        failingAt k: Int, keeping kept: @escaping (UnsyncedWrite) -> KeptPart
+    ) throws -> (hasFailed: Bool, wentOn: Bool) {
+        cluster.setDisk(SimulatedDisk(), 2)
+        cluster.disk(2).failAt(operation: k, isPersistent: true)
+        if (try? cluster.start(2, folder: .new)) != nil { try pass(milliseconds: 100) }
+        let hasFailed = cluster.disk(2).hasFailed
+        cluster.crash(2, keeping: kept)
+        var wentOn = true
+        do {
+            try cluster.start(2, folder: .asFound(mayMake: false))
+        } catch NodeError.folderEmpty {
+            wentOn = false
+            cluster.setDisk(SimulatedDisk(), 2)
+            try cluster.start(2, folder: .new)
+        }
+        try pass(milliseconds: 1_500)
+        return (hasFailed, wentOn)
+    }
+
     func end() throws {
         for node in 1...3 { #expect(try sealed(at: node) == 0, "seed \(settings.seed)") }
         try cluster.checkInvariants()
