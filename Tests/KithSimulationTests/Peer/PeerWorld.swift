@@ -229,8 +229,8 @@ struct PeerWorld {
     }
 
     /// Node 2, which is down, begins anew on a disk that fails for good from operation `k` on,
-    /// dies, and is started plainly; again with `--new` where nothing of that is left. Whether the disk
-    /// had failed, and whether the plain start went on.
+    /// dies, and is started plainly; again with `--new` where nothing of that is left. Whether the
+    /// disk had failed, and whether the plain start went on.
     func beginAnew(
         failingAt k: Int, keeping kept: @escaping (UnsyncedWrite) -> KeptPart
     ) throws -> (hasFailed: Bool, wentOn: Bool) {
